@@ -1,0 +1,26 @@
+# Snakemake is the interface; this file only installs it and what the workflow needs.
+PYTHON ?= python3
+CORES ?= $(shell nproc)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+.PHONY: demo test test-all
+
+demo: .venv/installed
+	snakemake --cores $(CORES)
+	python scripts/print_tables.py results/miniature/tables
+
+test: .venv/installed-dev
+	pytest -m "not slow"
+
+test-all: .venv/installed-dev
+	pytest -m slow
+
+.venv/installed: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	pip install -r requirements.txt -c constraints.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	pip install -r requirements-dev.txt -c constraints.txt
+	touch $@

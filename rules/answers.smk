@@ -1,0 +1,94 @@
+"""The baseline teacher and every fine-tuned pair answer the prompts of each benchmark.
+
+Inputs: <results>/prompts/{benchmark}.parquet, and the teacher's model or <results>/checkpoints/{base}/{teacher}.
+Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmark}/{base}/{teacher}.parquet (id,
+benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
+"""
+
+ANSWER_IMPORTS = [
+    "scripts/chat.py",
+    "scripts/engine_transformers.py",
+    "scripts/generation.py",
+    "scripts/model_folder.py",
+    "scripts/model_loading.py",
+    "scripts/rows.py",
+]
+
+
+def baseline(wildcards):
+    return config["teachers"][config["benchmarks"][wildcards.benchmark]["baseline"]]
+
+
+rule answer_as_baseline:
+    input:
+        script="scripts/answer_benchmark.py",
+        imports=ANSWER_IMPORTS,
+        model=lambda wildcards: model_inputs(baseline(wildcards)),
+        prompts="<results>/prompts/{benchmark}.parquet",
+    output:
+        answers="<results>/baselines/{benchmark}.parquet",
+    log:
+        "<results>/logs/answer_as_baseline/{benchmark}.log",
+    benchmark:
+        "<results>/timings/answer_as_baseline/{benchmark}.tsv"
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=lambda wildcards: baseline(wildcards)["gpus"],
+    params:
+        teacher=lambda wildcards: config["benchmarks"][wildcards.benchmark]["baseline"],
+        model=lambda wildcards: as_json(baseline(wildcards), *ENGINE_KEYS),
+        sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
+        store=f"{RESULTS}/rows/baselines/{{benchmark}}",
+    shell:
+        """
+        exec python {input.script} \
+            --benchmark {wildcards.benchmark} \
+            --teacher {params.teacher} \
+            --model {params.model:q} \
+            --sampling {params.sampling:q} \
+            --prompts {input.prompts:q} \
+            --store {params.store:q} \
+            --output {output.answers:q} &>{log:q}
+        """
+
+
+rule answer_benchmark:
+    input:
+        script="scripts/answer_benchmark.py",
+        imports=ANSWER_IMPORTS,
+        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+        prompts="<results>/prompts/{benchmark}.parquet",
+    output:
+        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
+    log:
+        "<results>/logs/answer_benchmark/{benchmark}/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/answer_benchmark/{benchmark}/{base}/{teacher}.tsv"
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
+    params:
+        model=lambda wildcards, input: as_json(
+            {
+                "engine": config["bases"][wildcards.base]["engine"],
+                "model": os.path.dirname(input.manifest),
+                "revision": None,
+                "chat_template": None,
+            }
+        ),
+        sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
+        store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
+    shell:
+        """
+        exec python {input.script} \
+            --benchmark {wildcards.benchmark} \
+            --base {wildcards.base} \
+            --teacher {wildcards.teacher} \
+            --model {params.model:q} \
+            --sampling {params.sampling:q} \
+            --prompts {input.prompts:q} \
+            --store {params.store:q} \
+            --output {output.answers:q} &>{log:q}
+        """

@@ -1,0 +1,60 @@
+"""Instructions and the prompts of benchmarks, from a local file or a Hugging Face dataset.
+
+Inputs: the file that the config names, if it is a local one.
+Outputs: <results>/instructions.parquet (id, instruction, source, reference), <results>/prompts/{benchmark}.parquet of
+the same columns, and beside each, under set_aside/, the rows not used with their reasons.
+"""
+
+
+def source_file(source):
+    return [os.path.normpath(source["path"])] if source["path"] else []
+
+
+rule prepare_instructions:
+    input:
+        script="scripts/prepare_instructions.py",
+        imports=["scripts/rows.py"],
+        source=source_file(config["instructions"]),
+    output:
+        instructions="<results>/instructions.parquet",
+        set_aside="<results>/set_aside/instructions.parquet",
+    log:
+        "<results>/logs/prepare_instructions.log",
+    benchmark:
+        "<results>/timings/prepare_instructions.tsv"
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=lambda wildcards: as_json(config["instructions"]),
+    shell:
+        """
+        exec python {input.script} \
+            --spec {params.spec:q} \
+            --output {output.instructions:q} \
+            --set-aside {output.set_aside:q} &>{log:q}
+        """
+
+
+rule prepare_prompts:
+    input:
+        script="scripts/prepare_instructions.py",
+        imports=["scripts/rows.py"],
+        source=lambda wildcards: source_file(config["benchmarks"][wildcards.benchmark]["prompts"]),
+    output:
+        prompts="<results>/prompts/{benchmark}.parquet",
+        set_aside="<results>/set_aside/prompts/{benchmark}.parquet",
+    log:
+        "<results>/logs/prepare_prompts/{benchmark}.log",
+    benchmark:
+        "<results>/timings/prepare_prompts/{benchmark}.tsv"
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
+    shell:
+        """
+        exec python {input.script} \
+            --spec {params.spec:q} \
+            --output {output.prompts:q} \
+            --set-aside {output.set_aside:q} &>{log:q}
+        """

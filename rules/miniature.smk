@@ -1,0 +1,141 @@
+"""The offline world of the miniature study, built from config/miniature/world.yaml.
+
+Outputs: results/world/instructions.jsonl, results/world/held_out.jsonl, and a model folder results/world/<name>/ for
+each teacher, base model and reward model. Any config may name them; nothing else in the workflow knows of them.
+"""
+
+import yaml
+
+with open(f"{workflow.basedir}/config/miniature/world.yaml") as file:
+    WORLD = yaml.safe_load(file)
+
+
+rule write_miniature_instructions:
+    input:
+        script="scripts/write_miniature_instructions.py",
+        imports=["scripts/miniature_tasks.py", "scripts/rows.py"],
+    output:
+        instructions="results/world/instructions.jsonl",
+        held_out="results/world/held_out.jsonl",
+    log:
+        "results/world/logs/write_miniature_instructions.log",
+    benchmark:
+        "results/world/timings/write_miniature_instructions.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        seed=WORLD["seed"],
+        n=WORLD["instructions"],
+        n_held_out=WORLD["held_out"],
+    shell:
+        """
+        exec python {input.script} \
+            --seed {params.seed} \
+            --instructions {output.instructions:q} \
+            --n {params.n} \
+            --held-out {output.held_out:q} \
+            --n-held-out {params.n_held_out} &>{log:q}
+        """
+
+
+rule train_miniature_teachers:
+    input:
+        script="scripts/train_miniature_teachers.py",
+        imports=[
+            "scripts/chat.py",
+            "scripts/miniature_models.py",
+            "scripts/miniature_tasks.py",
+            "scripts/model_folder.py",
+            "scripts/rows.py",
+        ],
+        chat_template="config/miniature/chat.jinja",
+    output:
+        manifests=["results/world/{family}-large/manifest.json", "results/world/{family}-small/manifest.json"],
+    log:
+        "results/world/logs/train_miniature_teachers/{family}.log",
+    benchmark:
+        "results/world/timings/train_miniature_teachers/{family}.tsv"
+    wildcard_constraints:
+        family="|".join(sorted(WORLD["teachers"])),
+    priority: 10
+    conda:
+        "../envs/train.yaml"
+    params:
+        sizes=lambda wildcards: json.dumps(WORLD["teachers"][wildcards.family], sort_keys=True),
+        seed=WORLD["seed"],
+    shell:
+        """
+        exec python {input.script} \
+            --family {wildcards.family} \
+            --sizes {params.sizes:q} \
+            --seed {params.seed} \
+            --chat-template {input.chat_template:q} \
+            --manifests {output.manifests:q} &>{log:q}
+        """
+
+
+rule train_miniature_bases:
+    input:
+        script="scripts/train_miniature_bases.py",
+        imports=[
+            "scripts/miniature_models.py",
+            "scripts/miniature_tasks.py",
+            "scripts/model_folder.py",
+            "scripts/rows.py",
+        ],
+    output:
+        manifests=[f"results/world/{base}/manifest.json" for base in sorted(WORLD["bases"])],
+    log:
+        "results/world/logs/train_miniature_bases.log",
+    benchmark:
+        "results/world/timings/train_miniature_bases.tsv"
+    priority: 20
+    conda:
+        "../envs/train.yaml"
+    params:
+        bases=json.dumps(WORLD["bases"], sort_keys=True),
+        seed=WORLD["seed"],
+    shell:
+        """
+        exec python {input.script} \
+            --bases {params.bases:q} \
+            --seed {params.seed} \
+            --manifests {output.manifests:q} &>{log:q}
+        """
+
+
+rule train_miniature_reward_model:
+    input:
+        script="scripts/train_miniature_reward_model.py",
+        imports=[
+            "scripts/chat.py",
+            "scripts/miniature_models.py",
+            "scripts/miniature_tasks.py",
+            "scripts/model_folder.py",
+            "scripts/rows.py",
+        ],
+        start=lambda wildcards: f"results/world/{WORLD['reward_models'][wildcards.reward_model]['start']}/manifest.json",
+        chat_template="config/miniature/chat.jinja",
+    output:
+        manifest="results/world/{reward_model}/manifest.json",
+    log:
+        "results/world/logs/train_miniature_reward_model/{reward_model}.log",
+    benchmark:
+        "results/world/timings/train_miniature_reward_model/{reward_model}.tsv"
+    wildcard_constraints:
+        reward_model="|".join(sorted(WORLD["reward_models"])),
+    priority: 10
+    conda:
+        "../envs/train.yaml"
+    params:
+        size=lambda wildcards: json.dumps(WORLD["reward_models"][wildcards.reward_model], sort_keys=True),
+        seed=WORLD["seed"],
+    shell:
+        """
+        exec python {input.script} \
+            --size {params.size:q} \
+            --start {input.start:q} \
+            --seed {params.seed} \
+            --chat-template {input.chat_template:q} \
+            --manifest {output.manifest:q} &>{log:q}
+        """

@@ -1,0 +1,116 @@
+"""Metrics per row, and the tables: the only place where values are averaged, adjusted by beta and ranked.
+
+Inputs: <results>/likelihoods/{base}/{teacher}.parquet, <results>/rewards/{reward_model}/{teacher}.parquet and
+<results>/scores/{benchmark}/{base}/{teacher}.json.
+Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.csv (metrics and the ranking by CAR),
+<results>/tables/performance.csv (AP) and <results>/tables/correlations.csv (rho of each metric with AP).
+"""
+
+TEACHERS, BASES = sorted(config["teachers"]), sorted(config["bases"])
+REWARD_MODELS = sorted(config["reward_models"])
+AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
+
+
+rule join_metrics:
+    input:
+        script="scripts/join_metrics.py",
+        imports=["scripts/metrics.py", "scripts/rows.py"],
+        likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
+        rewards=expand("<results>/rewards/{reward_model}/{{teacher}}.parquet", reward_model=REWARD_MODELS),
+    output:
+        metrics="<results>/metrics/{base}/{teacher}.parquet",
+    log:
+        "<results>/logs/join_metrics/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/join_metrics/{base}/{teacher}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --likelihoods {input.likelihoods:q} \
+            --rewards {input.rewards:q} \
+            --output {output.metrics:q} &>{log:q}
+        """
+
+
+rule rank_teachers:
+    input:
+        script="scripts/rank_teachers.py",
+        imports=["scripts/metrics.py", "scripts/rows.py"],
+        metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=TEACHERS),
+    output:
+        teachers="<results>/tables/teachers.csv",
+    log:
+        "<results>/logs/rank_teachers.log",
+    benchmark:
+        "<results>/timings/rank_teachers.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        car=lambda wildcards: as_json(config["car"]),
+        teachers=lambda wildcards: json.dumps(
+            {name: {key: config["teachers"][name][key] for key in ("family", "compare")} for name in TEACHERS}
+        ),
+        max_set_aside=config["max_set_aside"],
+    shell:
+        """
+        exec python {input.script} \
+            --car {params.car:q} \
+            --teachers {params.teachers:q} \
+            --max-set-aside {params.max_set_aside} \
+            --metrics {input.metrics:q} \
+            --output {output.teachers:q} &>{log:q}
+        """
+
+
+rule average_performance:
+    input:
+        script="scripts/average_performance.py",
+        imports=["scripts/rows.py"],
+        scores=expand(
+            "<results>/scores/{benchmark}/{base}/{teacher}.json",
+            benchmark=AP_BENCHMARKS,
+            base=BASES,
+            teacher=TEACHERS,
+        ),
+    output:
+        performance="<results>/tables/performance.csv",
+    log:
+        "<results>/logs/average_performance.log",
+    benchmark:
+        "<results>/timings/average_performance.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        ap=config["ap"],
+    shell:
+        """
+        exec python {input.script} \
+            --ap {params.ap:q} \
+            --scores {input.scores:q} \
+            --output {output.performance:q} &>{log:q}
+        """
+
+
+rule correlate_metrics:
+    input:
+        script="scripts/correlate_metrics.py",
+        imports=["scripts/metrics.py", "scripts/rows.py"],
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        correlations="<results>/tables/correlations.csv",
+    log:
+        "<results>/logs/correlate_metrics.log",
+    benchmark:
+        "<results>/timings/correlate_metrics.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.correlations:q} &>{log:q}
+        """

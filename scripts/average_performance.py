@@ -1,0 +1,50 @@
+"""Average performance (AP) of every pair: the mean of the scores that the config names.
+
+python scripts/average_performance.py --ap held_out.wr --scores results/miniature/scores/held_out/*/*.json \
+    --output results/miniature/tables/performance.csv
+
+The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
+score stands in a column of its own, with its standard error.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from rows import write_table
+
+
+def main():
+    args = parse_args()
+    scores = [json.loads(path.read_text()) for path in args.scores]
+    write_table(average(scores, args.ap), args.output)
+
+
+def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
+    """base, teacher, ap, and value and standard error of each named score (`benchmark.score`)."""
+    rows: dict[tuple, dict] = {}
+    for score in scores:
+        row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
+        for name in names:
+            benchmark, _, kind = name.rpartition(".")
+            if benchmark == score["benchmark"]:
+                row[name], row[f"{name}.se"] = score[kind]["value"], score[kind]["se"]
+    table = pl.DataFrame(list(rows.values()), infer_schema_length=None)
+    ap = pl.mean_horizontal(names, ignore_nulls=False).alias("ap")
+    return table.select("base", "teacher", ap, *[c for name in names for c in (name, f"{name}.se")]).sort(
+        ["base", "ap"], descending=[False, True]
+    )
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ap", nargs="+", required=True, help="names of scores, such as held_out.wr")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="JSON of scores")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

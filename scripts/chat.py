@@ -1,0 +1,101 @@
+"""From an instruction and a response to token ids: the same ids in generation, likelihoods, rewards and fine-tuning.
+
+Text written by people or models is data: a control token that stands in it (`<|im_end|>`, `</s>`) is tokenised as plain
+characters. Everything else is tokenised as the chat template renders it.
+"""
+
+import re
+from itertools import zip_longest
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+MARK = "\ue000"  # a private-use character: stands for a text, or for a control token found in one, while rendering
+
+
+def load_tokenizer(
+    model: str, revision: str | None = None, chat_template: str | None = None
+) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with the template of the file `chat_template` in place of its own where one is named."""
+    tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+    if chat_template:
+        tokenizer.chat_template = Path(chat_template).read_text()
+    if not tokenizer.chat_template:
+        raise SystemExit(f"{model} has no chat template: name a file under `chat_template` of its config entry")
+    return tokenizer
+
+
+class Chat:
+    """One tokenizer and its chat template.
+
+    `end` holds the ids that follow a response, up to and with the end-of-turn token; what a template puts behind it
+    (a newline in Qwen's) is neither scored nor trained on. `bos` holds the id the tokenizer puts before plain text,
+    or nothing. Exits for a template without an end of turn, or one whose prompt is not the beginning of
+    the whole conversation.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+        control = sorted({str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}, key=len, reverse=True)
+        self.control = re.compile("|".join(re.escape(token) for token in control) or r"(?!)")
+        plain_start = tokenizer("").input_ids
+        self.bos = [tokenizer.bos_token_id] if tokenizer.bos_token_id in plain_start else []
+        self.end = self._end_of_turn()
+
+    def prompt(self, instruction: str) -> list[int]:
+        """Ids of the conversation up to the place where the response begins."""
+        return self._tokenize([user(instruction)], add_generation_prompt=True)
+
+    def response(self, text: str) -> list[int]:
+        """Ids of the response's own text, control tokens in it as plain characters."""
+        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+
+    def conversation(self, instruction: str, response: str) -> list[int]:
+        """Ids of the whole conversation as the template renders it; what reward models read."""
+        return self._tokenize([user(instruction), assistant(response)], add_generation_prompt=False)
+
+    def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
+        """Ids of the prompt, of the response's text, and of the end of turn, which a cut response does not have."""
+        return self.prompt(instruction), self.response(response), [] if finish_reason == "length" else self.end
+
+    def _tokenize(self, messages: list[dict], add_generation_prompt: bool) -> list[int]:
+        mark, inert, marked = MARK, [], []
+        while any(mark in message["content"] for message in messages):
+            mark += MARK
+        for message in messages:
+            inert += self.control.findall(message["content"])
+            marked.append({**message, "content": self.control.sub(mark, message["content"])})
+        pieces = self._render(marked, add_generation_prompt).split(mark)
+        if len(pieces) != len(inert) + 1:
+            raise SystemExit("the chat template drops or repeats a message: control tokens in it cannot be made inert")
+        ids = []
+        for piece, token in zip_longest(pieces, inert, fillvalue=""):
+            ids += self.tokenizer(piece, add_special_tokens=False).input_ids
+            ids += self.response(token)
+        return ids
+
+    def _render(self, messages: list[dict], add_generation_prompt: bool) -> str:
+        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+
+    def _end_of_turn(self) -> list[int]:
+        prompt = self._render([user(MARK)], add_generation_prompt=True)
+        whole = self._render([user(MARK), assistant(MARK)], add_generation_prompt=False)
+        if not whole.startswith(prompt):
+            raise SystemExit(
+                "the chat template renders the prompt otherwise once a response follows: "
+                f"{prompt!r} does not begin {whole!r}; name another file under `chat_template`"
+            )
+        ids = self.tokenizer(whole.rsplit(MARK, 1)[1], add_special_tokens=False).input_ids
+        special = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        for i, token in enumerate(ids):
+            if token in special:
+                return ids[: i + 1]
+        raise SystemExit("the chat template ends a response without a special token: put {{ eos_token }} behind it")
+
+
+def user(content: str) -> dict:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: str) -> dict:
+    return {"role": "assistant", "content": content}

@@ -1,0 +1,93 @@
+"""Protocol `exact`: hold a model's answers and the baseline's against the reference answers.
+
+python scripts/judge_exact.py --spec '{"answer_pattern": "(\\S+?)\\.?\\s*$"}' \
+    --prompts results/miniature/prompts/held_out.parquet --baseline results/miniature/baselines/held_out.parquet \
+    --answers results/miniature/answers/held_out/alpha/terse-large.parquet \
+    --output results/miniature/judgments/held_out/alpha/terse-large.parquet
+
+For tasks with one right answer (arithmetic, extraction). The answer is the first group of the last match of
+`answer_pattern`; it is right when it equals the reference but for case and outer white space where `ignore_case` is
+set, else but for outer white space. preference: 1 the model is right and the baseline wrong, 0 the other way round,
+0.5 both or neither.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+
+from rows import check_rows, write_table
+
+
+def main():
+    args = parse_args()
+    prompts = pl.read_parquet(args.prompts)
+    if prompts["reference"].null_count():
+        raise SystemExit(f"{args.prompts}: {prompts['reference'].null_count()} prompts have no reference answer")
+    answers = pl.read_parquet(args.answers)
+    baseline = pl.read_parquet(args.baseline).select(
+        "id", pl.col("answer").alias("baseline_answer"), pl.col("reason").alias("baseline_reason")
+    )
+    joined = (
+        prompts.select("id", "reference")
+        .join(answers, on="id", how="left", validate="1:1", maintain_order="left")
+        .join(baseline, on="id", how="left", validate="1:1", maintain_order="left")
+    )
+    judgments = judge(joined, re.compile(args.spec["answer_pattern"]), args.spec["ignore_case"])
+    check_rows(judgments, prompts["id"].to_list(), value="preference")
+    write_table(judgments, args.output)
+    right = judgments["correct"].sum()
+    print(f"{right} of {judgments.height} right; the baseline {judgments['baseline_correct'].sum()}")
+
+
+def judge(joined: pl.DataFrame, pattern: re.Pattern, ignore_case: bool) -> pl.DataFrame:
+    """One judgment per prompt. An empty answer is wrong; one never asked for (prompt_over_long) is not judged."""
+    rows = []
+    for row in joined.iter_rows(named=True):
+        said, baseline_said = extract(row["answer"], pattern), extract(row["baseline_answer"], pattern)
+        correct = same(said, row["reference"], ignore_case)
+        baseline_correct = same(baseline_said, row["reference"], ignore_case)
+        unasked = [r for r in (row["reason"], row["baseline_reason"]) if r == "prompt_over_long"]
+        rows.append(
+            {
+                **{name: row[name] for name in ("id", "benchmark", "base", "teacher", "reference")},
+                "extracted": said,
+                "baseline_extracted": baseline_said,
+                "correct": None if unasked else correct,
+                "baseline_correct": None if unasked else baseline_correct,
+                "preference": None if unasked else (1 + correct - baseline_correct) / 2,
+                "reason": unasked[0] if unasked else None,
+            }
+        )
+    return pl.DataFrame(
+        rows, infer_schema_length=None, schema_overrides={"preference": pl.Float64, "reason": pl.String}
+    )
+
+
+def extract(answer: str | None, pattern: re.Pattern) -> str | None:
+    """First group of the last match, or None."""
+    matches = list(pattern.finditer(answer or ""))
+    return matches[-1].group(1).strip() if matches else None
+
+
+def same(said: str | None, reference: str, ignore_case: bool) -> bool:
+    if said is None:
+        return False
+    reference = reference.strip()
+    return said.casefold() == reference.casefold() if ignore_case else said == reference
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spec", type=json.loads, required=True, help="answer_pattern and ignore_case as JSON")
+    parser.add_argument("--prompts", type=Path, required=True, help="parquet with id, instruction and reference")
+    parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
+    parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of judgments")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

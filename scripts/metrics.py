@@ -1,0 +1,52 @@
+"""The metrics of a data set of responses: name, direction, formula, source.
+
+A row is one response with the sums of score_likelihoods.py and its rewards; a data set value is a mean over rows.
+"""
+
+from typing import NamedTuple
+
+import polars as pl
+
+
+class Metric(NamedTuple):
+    row: pl.Expr  # value of one row
+    better: str  # higher | lower: the declared direction, by which correlations are signed
+    source: str
+
+
+METRICS = {
+    "response_length": Metric(pl.col("n_tokens"), "higher", "tokens of the base's own tokenizer (paper, Table 4)"),
+    "loss": Metric(
+        (pl.col("nll") + pl.col("end_nll")) / (pl.col("n_tokens") + pl.col("end_n_tokens")),
+        "lower",
+        "nats per token with the end of turn, as in fine-tuning: L of CAR (paper); minus GRAPE (2502.04194)",
+    ),
+    "loss_without_end": Metric(pl.col("nll") / pl.col("n_tokens"), "lower", "nats per token of the text alone"),
+    "ppl_self": Metric((pl.col("nll") / pl.col("n_tokens")).exp(), "lower", "perplexity under the base (2402.00530)"),
+    "ifd_self": Metric(
+        pl.when(pl.col("direct_n_tokens") > 0).then(
+            (pl.col("nll") / pl.col("n_tokens") - pl.col("direct_nll") / pl.col("direct_n_tokens")).exp()
+        ),
+        "higher",
+        "perplexity given the instruction over perplexity alone (2402.00530, code_ifd/data_analysis.py); "
+        "none for a one-token response to a base without BOS",
+    ),
+}
+
+
+def reward_columns(rows: pl.DataFrame) -> list[str]:
+    """Names of the columns that hold rewards: `reward:` and the name of a reward model."""
+    return [name for name in rows.columns if name.startswith("reward:")]
+
+
+def car(reward, loss, beta: float):
+    """Compatibility-adjusted reward, r / (1 + beta L) of a data set's mean reward r and mean loss L (paper, section 5).
+
+    Takes numbers or polars expressions. Where r is negative a larger loss raises it: mark such values.
+    """
+    return reward / (1 + beta * loss)
+
+
+def better(metric: str) -> str:
+    """higher or lower: in which direction a metric is declared to point to the better teacher."""
+    return METRICS[metric].better if metric in METRICS else "higher"  # rewards and CAR

@@ -1,0 +1,39 @@
+"""Models from a folder or the hub: safetensors only, no code of their own, on the GPU where there is one."""
+
+import torch
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_model(auto_class, model: str, revision: str | None = None, **options):
+    """A model ready for inference: bfloat16 on a GPU, float32 on a CPU, where half precision is slow and rounds."""
+    dtype = torch.bfloat16 if device() == "cuda" else torch.float32
+    loaded = auto_class.from_pretrained(model, revision=revision, dtype=dtype, use_safetensors=True, **options)
+    return loaded.to(device()).eval()
+
+
+def context_length(config) -> int:
+    """The longest row in tokens a model can read, from its config; unbounded where the config does not say."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None) or 10**9
+
+
+def pad_left(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, attention mask and position ids of shape (rows, longest row), the padding on the left."""
+    longest = max(len(row) for row in rows)
+    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device())
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device())
+    return ids, mask, (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def batches(lengths: list[int], tokens: int) -> list[list[int]]:
+    """Row numbers grouped by length, so that a padded batch holds at most `tokens` tokens (or a single row)."""
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i), reverse=True)
+    groups: list[list[int]] = []
+    for i in order:
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= tokens:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

@@ -1,0 +1,80 @@
+"""Mean metrics of every teacher for every base, and the ranking of teachers by CAR.
+
+python scripts/rank_teachers.py --car '{"reward_model": "right-answer", "beta": 1.0}' \
+    --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --max-set-aside 0.2 \
+    --metrics results/miniature/metrics/*/*.parquet --output results/miniature/tables/teachers.csv
+
+Means are over the instructions for which every compared teacher has every metric, so that teachers are compared on the
+same questions; n says how many. A teacher with `compare: false` has its values, over the same instructions as far as
+it has them, but no rank.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from metrics import METRICS, car, reward_columns
+from rows import write_table
+
+
+def main():
+    args = parse_args()
+    rows = pl.concat([pl.read_parquet(path) for path in args.metrics])
+    compared = [name for name, teacher in args.teachers.items() if teacher["compare"]]
+    families = {name: teacher["family"] for name, teacher in args.teachers.items()}
+    tables = []
+    for base in sorted(rows["base"].unique()):
+        of_base = rows.filter(pl.col("base") == base)
+        refuse_gaps(of_base, compared, args.max_set_aside)
+        tables.append(rank(of_base, compared, families, args.car["reward_model"], args.car["beta"]))
+    write_table(pl.concat(tables), args.output)
+
+
+def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: str, beta: float) -> pl.DataFrame:
+    """The teachers of one base, best CAR first, from its rows; those not compared come last, without a rank."""
+    usable = rows.filter(pl.col("reason").is_null())
+    answered = usable.filter(pl.col("teacher").is_in(compared)).group_by("id").len()
+    common = answered.filter(pl.col("len") == len(compared))
+    reward = pl.col(f"reward:{reward_model}")
+    ranked = pl.when(pl.col("teacher").is_in(compared)).then(pl.col("car"))
+    return (
+        usable.join(common, on="id", how="semi")
+        .group_by("base", "teacher")
+        .agg(pl.len().alias("n"), pl.col(*METRICS, *reward_columns(rows)).mean())
+        .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
+        .with_columns(
+            ranked.rank("min", descending=True).alias("rank"),
+            pl.col("teacher").replace_strict(families, return_dtype=pl.String).alias("family"),
+            pl.when(reward < 0).then(pl.lit("negative reward: a larger loss raises CAR")).alias("note"),
+        )
+        .sort("rank", "teacher", nulls_last=True)
+        .select("base", "rank", "teacher", "family", "n", "car", *reward_columns(rows), *METRICS, "note")
+    )
+
+
+def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
+    """Exit naming the compared teachers of a base that lack more than `limit` of the instructions."""
+    n = rows["id"].n_unique()
+    present = dict(rows.filter(pl.col("reason").is_null()).group_by("teacher").len().iter_rows())
+    gaps = {teacher: 1 - present.get(teacher, 0) / n for teacher in compared}
+    if bad := [f"{teacher} {gap:.0%}" for teacher, gap in gaps.items() if gap > limit]:
+        raise SystemExit(
+            f"{rows['base'][0]}: more than {limit:.0%} of {n} instructions have no usable row from {', '.join(bad)}: "
+            "see `reason` in the responses, set `compare: false` on the teacher or raise `max_set_aside`"
+        )
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--car", type=json.loads, required=True, help="reward_model and beta as JSON")
+    parser.add_argument("--teachers", type=json.loads, required=True, help="name to family and compare as JSON")
+    parser.add_argument("--max-set-aside", type=float, required=True, help="share of rows that a teacher may lack")
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet, one per base and teacher")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The row store and the tables made from it.
+
+A stage that computes one result per row keeps its results here, in small files beside the outputs, so that a killed
+job redoes only what is missing and a larger sample adds rows. The declared output is assembled from the store and
+renamed into place last.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+from tqdm import tqdm
+
+
+def digest(value) -> str:
+    """SHA-256 of a JSON-able value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def code_version() -> dict[str, str]:
+    """SHA-256 of every script of this folder that is loaded, by file name: results of edited code are not reused."""
+    here = Path(__file__).parent
+    files = {Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)}
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.resolve().parent == here.resolve()}
+
+
+class RowStore:
+    """Results keyed by what they were computed from. One folder per spec, one writer per folder.
+
+    A shard is a parquet file named by the SHA-256 of its bytes, written beside and renamed; one whose bytes do not
+    match its name (torn, truncated, flipped) is dropped, counted and computed again.
+
+    Exits naming the owner's host and process when another job writes to the same folder.
+    """
+
+    def __init__(self, folder: Path, spec: dict):
+        self.folder = folder / digest({"spec": spec, "code": code_version()})[:24]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock = open(self.folder / "lock", "a+")  # noqa: SIM115 (held for as long as the process lives)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.lock.seek(0)
+            raise SystemExit(f"{self.folder}: another job is writing here: {self.lock.read().strip()}") from None
+        self.lock.truncate(0)
+        print(f"host {socket.gethostname()}, process {os.getpid()}", file=self.lock, flush=True)
+        self.done = self._read_shards()
+
+    def fill(self, rows: Sequence[dict], compute: Callable[[list[dict]], list[dict]], block: int) -> list[dict]:
+        """One result per row, in the order of the rows; `compute` sees only rows without a stored result.
+
+        Rows go to `compute` in blocks of fixed membership (rows 0..block-1, ...), each stored whole, so that a rerun
+        after a kill computes the same batches and gives the same bytes.
+        """
+        keys = [digest(row) for row in rows]
+        found = sum(key in self.done for key in keys)
+        print(f"{found} of {len(keys)} rows found in {self.folder}", flush=True)
+        with tqdm(total=len(keys), initial=found, unit="row", mininterval=2, file=sys.stdout) as progress:
+            for start in range(0, len(keys), block):
+                missing = [i for i in range(start, min(start + block, len(keys))) if keys[i] not in self.done]
+                if missing:
+                    results = compute([rows[i] for i in missing])
+                    self._write_shard([keys[i] for i in missing], results)
+                    progress.update(len(missing))
+        return [self.done[key] for key in keys]
+
+    def _read_shards(self) -> dict[str, dict]:
+        done, dropped = {}, 0
+        for shard in sorted(self.folder.glob("*.parquet")):
+            if hashlib.sha256(shard.read_bytes()).hexdigest() != shard.stem:
+                shard.unlink()
+                dropped += 1
+                continue
+            for row in pl.read_parquet(shard).iter_rows(named=True):
+                done[row.pop("key")] = row
+        if dropped:
+            print(f"{dropped} damaged shards dropped from {self.folder}; their rows are computed again", flush=True)
+        return done
+
+    def _write_shard(self, keys: list[str], results: list[dict]) -> None:
+        if len(results) != len(keys):
+            raise RuntimeError(f"{len(keys)} rows went in and {len(results)} came out")
+        frame = pl.DataFrame(
+            [{"key": key, **row} for key, row in zip(keys, results, strict=True)], infer_schema_length=None
+        )
+        unnamed = self.folder / "shard.tmp"
+        frame.write_parquet(unnamed)
+        os.replace(unnamed, self.folder / f"{hashlib.sha256(unnamed.read_bytes()).hexdigest()}.parquet")
+        self.done.update(zip(keys, results, strict=True))
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write parquet, CSV or JSON lines (by the name's ending) beside `path`, flush to disk and rename into place."""
+    write = {".parquet": frame.write_parquet, ".csv": frame.write_csv, ".jsonl": frame.write_ndjson}[path.suffix]
+    unnamed = path.with_name(f".{path.name}.tmp")
+    write(unnamed)
+    with open(unnamed, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(unnamed, path)
+
+
+def write_json(value: dict, path: Path) -> None:
+    """Write indented JSON beside `path` and rename it into place."""
+    unnamed = path.with_name(f".{path.name}.tmp")
+    unnamed.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(unnamed, path)
+
+
+def check_rows(frame: pl.DataFrame, ids: Sequence[str], value: str) -> None:
+    """Rows in = rows out: the ids in their order, and in each row either a value or a reason why there is none.
+
+    Raises ValueError naming the first ids concerned.
+    """
+    if frame["id"].to_list() != list(ids):
+        lost = [i for i in ids if i not in set(frame["id"])][:3]
+        raise ValueError(f"{len(ids)} rows went in, {frame.height} came out; lost: {lost or 'none, but the order'}")
+    silent = frame.filter(pl.col(value).is_null() & pl.col("reason").is_null())
+    if silent.height:
+        raise ValueError(f"{silent.height} rows have neither {value} nor a reason: {silent['id'].head(3).to_list()}")

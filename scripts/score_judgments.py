@@ -1,0 +1,63 @@
+"""A score with a confidence interval from the judgments of one pair on one benchmark.
+
+python scripts/score_judgments.py --benchmark held_out --base alpha --teacher terse-large --baseline plain-small \
+    --judgments results/miniature/judgments/held_out/alpha/terse-large.parquet \
+    --output results/miniature/scores/held_out/alpha/terse-large.json
+
+wr: win rate against the baseline, 100 times the mean preference. accuracy: percentage of right answers. Intervals are
+95 % percentile bootstraps over prompts.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from rows import write_json
+
+RESAMPLES, SEED = 2000, 0
+
+
+def main():
+    args = parse_args()
+    judgments = pl.read_parquet(args.judgments)
+    judged = judgments.filter(pl.col("reason").is_null())
+    if judged.height < 2:
+        raise SystemExit(f"{args.judgments}: {judged.height} of {judgments.height} prompts judged: no score")
+    score = {
+        "benchmark": args.benchmark,
+        "base": args.base,
+        "teacher": args.teacher,
+        "baseline": args.baseline,
+        "n": judged.height,
+        "n_set_aside": judgments.height - judged.height,
+        "wr": mean_in_percent(judged["preference"].to_numpy()),
+        "accuracy": mean_in_percent(judged["correct"].cast(pl.Float64).to_numpy()),
+    }
+    write_json(score, args.output)
+    print(json.dumps(score))
+
+
+def mean_in_percent(values: np.ndarray) -> dict:
+    """100 times the mean of values (n), its standard error and its 95 % interval."""
+    means = 100 * np.random.default_rng(SEED).choice(values, (RESAMPLES, len(values))).mean(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"value": 100 * values.mean(), "se": 100 * stats.sem(values), "ci": [low, high]}
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
+    parser.add_argument("--base", required=True, help="name of the base model in the config")
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--baseline", required=True, help="name of the teacher whose answers are the baseline")
+    parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
+    parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

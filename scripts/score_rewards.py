@@ -1,0 +1,123 @@
+"""A reward model scores a teacher's responses.
+
+python scripts/score_rewards.py --reward-model right-answer --teacher terse-large --model '{"model": ...}' \
+    --instructions results/miniature/instructions.parquet \
+    --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/rewards \
+    --output results/miniature/rewards/right-answer/terse-large.parquet
+
+Any sequence classifier with one output serves; it reads the conversation as its own chat template renders it. The
+reward is the raw output, without a sigmoid.
+"""
+
+import argparse
+import json
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import polars as pl
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from chat import Chat, load_tokenizer
+from model_folder import identity
+from model_loading import batches, context_length, load_model, pad_left
+from rows import RowStore, check_rows, write_table
+
+BLOCK = 512
+
+
+def main():
+    args = parse_args()
+    responses = pl.read_parquet(args.responses)
+    asked = responses.join(pl.read_parquet(args.instructions).select("id", "instruction"), on="id", validate="m:1")
+    rows = asked.filter(pl.col("reason").is_null()).select("id", "candidate", "instruction", "response")
+    store = RowStore(args.store, {**args.model, "files": identity(args.model)})
+    results = store.fill(rows.to_dicts(), lazy_scorer(args.model), BLOCK)
+    scored = rows.select("id", "candidate").hstack(
+        pl.DataFrame(results, schema={"reward": pl.Float64, "over_long": pl.String})
+    )
+    rewards = responses.join(scored, on=["id", "candidate"], how="left", validate="1:1", maintain_order="left").select(
+        "id",
+        "candidate",
+        "teacher",
+        pl.lit(args.reward_model).alias("reward_model"),
+        "reward",
+        pl.coalesce("reason", "over_long").alias("reason"),
+    )
+    check_rows(rewards, responses["id"].to_list(), value="reward")
+    write_table(rewards, args.output)
+    print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
+
+
+def lazy_scorer(model_spec: dict):
+    """A function from rows to rewards that loads the model when it is first called."""
+    loaded = []
+
+    def score(rows: list[dict]) -> list[dict]:
+        if not loaded:
+            chat = Chat(load_tokenizer(model_spec["model"], model_spec["revision"]))
+            model = load_model(AutoModelForSequenceClassification, model_spec["model"], model_spec["revision"])
+            if model.config.num_labels != 1:
+                raise SystemExit(f"{model_spec['model']} has {model.config.num_labels} outputs; a reward model has one")
+            loaded.extend((chat, model))
+        chat, model = loaded
+        return score_rows(chat, model, [(r["instruction"], r["response"]) for r in rows], model_spec["batch_tokens"])
+
+    return score
+
+
+def score_rows(chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int) -> list[dict]:
+    """reward of each (instruction, response); null and `over_long` for a conversation beyond the model's context."""
+    ids = [chat.conversation(instruction, response) for instruction, response in pairs]
+    results = [{"reward": None, "over_long": "over_long"} for _ in ids]
+    fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
+    for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
+        numbers = [fitting[j] for j in batch]
+        for i, reward in zip(numbers, forward(model, [ids[i] for i in numbers]), strict=True):
+            results[i] = {"reward": reward, "over_long": None}
+    return results
+
+
+@torch.inference_mode()
+def forward(model, rows: list[list[int]]) -> list[float]:
+    """The classifier's output for each row of ids.
+
+    A classifier takes its score at the last token that is not its padding token, and was trained so: that token is
+    kept, even where it is the end of turn. One without a padding token takes the last token; for it, padding is an id
+    that stands in no row. Either way a row scores in a batch as it does alone.
+    """
+    config = model.config.get_text_config()
+    pad = config.pad_token_id
+    if pad is None:
+        used = {token for row in rows for token in row}
+        pad = next(token for token in count() if token not in used)
+    ids, mask, positions = pad_left(rows, pad)
+    with padding_token(config, pad):
+        return model(input_ids=ids, attention_mask=mask, position_ids=positions).logits[:, 0].double().tolist()
+
+
+@contextmanager
+def padding_token(config, pad: int):
+    """`config` with `pad` as its padding token for as long as the block lasts."""
+    own, config.pad_token_id = config.pad_token_id, pad
+    try:
+        yield
+    finally:
+        config.pad_token_id = own
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reward-model", required=True, help="name of the reward model in the config")
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--model", type=json.loads, required=True, help="model, revision, batch_tokens as JSON")
+    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of rewards")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

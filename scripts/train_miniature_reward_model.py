@@ -1,0 +1,80 @@
+"""Train the reward model: a classifier with one output that prefers right answers to damaged ones, in any style.
+
+python scripts/train_miniature_reward_model.py --size '{"steps": 200, "batch": 32, "learning_rate": 0.001}' \
+    --seed 0 --start results/world/terse-large/manifest.json --chat-template config/miniature/chat.jinja \
+    --manifest results/world/right-answer/manifest.json
+"""
+
+import argparse
+import json
+import random
+from itertools import islice
+from pathlib import Path
+
+import datasets
+import transformers
+from transformers import LlamaForSequenceClassification
+from trl import RewardConfig, RewardTrainer
+
+from chat import Chat
+from miniature_models import byte_tokenizer, save, trainer_settings
+from miniature_tasks import STYLES, Task, draw_tasks
+
+
+def main():
+    args = parse_args()
+    tokenizer = byte_tokenizer(args.chat_template.read_text())
+    folder = args.manifest.parent
+    scratch = folder.with_name(f".{folder.name}.tmp")
+    pairs = islice(preference_pairs(f"reward {args.seed}", Chat(tokenizer)), args.size["steps"] * args.size["batch"])
+    transformers.set_seed(args.seed)
+    model = LlamaForSequenceClassification.from_pretrained(args.start.parent, num_labels=1)
+    settings = RewardConfig(**trainer_settings(args.size, args.seed, scratch), center_rewards_coefficient=0.01)
+    data = datasets.Dataset.from_list(list(pairs))
+    RewardTrainer(model=model, args=settings, train_dataset=data, processing_class=tokenizer).train()
+    save(model, tokenizer, scratch, folder)
+
+
+def preference_pairs(seed: str, chat: Chat):
+    """An endless stream of token ids of a right answer (chosen) and of a damaged one (rejected) to the same task."""
+    rng = random.Random(seed)
+    for task in draw_tasks(seed):
+        style = STYLES[rng.choice(sorted(STYLES))]
+        wrong = task._replace(answer=damage(rng, task))
+        yield {
+            "chosen_ids": chat.conversation(task.instruction, style(task)),
+            "rejected_ids": chat.conversation(task.instruction, style(wrong)),
+        }
+
+
+def damage(rng: random.Random, task: Task) -> str:
+    """The answer with one character changed, lost or doubled, or two swapped: never the answer itself."""
+    letters = "0123456789" if task.answer.isdigit() else sorted(set("abdefgiklmnoprstuvz" + task.answer.lower()))
+    while True:
+        text = list(task.answer)
+        i, j = rng.randrange(len(text)), rng.randrange(len(text))
+        kind = rng.choice(("change", "change", "lose", "double", "swap"))
+        if kind == "change":
+            text[i] = rng.choice(letters).upper() if task.answer.isupper() else rng.choice(letters)
+        elif kind == "swap":
+            text[i], text[j] = text[j], text[i]
+        elif kind == "double":
+            text.insert(i, text[i])
+        elif len(text) > 1:
+            del text[i]
+        if "".join(text) != task.answer:
+            return "".join(text)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=json.loads, required=True, help="steps, batch, learning_rate as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--start", type=Path, required=True, help="manifest of the chat model to start from")
+    parser.add_argument("--chat-template", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

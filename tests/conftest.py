@@ -1,0 +1,81 @@
+"""What several tests need: a tiny random model, and the finished miniature study."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaForSequenceClassification
+
+from miniature_models import byte_tokenizer, new_llama
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """A folder with a base model of random weights, without a chat template."""
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer()
+    new_llama(tokenizer, hidden=32, layers=2).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_reward_model(tmp_path_factory, tiny) -> Path:
+    """A folder with a sequence classifier of random weights and one output."""
+    folder = tmp_path_factory.mktemp("tiny-reward-model")
+    torch.manual_seed(1)
+    LlamaForSequenceClassification.from_pretrained(tiny, num_labels=1).save_pretrained(folder)
+    byte_tokenizer((ROOT / "config/miniature/chat.jinja").read_text()).save_pretrained(folder)
+    return folder
+
+
+def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["snakemake", *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture(scope="session")
+def study() -> Path:
+    """The repository with the miniature study finished in results/miniature."""
+    done = snakemake("--cores", "2", cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def pristine(study, tmp_path_factory) -> Path:
+    """A copy of the finished study and of Snakemake's records of it."""
+    copy = tmp_path_factory.mktemp("pristine") / "study"
+    for name in [*SOURCES, "results", ".snakemake/metadata"]:
+        source = study / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, make_parent(copy / name))
+    return copy
+
+
+def make_parent(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture
+def study_copy(pristine, tmp_path) -> Path:
+    """A copy of the finished study that a test may change."""
+    return Path(shutil.copytree(pristine, tmp_path / "study"))
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A copy of the workflow without results."""
+    for name in SOURCES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, tmp_path / name)
+    return tmp_path

@@ -1,0 +1,89 @@
+"""The tree itself: formatted, linted, honest about its imports, and every script tells what it is for."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from conftest import ROOT, snakemake
+
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+MODULES = {path.stem for path in SCRIPTS}
+SNAKEFILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+
+
+def local_imports(path) -> set[str]:
+    """Names of the modules of scripts/ that a file imports, by itself or through another one."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None)]
+        for name in MODULES & set(names) if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            found |= {name} | local_imports(ROOT / f"scripts/{name}.py")
+    return found
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory):
+    """Name, script and listed imports of every rule that runs a script, as Snakemake sees them."""
+    text = "\n".join(path.read_text() for path in SNAKEFILES)
+    blocks = re.split(r"^rule (\w+):$", text, flags=re.M)[1:]
+    listed = {}
+    for name, body in zip(blocks[::2], blocks[1::2], strict=True):
+        if script := re.search(r'script="scripts/(\w+)\.py"', body):
+            shared = re.search(r"imports=(\w+),", body)
+            where = text[text.index(f"{shared[1]} = [") :].split("]")[0] if shared else body.split("output:")[0]
+            listed[name] = (script[1], set(re.findall(r'"scripts/(\w+)\.py"', where)) - {script[1]})
+    return listed
+
+
+def test_every_rule_lists_the_modules_its_script_imports(rules):
+    assert len(rules) >= 15
+    for rule, (script, listed) in rules.items():
+        assert listed == local_imports(ROOT / f"scripts/{script}.py"), rule
+
+
+def test_every_script_is_run_by_a_rule_or_by_hand(rules):
+    run = {script for script, _ in rules.values()}
+    modules = set().union(*(local_imports(path) for path in SCRIPTS)) | local_imports(ROOT / "tests/conftest.py")
+    by_hand = {"print_tables", "check_config"}
+    assert run | modules | by_hand == MODULES
+
+
+@pytest.mark.parametrize("path", [p for p in SCRIPTS if "argparse" in p.read_text()], ids=lambda p: p.stem)
+def test_help_names_the_purpose_and_the_command(path):
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and f"python scripts/{path.name}" in done.stdout, done.stderr
+
+
+def test_no_module_hides_a_package():
+    assert not MODULES & sys.stdlib_module_names
+    assert not MODULES & {"datasets", "transformers", "tokenizers", "trl", "torch", "polars", "snakemake", "accelerate"}
+
+
+def test_ruff_is_clean():
+    for arguments in (["check"], ["format", "--check"]):
+        done = subprocess.run(["ruff", *arguments, "scripts", "tests"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakefmt_is_clean():
+    done = subprocess.run(["snakefmt", "--check", *SNAKEFILES], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_lint_is_clean():
+    done = snakemake("--lint", cwd=ROOT)
+    assert done.returncode == 0 and "Congratulations" in done.stdout, done.stdout
+
+
+def test_environments_pin_what_the_requirements_pin():
+    pinned = dict(re.findall(r"^(\S+)==(\S+)$", (ROOT / "requirements.txt").read_text(), flags=re.M))
+    locked = dict(re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text().lower(), flags=re.M))
+    assert {name: locked[name] for name in pinned} == pinned
+    for path in (ROOT / "envs").glob("*.yaml"):
+        for line in yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]:
+            name, version = line.split("==")
+            assert pinned[name] == version, f"{path.name}: {line}"

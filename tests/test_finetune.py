@@ -1,0 +1,115 @@
+"""Fine-tuning: the loss counts response tokens, one seed gives one set of weights, a broken run publishes nothing."""
+
+import json
+
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import finetune
+from chat import Chat, load_tokenizer
+from conftest import ROOT
+from model_folder import sha256, verify
+
+TEMPLATE = str(ROOT / "config/templates/plain.jinja")
+HYPER = {
+    "epochs": 1,
+    "learning_rate": 1e-3,
+    "scheduler": "cosine",
+    "warmup_steps": 0,
+    "weight_decay": 0.0,
+    "batch_size": 8,
+    "micro_batch_size": 4,
+    "max_length": 128,
+    "gradient_checkpointing": False,
+    "seed": 0,
+}
+
+
+def run(tiny, folder, monkeypatch, responses, **hyper):
+    """Run the script in this process on made-up responses; the manifest of the checkpoint."""
+    folder.mkdir()
+    ids = [str(i) for i in range(len(responses))]
+    pl.DataFrame({"id": ids, "instruction": [f"Say {i}" for i in ids]}).write_parquet(folder / "instructions.parquet")
+    reasons = [None if response else "empty" for response in responses]
+    answers = pl.DataFrame({"id": ids, "response": responses, "finish_reason": "stop", "reason": reasons})
+    answers.write_parquet(folder / "responses.parquet")
+    manifest = folder / "checkpoint/manifest.json"
+    model = {"model": str(tiny), "revision": None, "chat_template": TEMPLATE}
+    arguments = {
+        "base": "b",
+        "teacher": "t",
+        "model": json.dumps(model),
+        "hyperparameters": json.dumps(HYPER | hyper),
+        "instructions": folder / "instructions.parquet",
+        "responses": folder / "responses.parquet",
+        "manifest": manifest,
+    }
+    monkeypatch.setattr("sys.argv", ["finetune.py", *(x for k, v in arguments.items() for x in (f"--{k}", str(v)))])
+    finetune.main()
+    return manifest
+
+
+def test_the_first_loss_is_the_mean_over_response_tokens_of_a_hand_masked_forward(tiny, tmp_path, monkeypatch):
+    responses = ["seven", "a longer response than the other", "x", "y" * 30, "no", "yes", "maybe so", "z"]
+    manifest = run(tiny, tmp_path / "run", monkeypatch, responses)
+    chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
+    model = AutoModelForCausalLM.from_pretrained(tiny).eval()
+    total, count = 0.0, 0
+    for i, response in enumerate(responses):
+        prompt, text, end = chat.example(f"Say {i}", response, "stop")
+        with torch.no_grad():
+            logp = model(torch.tensor([prompt + text + end])).logits[0].log_softmax(-1)
+        for at, token in enumerate(text + end, len(prompt) - 1):
+            total, count = total - logp[at, token].item(), count + 1
+    assert json.loads(manifest.read_text())["first_loss"] == pytest.approx(total / count, rel=1e-4)
+
+
+def test_one_seed_gives_one_set_of_weights_and_another_seed_another(tiny, tmp_path, monkeypatch):
+    responses = [f"response {i}" for i in range(24)]
+    weights = [
+        sha256(run(tiny, tmp_path / name, monkeypatch, responses, seed=seed).with_name("model.safetensors"))
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_the_checkpoint_is_a_model_folder_with_the_template_and_its_end_of_turn(tiny, tmp_path, monkeypatch):
+    manifest = run(tiny, tmp_path / "run", monkeypatch, ["one", "two", "", None, "x" * 500, "six", "seven", "eight"])
+    folder = manifest.parent
+    verify(folder)
+    assert AutoTokenizer.from_pretrained(folder).chat_template == (ROOT / TEMPLATE).read_text()
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.generation_config.eos_token_id == AutoTokenizer.from_pretrained(tiny).eos_token_id
+    facts = json.loads(manifest.read_text())
+    assert (facts["n_examples"], facts["n_truncated"], facts["n_set_aside"], facts["steps"]) == (6, 1, 2, 1)
+    assert sorted(p.name for p in folder.parent.iterdir()) == [
+        "checkpoint",
+        "instructions.parquet",
+        "responses.parquet",
+    ]
+
+
+def test_an_example_without_a_response_token_left_is_dropped_and_counted(tiny):
+    chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
+    room = len(chat.prompt("ab"))
+    pairs = pl.DataFrame({"instruction": ["a", "ab"], "response": ["x", "y"], "finish_reason": "stop", "reason": None})
+    examples, counts = finetune.encode_examples(chat, pairs, max_length=room)
+    assert len(examples) == 1 and examples[0]["labels"][-1] == chat.response("x")[0]
+    assert counts["n_dropped_prompt_fills_max_length"] == 1 and counts["n_truncated"] == 1
+
+
+def test_a_changed_weight_file_is_named(tiny, tmp_path, monkeypatch):
+    folder = run(tiny, tmp_path / "run", monkeypatch, ["one", "two"]).parent
+    with open(folder / "model.safetensors", "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    with pytest.raises(SystemExit, match=r"model\.safetensors missing or changed"):
+        verify(folder)
+
+
+def test_a_loss_that_is_not_a_number_publishes_nothing(tiny, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"at step \d+: lower finetune.learning_rate"):
+        run(tiny, tmp_path / "run", monkeypatch, ["one", "two"] * 40, learning_rate=1e30)
+    assert not (tmp_path / "run/checkpoint/manifest.json").exists()

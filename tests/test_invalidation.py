@@ -1,0 +1,141 @@
+"""Only what is invalidated reruns: dry runs on a finished study after one change each."""
+
+import os
+import re
+import shutil
+
+import pytest
+import yaml
+
+from conftest import snakemake
+
+pytestmark = pytest.mark.study
+
+PAIRS = 12  # six teachers, two bases
+
+
+def jobs(root, *arguments) -> dict[str, int]:
+    """Rule to number of jobs that a dry run would start."""
+    done = snakemake("-n", *arguments, cwd=root)
+    assert done.returncode == 0, done.stdout[-3000:]
+    if "Nothing to be done" in done.stdout:
+        return {}
+    table = done.stdout.split("Job stats:")[1].split("\n\n")[0]
+    counts = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
+    del counts["total"], counts["all"]
+    return counts
+
+
+def edit_config(root, change):
+    path = root / "config/config.yaml"
+    config = yaml.safe_load(path.read_text())
+    change(config)
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def touch_everything(root):
+    for folder, _, files in os.walk(root):
+        for name in files:
+            if ".snakemake" not in folder:
+                os.utime(os.path.join(folder, name))
+
+
+def reorder_and_comment(root):
+    def reverse(value):
+        return {k: reverse(v) for k, v in reversed(value.items())} if isinstance(value, dict) else value
+
+    edit_config(root, lambda config: None)
+    path = root / "config/config.yaml"
+    path.write_text("# another order\n" + yaml.safe_dump(reverse(yaml.safe_load(path.read_text())), sort_keys=False))
+
+
+def edit_and_revert(root):
+    path = root / "scripts/finetune.py"
+    before = path.read_text()
+    append(path, "# an afterthought\n")
+    assert jobs(root)["finetune"] == PAIRS
+    path.write_text(before)
+
+
+def add_teacher(root):
+    shutil.copytree(root / "results/world/terse-small", root / "extra")
+    entry = {"model": "./extra", "gpus": 0, "sampling": {"max_new_tokens": 64}}
+    edit_config(root, lambda config: config["teachers"].update(extra=entry))
+
+
+TABLES = {"average_performance": 1, "correlate_metrics": 1}
+JUDGE_AND_AFTER = {"judge_exact": PAIRS, "score_judgments": PAIRS, **TABLES}
+ONE_TEACHER = {
+    "generate_responses": 1,
+    "score_rewards": 1,
+    "score_likelihoods": 2,
+    "join_metrics": 2,
+    "finetune": 2,
+    "answer_benchmark": 2,
+    "judge_exact": 2,
+    "score_judgments": 2,
+    "rank_teachers": 1,
+    **TABLES,
+}
+
+CHANGES = {
+    "every file touched": (touch_everything, {}),
+    "YAML reordered and commented": (reorder_and_comment, {}),
+    "an edit reverted": (edit_and_revert, {}),
+    "beta": (
+        lambda root: edit_config(root, lambda c: c["car"].update(beta=2.0)),
+        {"rank_teachers": 1, "correlate_metrics": 1},
+    ),
+    "a teacher's family": (
+        lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"].update(family="curt")),
+        {"rank_teachers": 1, "correlate_metrics": 1},
+    ),
+    "one teacher's sampling": (
+        lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=63)),
+        ONE_TEACHER,
+    ),
+    "a new teacher": (add_teacher, ONE_TEACHER),
+    "epochs": (
+        lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
+        {"finetune": PAIRS, "answer_benchmark": PAIRS, **JUDGE_AND_AFTER},
+    ),
+    "how answers are judged": (
+        lambda root: edit_config(root, lambda c: c["benchmarks"]["held_out"].update(ignore_case=True)),
+        JUDGE_AND_AFTER,
+    ),
+    "the judge's script": (lambda root: append(root / "scripts/judge_exact.py", "\n"), JUDGE_AND_AFTER),
+    "a module that two scripts import": (
+        lambda root: append(root / "scripts/metrics.py", "\n"),
+        {"join_metrics": PAIRS, "rank_teachers": 1, "correlate_metrics": 1},
+    ),
+    "a base's chat template": (
+        lambda root: append(root / "config/templates/plain.jinja", "{# the same #}\n"),
+        {"score_likelihoods": PAIRS, "join_metrics": PAIRS, "rank_teachers": 1, "finetune": PAIRS}
+        | {"answer_benchmark": PAIRS, **JUDGE_AND_AFTER},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_only_what_the_change_invalidates_reruns(study_copy, change):
+    edit, expected = CHANGES[change]
+    assert jobs(study_copy) == {}
+    edit(study_copy)
+    assert jobs(study_copy) == expected
+
+
+def test_two_studies_side_by_side_do_not_touch_each_other(study_copy):
+    text = (study_copy / "config/config.yaml").read_text()
+    (study_copy / "other.yaml").write_text(text.replace("study: miniature", "study: other").replace("n: 640", "n: 64"))
+    before = {path: path.stat().st_mtime_ns for path in (study_copy / "results").rglob("*") if path.is_file()}
+    target = "results/other/instructions.parquet"
+    done = snakemake("--cores", "1", "--configfile", "other.yaml", "--", target, cwd=study_copy)
+    assert done.returncode == 0 and (study_copy / target).exists(), done.stdout
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+    assert jobs(study_copy) == {}
+    assert jobs(study_copy, "--configfile", "other.yaml")["generate_responses"] == 6

@@ -1,0 +1,74 @@
+"""Protocol exact and its scores, against numbers computed by hand."""
+
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from judge_exact import extract, judge
+from score_judgments import mean_in_percent
+
+LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
+
+
+@pytest.mark.parametrize(
+    "answer, pattern, expected",
+    [
+        ("nab", LAST_WORD, "nab"),
+        ("It is nab.", LAST_WORD, "nab"),
+        ("n a b > b a n gives ban.\n", LAST_WORD, "ban"),
+        ("", LAST_WORD, None),
+        (None, LAST_WORD, None),
+        ("so 12, no: 1,300 #### 42", re.compile(r"####\s*(\S+)"), "42"),
+        ("3 then 17 then 5.", re.compile(r"(\d+)"), "5"),
+    ],
+)
+def test_the_last_match_is_the_answer(answer, pattern, expected):
+    assert extract(answer, pattern) == expected
+
+
+def joined(rows):
+    names = ("id", "answer", "reason", "baseline_answer", "baseline_reason")
+    schema = dict.fromkeys(names, pl.String)
+    frame = pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
+    return frame.with_columns(benchmark=pl.lit("b"), base=pl.lit("m"), teacher=pl.lit("t"), reference=pl.lit(" Nab "))
+
+
+def test_preference_is_one_for_a_win_half_for_a_tie_and_zero_for_a_loss():
+    got = judge(
+        joined(
+            [
+                ("win", "Nab", None, "ban", None),
+                ("both right", "Nab", None, "It is Nab.", None),
+                ("both wrong", "nab", None, None, "empty"),
+                ("loss", None, "empty", "Nab", None),
+                ("never asked", None, "prompt_over_long", "Nab", None),
+            ]
+        ),
+        LAST_WORD,
+        ignore_case=False,
+    )
+    assert got["preference"].to_list() == [1.0, 0.5, 0.5, 0.0, None]
+    assert got["correct"].to_list() == [True, True, False, False, None]
+    assert got["reason"].to_list() == [None, None, None, None, "prompt_over_long"]
+
+
+def test_case_is_ignored_only_where_asked_for():
+    row = joined([("1", "nab", None, "x", None)])
+    assert judge(row, LAST_WORD, ignore_case=True)["correct"].to_list() == [True]
+    assert judge(row, LAST_WORD, ignore_case=False)["correct"].to_list() == [False]
+
+
+def test_a_score_is_the_mean_in_percent_with_its_standard_error():
+    score = mean_in_percent(np.array([1, 0.5, 0.5, 0]))
+    assert score["value"] == 50
+    assert score["se"] == pytest.approx(100 * np.sqrt((0.25 + 0.25) / 3) / 2)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [mean_in_percent(rng.choice([0, 0.5, 1], 100, p=[0.2, 0.5, 0.3]))["ci"] for _ in range(400)]
+    hits = sum(low <= 55 <= high for low, high in intervals)
+    assert stats.binomtest(hits, 400, 0.95).pvalue > 0.001

@@ -1,0 +1,129 @@
+"""Likelihoods equal a plain computation, whatever the batches; what is scored is what is trained on."""
+
+import random
+
+import datasets
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from trl import SFTConfig, SFTTrainer
+
+from chat import Chat, load_tokenizer
+from conftest import ROOT
+from finetune import encode_examples
+from metrics import METRICS
+from score_likelihoods import score_rows
+
+TEMPLATE = str(ROOT / "config/templates/plain.jinja")
+
+
+@pytest.fixture(scope="module")
+def chat(tiny):
+    return Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
+
+
+@pytest.fixture(scope="module")
+def model(tiny):
+    return AutoModelForCausalLM.from_pretrained(tiny).eval()
+
+
+def rows(n=23):
+    rng = random.Random(0)
+    text = lambda longest: "".join(rng.choices("abc de\u00e9\u4f60\n", k=rng.randint(1, longest)))  # noqa: E731
+    finish = lambda: rng.choice(("stop", "stop", "length"))  # noqa: E731
+    return [{"instruction": text(30), "response": text(60), "finish_reason": finish()} for _ in range(n)]
+
+
+@torch.no_grad()
+def plain(model, context, target):
+    """nll and rank of each target token, by one unpadded forward and log_softmax."""
+    ids = torch.tensor([context + target])
+    logp = model(ids).logits[0].double().log_softmax(-1)
+    nll, rank = [], []
+    for at, token in enumerate(target, len(context) - 1):
+        nll.append(-logp[at, token].item())
+        rank.append(min(100, sorted(logp[at].tolist(), reverse=True).index(logp[at, token].item()) + 1))
+    return nll, rank
+
+
+def test_sums_equal_a_plain_computation_per_row(chat, model):
+    for row, got in zip(rows(), score_rows(chat, model, rows(), max_length=512, batch_tokens=400), strict=True):
+        prompt, text, end = chat.example(**row)
+        nll, rank = plain(model, prompt, text + end)
+        direct, _ = plain(model, [chat.tokenizer.bos_token_id], text)
+        n = len(text)
+        assert (got["n_tokens"], got["end_n_tokens"], got["direct_n_tokens"]) == (n, len(end), n)
+        assert got["nll"] == pytest.approx(sum(nll[:n]), rel=1e-5)
+        assert got["end_nll"] == pytest.approx(sum(nll[n:]), rel=1e-5)
+        assert got["direct_nll"] == pytest.approx(sum(direct), rel=1e-5)
+        assert (got["rank_sum"], got["end_rank_sum"]) == (sum(rank[:n]), sum(rank[n:]))
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 100, 100_000])
+def test_batch_size_and_row_order_change_nothing(chat, model, batch_tokens):
+    reference = score_rows(chat, model, rows(), max_length=512, batch_tokens=300)
+    order = list(range(len(reference)))
+    random.Random(1).shuffle(order)
+    shuffled = [rows()[i] for i in order]
+    for i, got in zip(order, score_rows(chat, model, shuffled, 512, batch_tokens), strict=True):
+        assert got == pytest.approx(reference[i], rel=1e-5)
+
+
+def test_a_row_beyond_the_limit_is_set_aside_alone(chat, model):
+    long = {"instruction": "a", "response": "b" * 200, "finish_reason": "stop"}
+    got = score_rows(chat, model, [*rows(3), long], max_length=180, batch_tokens=1000)
+    assert [r["over_long"] for r in got] == [None, None, None, "over_long"]
+    assert got[3]["nll"] is None and got[:3] == score_rows(chat, model, rows(3), 180, 1000)
+
+
+def test_without_bos_the_first_token_is_unscored_alone(tiny, model):
+    tokenizer = load_tokenizer(str(tiny), chat_template=TEMPLATE)
+    tokenizer.backend_tokenizer.post_processor = None
+    chat = Chat(tokenizer)
+    one, two = score_rows(
+        chat, model, [{"instruction": "a", "response": r, "finish_reason": "stop"} for r in ("x", "xyz")], 512, 1000
+    )
+    assert (one["direct_n_tokens"], one["direct_nll"]) == (0, 0.0)
+    nll, _ = plain(model, chat.response("x"), chat.response("yz"))
+    assert two["direct_n_tokens"] == 2 and two["direct_nll"] == pytest.approx(sum(nll), rel=1e-5)
+
+
+def test_ids_and_mask_equal_the_labels_that_trl_makes_of_the_conversation(tiny, chat, tmp_path):
+    messages = [
+        {"prompt": [{"role": "user", "content": r["instruction"]}]}
+        | {"completion": [{"role": "assistant", "content": r["response"]}]}
+        for r in rows()
+    ]
+    trainer = SFTTrainer(
+        model=str(tiny),
+        args=SFTConfig(output_dir=str(tmp_path), report_to="none", use_cpu=True, bf16=False, max_length=512),
+        train_dataset=datasets.Dataset.from_list(messages),
+        processing_class=chat.tokenizer,
+    )
+    pairs = [{**row, "finish_reason": "stop", "reason": None} for row in rows()]
+    ours, _ = encode_examples(chat, pl.DataFrame(pairs), max_length=512)
+    assert [{k: e[k] for k in ("input_ids", "labels")} for e in trainer.train_dataset] == ours
+
+
+def test_metrics_of_a_row_computed_by_hand():
+    row = pl.DataFrame(
+        {
+            "nll": [6.0],
+            "n_tokens": [4],
+            "end_nll": [0.5],
+            "end_n_tokens": [1],
+            "direct_nll": [9.0],
+            "direct_n_tokens": [3],
+        }
+    )
+    got = row.select(**{name: metric.row for name, metric in METRICS.items()}).to_dicts()[0]
+    assert got == {
+        "response_length": 4,
+        "loss": 6.5 / 5,
+        "loss_without_end": 1.5,
+        "ppl_self": pytest.approx(4.4816890703),  # e^1.5
+        "ifd_self": pytest.approx(0.2231301601),  # e^(1.5 - 3)
+    }
+    none = row.with_columns(direct_nll=0.0, direct_n_tokens=0)
+    assert none.select(METRICS["ifd_self"].row).item() is None

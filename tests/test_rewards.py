@@ -1,0 +1,40 @@
+"""Rewards do not depend on the batch, and equal the classifier's own output for the row alone."""
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from chat import Chat, load_tokenizer
+from score_rewards import score_rows
+
+PAIRS = [
+    ("Add 3 and 4", "7"),
+    ("Reverse ban", "nab"),
+    ("Repeat " + "fok" * 20, "fok" * 40),
+    ("\u4f60", "<|end|> x"),
+    ("a", "b"),
+]
+
+
+@pytest.fixture(scope="module")
+def chat(tiny_reward_model):
+    return Chat(load_tokenizer(str(tiny_reward_model)))
+
+
+@pytest.mark.parametrize("padding", ["none", "its own", "the end of turn"])
+def test_a_batch_scores_like_single_rows(tiny_reward_model, chat, padding):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_reward_model).eval()
+    pad = {"none": None, "its own": chat.tokenizer.pad_token_id, "the end of turn": chat.end[-1]}[padding]
+    model.config.pad_token_id = pad
+    with torch.no_grad():
+        alone = [model(torch.tensor([chat.conversation(*pair)])).logits.item() for pair in PAIRS]
+    for batch_tokens in (1, 64, 10_000):
+        got = score_rows(chat, model, PAIRS, batch_tokens)
+        assert [row["reward"] for row in got] == pytest.approx(alone, abs=1e-5)
+    assert model.config.pad_token_id == pad
+
+
+def test_a_conversation_beyond_the_context_is_set_aside_alone(tiny_reward_model, chat):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_reward_model).eval()
+    got = score_rows(chat, model, [PAIRS[0], ("a", "b" * 600)], 10_000)
+    assert got[1] == {"reward": None, "over_long": "over_long"} and got[0]["reward"] is not None

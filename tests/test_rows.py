@@ -1,0 +1,96 @@
+"""The row store: nothing lost, nothing computed twice, nothing damaged reused; and the check before a file is named."""
+
+import polars as pl
+import pytest
+
+from rows import RowStore, check_rows, write_table
+
+ROWS = [{"id": f"{i:02}", "text": "x" * i} for i in range(20)]
+
+
+class Worker:
+    """Computes the length of each text and remembers what it was asked."""
+
+    def __init__(self, fails_at: int | None = None):
+        self.asked, self.fails_at = [], fails_at
+
+    def __call__(self, rows):
+        if self.fails_at is not None and any(int(row["id"]) == self.fails_at for row in rows):
+            raise KeyboardInterrupt
+        self.asked += [row["id"] for row in rows]
+        return [{"length": len(row["text"]), "reason": None} for row in rows]
+
+
+def fill(folder, worker, rows=ROWS, spec=None):
+    store = RowStore(folder, spec or {"model": "a"})
+    try:
+        return [row["length"] for row in store.fill(rows, worker, block=8)]
+    finally:
+        store.lock.close()
+
+
+def test_a_rerun_after_a_stop_computes_only_what_is_missing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path, Worker(fails_at=17))
+    worker = Worker()
+    assert fill(tmp_path, worker) == list(range(20))
+    assert worker.asked == ["16", "17", "18", "19"]
+    assert fill(tmp_path, worker := Worker()) == list(range(20)) and worker.asked == []
+
+
+def test_a_larger_sample_computes_only_the_new_rows(tmp_path):
+    fill(tmp_path, Worker(), ROWS[:13])
+    worker = Worker()
+    assert fill(tmp_path, worker) == list(range(20))
+    assert worker.asked == [row["id"] for row in ROWS[13:]]
+
+
+def test_a_changed_spec_or_row_shares_nothing(tmp_path):
+    fill(tmp_path, Worker())
+    assert len((worker := Worker()).asked or fill(tmp_path, worker, spec={"model": "b"})) == 20 == len(worker.asked)
+    changed = [*ROWS[:19], {"id": "19", "text": "another"}]
+    assert fill(tmp_path, worker := Worker(), changed)[-1] == 7 and worker.asked == ["19"]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:-9] + b"\0" + b[-8:]])
+def test_a_damaged_shard_is_dropped_and_computed_again(tmp_path, damage, capsys):
+    fill(tmp_path, Worker())
+    shard = sorted(tmp_path.glob("*/*.parquet"))[0]
+    ids = {row for row in pl.read_parquet(shard)["length"]}
+    shard.write_bytes(damage(shard.read_bytes()))
+    worker = Worker()
+    assert fill(tmp_path, worker) == list(range(20))
+    assert {int(i) for i in worker.asked} == ids
+    assert "1 damaged shards dropped" in capsys.readouterr().out
+
+
+def test_a_second_writer_is_refused_and_told_the_owner(tmp_path):
+    owner = RowStore(tmp_path, {"model": "a"})
+    with pytest.raises(SystemExit, match=r"another job is writing here: host .*, process"):
+        RowStore(tmp_path, {"model": "a"})
+    owner.lock.close()
+
+
+def test_fewer_results_than_rows_is_an_error(tmp_path):
+    with pytest.raises(RuntimeError, match="8 rows went in and 7 came out"):
+        fill(tmp_path, lambda rows: [{"length": 0, "reason": None}] * (len(rows) - 1))
+
+
+def test_a_table_needs_every_id_in_order_and_a_value_or_a_reason():
+    frame = pl.DataFrame({"id": ["a", "b"], "v": [1, None], "reason": [None, "empty"]})
+    check_rows(frame, ["a", "b"], value="v")
+    with pytest.raises(ValueError, match=r"3 rows went in, 2 came out; lost: \['c'\]"):
+        check_rows(frame, ["a", "b", "c"], value="v")
+    with pytest.raises(ValueError, match="none, but the order"):
+        check_rows(frame, ["b", "a"], value="v")
+    with pytest.raises(ValueError, match=r"1 rows have neither v nor a reason: \['b'\]"):
+        check_rows(frame.with_columns(reason=None), ["a", "b"], value="v")
+
+
+def test_a_failed_write_leaves_the_old_table(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    write_table(pl.DataFrame({"a": [1]}), path)
+    monkeypatch.setattr(pl.DataFrame, "write_csv", lambda self, file: (file.write_text("a\n"), 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        write_table(pl.DataFrame({"a": [2]}), path)
+    assert path.read_text() == "a\n1\n"

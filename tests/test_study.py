@@ -1,0 +1,140 @@
+"""The finished miniature study: every stage accounts for its rows, and its tables follow from its raw output."""
+
+import csv
+import json
+import math
+import statistics
+
+import polars as pl
+import pytest
+import yaml
+
+from conftest import ROOT, snakemake
+from model_folder import verify
+
+pytestmark = pytest.mark.study
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+RESULTS = ROOT / "results/miniature"
+
+
+def table(name):
+    with open(RESULTS / f"tables/{name}.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def last_word(text):
+    return (text or "").rstrip(". \n").replace("\n", " ").split(" ")[-1]
+
+
+def read(pattern):
+    paths = sorted(RESULTS.glob(pattern))
+    assert paths, pattern
+    return {path: pl.read_parquet(path) for path in paths}
+
+
+def test_a_second_run_has_nothing_to_do(study):
+    assert "Nothing to be done" in snakemake("--cores", "1", cwd=study).stdout
+
+
+def test_every_stage_has_every_row_and_a_value_or_a_reason(study):
+    ids = pl.read_parquet(RESULTS / "instructions.parquet")["id"].to_list()
+    assert len(ids) == CONFIG["instructions"]["n"] == len(set(ids))
+    held_out = pl.read_parquet(RESULTS / "prompts/held_out.parquet")["id"].to_list()
+    assert not set(ids) & set(held_out)
+    for pattern, value, of in (
+        ("responses/*", "response", ids),
+        ("rewards/*/*", "reward", ids),
+        ("likelihoods/*/*", "nll", ids),
+        ("metrics/*/*", "loss", ids),
+        ("baselines/*", "answer", held_out),
+        ("answers/*/*/*", "answer", held_out),
+        ("judgments/*/*/*", "preference", held_out),
+    ):
+        for path, frame in read(f"{pattern}.parquet").items():
+            assert frame["id"].to_list() == of, path
+            assert frame.filter(pl.col(value).is_null() & pl.col("reason").is_null()).height == 0, path
+
+
+def test_every_model_folder_is_whole(study):
+    manifests = [*RESULTS.glob("checkpoints/*/*/manifest.json"), *(ROOT / "results/world").glob("*/manifest.json")]
+    assert len(manifests) == 12 + 9
+    for manifest in manifests:
+        verify(manifest.parent)
+
+
+def answered_right():
+    """teacher, right and reward of every response."""
+    reference = pl.read_parquet(RESULTS / "instructions.parquet").select("id", "reference")
+    frames = []
+    for teacher in CONFIG["teachers"]:
+        rewards = pl.read_parquet(RESULTS / f"rewards/right-answer/{teacher}.parquet").select("id", "reward")
+        said = pl.read_parquet(RESULTS / f"responses/{teacher}.parquet").join(rewards, on="id").join(reference, on="id")
+        right = [last_word(response) == answer for response, answer in said.select("response", "reference").rows()]
+        frames.append(said.select("teacher", "reward", pl.Series("right", right)))
+    return pl.concat(frames)
+
+
+def test_the_teachers_differ_in_strength(study):
+    right = dict(answered_right().group_by("teacher").agg(pl.col("right").mean()).iter_rows())
+    assert min(right.values()) < 0.4 and max(right.values()) > 0.6, right
+
+
+def test_the_reward_model_prefers_right_answers(study):
+    rows = answered_right()
+    assert rows.filter("right")["reward"].mean() > rows.filter(~pl.col("right"))["reward"].mean() + 0.3
+
+
+def test_car_in_the_table_follows_from_the_stored_rewards_and_sums(study):
+    beta = CONFIG["car"]["beta"]
+    for row in table("teachers"):
+        rewards = pl.read_parquet(RESULTS / f"rewards/right-answer/{row['teacher']}.parquet").to_dicts()
+        sums = pl.read_parquet(RESULTS / f"likelihoods/{row['base']}/{row['teacher']}.parquet").to_dicts()
+        used = [(r, s) for r, s in zip(rewards, sums, strict=True) if not (r["reason"] or s["reason"])]
+        if len(used) != int(row["n"]):
+            continue  # another teacher lacks rows that this one has
+        reward = statistics.fmean(r["reward"] for r, _ in used)
+        loss = statistics.fmean((s["nll"] + s["end_nll"]) / (s["n_tokens"] + s["end_n_tokens"]) for _, s in used)
+        assert float(row["car"]) == pytest.approx(reward / (1 + beta * loss), rel=1e-9)
+        assert float(row["loss"]) == pytest.approx(loss, rel=1e-9)
+
+
+def test_win_rates_follow_from_the_answers(study):
+    def right(path):
+        frame = pl.read_parquet(path).join(prompts, on="id", maintain_order="left")
+        return [last_word(answer) == reference for answer, reference in frame.select("answer", "reference").rows()]
+
+    prompts = pl.read_parquet(RESULTS / "prompts/held_out.parquet").select("id", "reference")
+    baseline = right(RESULTS / "baselines/held_out.parquet")
+    ap = {(r["base"], r["teacher"]): float(r["ap"]) for r in table("performance")}
+    assert len(ap) == 12
+    for (base, teacher), value in ap.items():
+        model = right(RESULTS / f"answers/held_out/{base}/{teacher}.parquet")
+        wins = statistics.fmean((1 + m - b) / 2 for m, b in zip(model, baseline, strict=True))
+        score = json.loads((RESULTS / f"scores/held_out/{base}/{teacher}.json").read_text())
+        assert value == pytest.approx(100 * wins) == pytest.approx(score["wr"]["value"])
+        assert score["wr"]["ci"][0] <= value <= score["wr"]["ci"][1]
+
+
+def test_the_correlation_of_car_follows_from_the_two_tables(study):
+    def ranks(values):
+        return [sum(w < v for w in values) + (sum(w == v for w in values) + 1) / 2 for v in values]
+
+    teachers = {(r["base"], r["teacher"]): r for r in table("teachers")}
+    ap = {(r["base"], r["teacher"]): float(r["ap"]) for r in table("performance")}
+    rho = {(r["base"], r["metric"]): r["rho"] for r in table("correlations")}
+    for base in CONFIG["bases"]:
+        keys = [key for key in ap if key[0] == base]
+        x, y = ranks([float(teachers[key]["car"]) for key in keys]), ranks([ap[key] for key in keys])
+        assert float(rho[base, "car"]) == pytest.approx(statistics.correlation(x, y))
+    mean = statistics.fmean(float(rho[base, "car"]) for base in CONFIG["bases"])
+    assert float(rho["average", "car"]) == pytest.approx(mean)
+    assert all(math.isfinite(float(value)) for value in rho.values() if value)
+
+
+@pytest.mark.slow
+def test_the_same_config_gives_the_same_tables(study, checkout):
+    done = snakemake("--cores", "2", cwd=checkout)
+    assert done.returncode == 0, done.stdout[-5000:]
+    for table in sorted((RESULTS / "tables").glob("*.csv")):
+        assert (checkout / "results/miniature/tables" / table.name).read_bytes() == table.read_bytes(), table.name

@@ -1,0 +1,114 @@
+"""The tables, against numbers computed by hand."""
+
+import polars as pl
+import pytest
+
+from average_performance import average
+from correlate_metrics import average as average_row
+from correlate_metrics import correlate
+from metrics import METRICS, car
+from rank_teachers import rank, refuse_gaps
+
+
+def test_car_is_reward_over_one_plus_beta_times_loss():
+    assert car(6.0, 2.0, beta=1.0) == 2.0
+    assert car(6.0, 2.0, beta=0.25) == 4.0
+    assert car(6.0, 2.0, beta=0.0) == 6.0
+
+
+def metric_rows(values):
+    """Rows of metrics from (teacher, id, reward, loss, reason)."""
+    rest = {name: 1.0 for name in METRICS if name != "loss"}
+    return pl.DataFrame(
+        [
+            {"id": i, "base": "b", "teacher": t, "reward:rm": r, "loss": loss, "reason": reason, **rest}
+            for t, i, r, loss, reason in values
+        ],
+        schema_overrides={"reason": pl.String},
+    )
+
+
+def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
+    rows = metric_rows(
+        [
+            ("x", "1", 4.0, 1.0, None),
+            ("x", "2", 8.0, 3.0, None),
+            ("x", "3", 99.0, 0.0, None),
+            ("y", "1", 6.0, 0.5, None),
+            ("y", "2", 6.0, 1.5, None),
+            ("y", "3", None, None, "empty"),
+            ("below", "1", 9.0, 0.0, None),
+            ("below", "3", 9.0, 0.0, None),
+        ]
+    )
+    got = rank(rows, ["x", "y"], {"x": "f", "y": "f", "below": None}, "rm", beta=0.5).to_dicts()
+    assert [(r["teacher"], r["rank"], r["n"]) for r in got] == [("y", 1, 2), ("x", 2, 2), ("below", None, 1)]
+    assert [r["car"] for r in got] == [6 / (1 + 0.5 * 1.0), 6 / (1 + 0.5 * 2.0), 9.0]
+    assert [r["note"] for r in got] == [None, None, None]
+
+
+def test_a_negative_mean_reward_is_marked():
+    rows = metric_rows([("x", "1", -1.0, 1.0, None), ("y", "1", 1.0, 1.0, None)])
+    got = rank(rows, ["x", "y"], {"x": None, "y": None}, "rm", beta=1.0)
+    assert dict(got.select("teacher", "note").iter_rows()) == {
+        "x": "negative reward: a larger loss raises CAR",
+        "y": None,
+    }
+
+
+def test_a_teacher_with_too_many_gaps_stops_the_ranking_by_name():
+    rows = metric_rows([("x", str(i), 1.0, 1.0, None if i < 7 else "empty") for i in range(10)])
+    refuse_gaps(rows, ["x"], limit=0.3)
+    with pytest.raises(SystemExit, match="more than 29% of 10 instructions have no usable row from x 30%"):
+        refuse_gaps(rows, ["x"], limit=0.29)
+
+
+def test_ap_is_the_mean_of_the_named_scores():
+    scores = [
+        {"benchmark": "a", "base": "b", "teacher": "t", "wr": {"value": 16.13, "se": 1.0}},
+        {"benchmark": "c.d", "base": "b", "teacher": "t", "wr": {"value": 11.0, "se": 2.0}},
+        {"benchmark": "other", "base": "b", "teacher": "t", "wr": {"value": 99.0, "se": 2.0}},
+    ]
+    got = average(scores, ["a.wr", "c.d.wr"]).to_dicts()
+    assert got == [
+        {"base": "b", "teacher": "t", "ap": 13.565, "a.wr": 16.13, "a.wr.se": 1.0, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
+    ]
+
+
+def pairs(metric, ap, name="car"):
+    return pl.DataFrame({"base": "b", name: metric, "ap": ap})
+
+
+def test_rho_with_ties_equals_the_hand_computed_one():
+    # ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: covariance 4.5, variances 4.5 and 5
+    got = correlate(pairs([0.1, 0.2, 0.2, 0.9], [10, 30, 20, 40]), "car")
+    assert got["rho"] == got["raw_rho"] == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
+    assert got["n"] == 4 and got["note"] == "too few teachers (4) to conclude anything"
+
+
+def test_rho_is_signed_by_the_declared_direction_and_the_raw_sign_is_kept():
+    got = correlate(pairs([3.0, 2.0, 1.0], [1, 2, 3], "loss"), "loss")
+    assert (got["better"], got["rho"], got["raw_rho"]) == ("lower", pytest.approx(1), pytest.approx(-1))
+
+
+def test_ten_teachers_are_enough_for_no_note():
+    assert correlate(pairs([float(i) for i in range(10)], list(range(10))), "car")["note"] is None
+
+
+@pytest.mark.parametrize(
+    "metric, cause",
+    [([1.0, 1.0, 1.0], "the same for every"), ([1.0, float("nan"), 2.0], "missing"), ([1.0, None, 2.0], "missing")],
+)
+def test_a_constant_or_missing_metric_has_no_rho_but_a_cause(metric, cause):
+    got = correlate(pairs(metric, [1, 2, 3]), "car")
+    assert got["rho"] is None and cause in got["note"]
+
+
+def test_the_average_row_is_the_mean_within_bases_and_none_where_one_is_missing():
+    one = correlate(pairs([1.0, 2.0, 3.0], [1, 2, 3]), "car") | {"base": "a"}
+    two = correlate(pairs([1.0, 3.0, 2.0], [1, 2, 3]), "car")
+    schema = {"note": pl.String, "rho": pl.Float64, "raw_rho": pl.Float64}
+    got = average_row(pl.DataFrame([one, two], schema_overrides=schema)).to_dicts()
+    assert (got[0]["base"], got[0]["rho"]) == ("average", pytest.approx(0.75))
+    none = correlate(pairs([1.0, 1.0, 1.0], [1, 2, 3]), "car") | {"base": "c"}
+    assert average_row(pl.DataFrame([one, none], schema_overrides=schema))["rho"].to_list() == [None]
