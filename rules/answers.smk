@@ -15,15 +15,11 @@ ANSWER_IMPORTS = [
 ]
 
 
-def baseline(wildcards):
-    return config["teachers"][config["benchmarks"][wildcards.benchmark]["baseline"]]
-
-
 rule answer_as_baseline:
     input:
         script="scripts/answer_benchmark.py",
         imports=ANSWER_IMPORTS,
-        model=lambda wildcards: model_inputs(baseline(wildcards)),
+        model=lambda wildcards: model_inputs(baseline_of(wildcards.benchmark)),
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
         answers="<results>/baselines/{benchmark}.parquet",
@@ -34,10 +30,10 @@ rule answer_as_baseline:
     conda:
         "../envs/train.yaml"
     resources:
-        gpu=lambda wildcards: baseline(wildcards)["gpus"],
+        gpu=lambda wildcards: baseline_of(wildcards.benchmark)["gpus"],
     params:
         teacher=lambda wildcards: config["benchmarks"][wildcards.benchmark]["baseline"],
-        model=lambda wildcards: as_json(baseline(wildcards), *ENGINE_KEYS),
+        model=lambda wildcards: as_json(baseline_of(wildcards.benchmark), *ENGINE_KEYS),
         sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
         store=f"{RESULTS}/rows/baselines/{{benchmark}}",
     shell:

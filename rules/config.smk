@@ -1,6 +1,6 @@
 """The configuration, checked before any job: config/schema.yaml and what a schema cannot say.
 
-as_json() and model_inputs() give each rule exactly what it reads of it.
+The functions give each rule exactly what it reads of it.
 """
 
 import json
@@ -11,7 +11,7 @@ from check_config import find_problems
 from snakemake.utils import validate
 
 if problems := find_problems(config, f"{workflow.basedir}/config/schema.yaml"):
-    raise WorkflowError("\n".join(["The configuration cannot be used:", *problems]))
+    sys.exit("\n".join(["The configuration cannot be used:", *problems]))
 
 validate(config, "../config/schema.yaml")  # fills in the defaults
 
@@ -33,3 +33,13 @@ def model_inputs(entry):
     if folder.startswith("results/"):
         return [*templates, f"{folder}/manifest.json"]
     return templates + sorted(entry.path for entry in os.scandir(folder) if entry.is_file())
+
+
+def source_inputs(source):
+    """The local file of instructions or prompts; nothing for a dataset of the hub."""
+    return [os.path.normpath(source["path"])] if "path" in source else []
+
+
+def baseline_of(benchmark):
+    """The entry of the teacher whose answers are a benchmark's baseline."""
+    return config["teachers"][config["benchmarks"][benchmark]["baseline"]]

@@ -6,15 +6,11 @@ the same columns, and beside each, under set_aside/, the rows not used with thei
 """
 
 
-def source_file(source):
-    return [os.path.normpath(source["path"])] if source["path"] else []
-
-
 rule prepare_instructions:
     input:
         script="scripts/prepare_instructions.py",
         imports=["scripts/rows.py"],
-        source=source_file(config["instructions"]),
+        source=lambda wildcards: source_inputs(config["instructions"]),
     output:
         instructions="<results>/instructions.parquet",
         set_aside="<results>/set_aside/instructions.parquet",
@@ -39,7 +35,7 @@ rule prepare_prompts:
     input:
         script="scripts/prepare_instructions.py",
         imports=["scripts/rows.py"],
-        source=lambda wildcards: source_file(config["benchmarks"][wildcards.benchmark]["prompts"]),
+        source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"]),
     output:
         prompts="<results>/prompts/{benchmark}.parquet",
         set_aside="<results>/set_aside/prompts/{benchmark}.parquet",

@@ -5,12 +5,12 @@ characters. Everything else is tokenised as the chat template renders it.
 """
 
 import re
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-MARK = "\ue000"  # a private-use character: stands for a text, or for a control token found in one, while rendering
+MARK = "\ue000"  # a private-use character that stands for a text while a template is looked at
 
 
 def load_tokenizer(
@@ -59,9 +59,9 @@ class Chat:
         return self.prompt(instruction), self.response(response), [] if finish_reason == "length" else self.end
 
     def _tokenize(self, messages: list[dict], add_generation_prompt: bool) -> list[int]:
-        mark, inert, marked = MARK, [], []
-        while any(mark in message["content"] for message in messages):
-            mark += MARK
+        inert, marked = [], []
+        text = "".join(message["content"] for message in messages)
+        mark = next(mark for mark in map("\ue000{}\ue001".format, count()) if mark not in text)
         for message in messages:
             inert += self.control.findall(message["content"])
             marked.append({**message, "content": self.control.sub(mark, message["content"])})

@@ -24,6 +24,7 @@ LOADERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parque
 def main():
     args = parse_args()
     spec = args.spec
+    datasets.disable_progress_bars()
     source = read_source(spec)
     rows = normalise(map_columns(source, spec["columns"]), spec["max_characters"])
     refuse_repeated_ids(rows)

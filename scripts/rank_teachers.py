@@ -58,8 +58,8 @@ def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
     """Exit naming the compared teachers of a base that lack more than `limit` of the instructions."""
     n = rows["id"].n_unique()
     present = dict(rows.filter(pl.col("reason").is_null()).group_by("teacher").len().iter_rows())
-    gaps = {teacher: 1 - present.get(teacher, 0) / n for teacher in compared}
-    if bad := [f"{teacher} {gap:.0%}" for teacher, gap in gaps.items() if gap > limit]:
+    gaps = {teacher: n - present.get(teacher, 0) for teacher in compared}
+    if bad := [f"{teacher} {gap / n:.0%}" for teacher, gap in gaps.items() if gap > limit * n]:
         raise SystemExit(
             f"{rows['base'][0]}: more than {limit:.0%} of {n} instructions have no usable row from {', '.join(bad)}: "
             "see `reason` in the responses, set `compare: false` on the teacher or raise `max_set_aside`"

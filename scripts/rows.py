@@ -26,7 +26,7 @@ def digest(value) -> str:
 def code_version() -> dict[str, str]:
     """SHA-256 of every script of this folder that is loaded, by file name: results of edited code are not reused."""
     here = Path(__file__).parent
-    files = {Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)}
+    files = {Path(vars(module).get("__file__") or "") for module in list(sys.modules.values())}
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.resolve().parent == here.resolve()}
 
 

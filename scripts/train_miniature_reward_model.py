@@ -18,7 +18,7 @@ from trl import RewardConfig, RewardTrainer
 
 from chat import Chat
 from miniature_models import byte_tokenizer, save, trainer_settings
-from miniature_tasks import STYLES, Task, draw_tasks
+from miniature_tasks import CONSONANTS, DIGITS, STYLES, VOWELS, Task, draw_tasks
 
 
 def main():
@@ -48,22 +48,19 @@ def preference_pairs(seed: str, chat: Chat):
 
 
 def damage(rng: random.Random, task: Task) -> str:
-    """The answer with one character changed, lost or doubled, or two swapped: never the answer itself."""
-    letters = "0123456789" if task.answer.isdigit() else sorted(set("abdefgiklmnoprstuvz" + task.answer.lower()))
-    while True:
-        text = list(task.answer)
-        i, j = rng.randrange(len(text)), rng.randrange(len(text))
-        kind = rng.choice(("change", "change", "lose", "double", "swap"))
-        if kind == "change":
-            text[i] = rng.choice(letters).upper() if task.answer.isupper() else rng.choice(letters)
-        elif kind == "swap":
-            text[i], text[j] = text[j], text[i]
-        elif kind == "double":
-            text.insert(i, text[i])
-        elif len(text) > 1:
-            del text[i]
-        if "".join(text) != task.answer:
-            return "".join(text)
+    """A wrong answer that looks like a right one: the answer to another task, or one or two characters replaced.
+
+    Replaced characters stay vowels, consonants or digits, so that only the instruction tells it from the right one.
+    """
+    if rng.random() < 0.5:
+        others = (t.answer for t in draw_tasks(f"{rng.random()}") if t.kind == task.kind)
+        return next(other for other in islice(others, 1000) if other != task.answer)
+    text = list(task.answer)
+    for i in rng.sample(range(len(text)), min(len(text), rng.randint(1, 2))):
+        alike = next(letters for letters in (DIGITS, VOWELS, CONSONANTS) if text[i].lower() in letters)
+        new = rng.choice(alike.replace(text[i].lower(), ""))
+        text[i] = new.upper() if text[i].isupper() else new
+    return "".join(text)
 
 
 def parse_args():

@@ -85,9 +85,8 @@ def test_a_broken_file_ends_in_one_line(tmp_path):
 @pytest.mark.parametrize("name", ["mine.csv", "mine.json", "mine.parquet"])
 def test_other_formats_read_the_same(tmp_path, name):
     table = pl.DataFrame({"prompt": ["one", "two, or \u2028 three"], "answer": ["1", "23"]})
-    {".csv": table.write_csv, ".json": table.write_json, "uet": table.write_parquet}[name[-4:].lstrip("q")](
-        tmp_path / name
-    )
+    write = {"mine.csv": table.write_csv, "mine.json": table.write_json, "mine.parquet": table.write_parquet}
+    write[name](tmp_path / name)
     columns = {"instruction": "prompt", "reference": "answer"}
     _, kept, _ = prepare(tmp_path, (tmp_path / name).read_bytes(), {"columns": columns}, name)
     expected = {"one": "1", "two, or \u2028 three": "23"}

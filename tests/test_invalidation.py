@@ -63,7 +63,7 @@ def edit_and_revert(root):
 
 def add_teacher(root):
     shutil.copytree(root / "results/world/terse-small", root / "extra")
-    entry = {"model": "./extra", "gpus": 0, "sampling": {"max_new_tokens": 64}}
+    entry = {"model": "./extra", "gpus": 0, "sampling": {"max_new_tokens": 40}}
     edit_config(root, lambda config: config["teachers"].update(extra=entry))
 
 
@@ -95,7 +95,7 @@ CHANGES = {
         {"rank_teachers": 1, "correlate_metrics": 1},
     ),
     "one teacher's sampling": (
-        lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=63)),
+        lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),
         ONE_TEACHER,
     ),
     "a new teacher": (add_teacher, ONE_TEACHER),
@@ -130,7 +130,7 @@ def test_only_what_the_change_invalidates_reruns(study_copy, change):
 
 def test_two_studies_side_by_side_do_not_touch_each_other(study_copy):
     text = (study_copy / "config/config.yaml").read_text()
-    (study_copy / "other.yaml").write_text(text.replace("study: miniature", "study: other").replace("n: 640", "n: 64"))
+    (study_copy / "other.yaml").write_text(text.replace("study: miniature", "study: other").replace("n: 512", "n: 64"))
     before = {path: path.stat().st_mtime_ns for path in (study_copy / "results").rglob("*") if path.is_file()}
     target = "results/other/instructions.parquet"
     done = snakemake("--cores", "1", "--configfile", "other.yaml", "--", target, cwd=study_copy)
