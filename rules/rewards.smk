@@ -4,6 +4,8 @@ Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet an
 Output: <results>/rewards/{reward_model}/{teacher}.parquet (id, candidate, teacher, reward_model, reward, reason).
 """
 
+REWARD_MODEL_KEYS = ("model", "revision", "chat_template", "batch_tokens")
+
 
 rule score_rewards:
     input:
@@ -28,9 +30,7 @@ rule score_rewards:
     resources:
         gpu=lambda wildcards: config["reward_models"][wildcards.reward_model]["gpus"],
     params:
-        model=lambda wildcards: as_json(
-            config["reward_models"][wildcards.reward_model], "model", "revision", "batch_tokens"
-        ),
+        model=lambda wildcards: as_json(config["reward_models"][wildcards.reward_model], *REWARD_MODEL_KEYS),
         store=f"{RESULTS}/rows/rewards/{{reward_model}}/{{teacher}}",
     shell:
         """

@@ -98,6 +98,8 @@ def train(spec: dict, tokenizer, chat: Chat, examples: list[dict], hyper: dict, 
         report_to="none",
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    if config.n_gpu > 1:  # the Trainer would multiply the batch by their number
+        raise SystemExit(f"fine-tuning sees {config.n_gpu} GPUs and uses one: set CUDA_VISIBLE_DEVICES")
     model = AutoModelForCausalLM.from_pretrained(
         spec["model"], revision=spec["revision"], dtype=torch.float32, use_safetensors=True
     )

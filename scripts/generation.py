@@ -20,14 +20,11 @@ def answer_instructions(instructions: pl.DataFrame, spec: dict, store_folder: Pa
     the engine's name.
     """
     store = RowStore(store_folder, {**spec, "files": identity(spec)})
-    loaded = []
 
-    def compute(rows: list[dict]) -> list[dict]:
-        if not loaded:
-            loaded.append(ENGINES[spec["engine"]](spec))
-        return loaded[0]([row["instruction"] for row in rows])
+    def load():
+        generate = ENGINES[spec["engine"]](spec)
+        return lambda rows: generate([row["instruction"] for row in rows])
 
-    rows = instructions.select("id", "instruction").to_dicts()
-    answers = store.fill(rows, compute, BLOCK)
+    answers = store.fill(instructions.select("id", "instruction").to_dicts(), load, BLOCK)
     columns = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
     return instructions.select("id").hstack(pl.DataFrame(answers, schema=columns))

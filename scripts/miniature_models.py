@@ -43,6 +43,7 @@ def new_llama(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> L
         num_attention_heads=4,
         max_position_embeddings=CONTEXT,
         initializer_range=0.05,
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0},  # rows are short: copying is learned sooner
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

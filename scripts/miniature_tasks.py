@@ -28,48 +28,40 @@ def spell(text: str) -> str:
     return " ".join(text)
 
 
-def repeat(rng: random.Random) -> Task:
-    w = word(rng)
+def repeat(w: str) -> Task:
     return Task("repeat", f"Repeat {w}", f"{w} + {w}", w + w)
 
 
-def last_letter(rng: random.Random) -> Task:
-    w = word(rng)
+def last_letter(w: str) -> Task:
     return Task("last_letter", f"Last letter of {w}", spell(w), w[-1])
 
 
-def count(rng: random.Random) -> Task:
-    w = word(rng)
+def count(w: str) -> Task:
     numbered = "".join(f"{letter}{i}" for i, letter in enumerate(w, 1))
     return Task("count", f"Count letters in {w}", numbered, str(len(w)))
 
 
-def upper(rng: random.Random) -> Task:
-    w = word(rng)
+def upper(w: str) -> Task:
     return Task("upper", f"Capitals of {w}", spell(w), w.upper())
 
 
-def compare(rng: random.Random) -> Task:
-    a, b = rng.sample(range(10, 100), 2)
-    return Task("compare", f"Larger of {a} and {b}", f"{max(a, b)} > {min(a, b)}", str(max(a, b)))
-
-
-def reverse(rng: random.Random) -> Task:
-    w = word(rng)
+def reverse(w: str) -> Task:
     return Task("reverse", f"Reverse {w}", f"{spell(w)} > {spell(w[::-1])}", w[::-1])
 
 
-def sort_letters(rng: random.Random) -> Task:
-    w = word(rng)
+def sort_letters(w: str) -> Task:
     return Task("sort", f"Sort letters of {w}", spell(sorted(w)), "".join(sorted(w)))
 
 
-def add(rng: random.Random) -> Task:
-    a, b = rng.randint(10, 49), rng.randint(1, 9)
-    return Task("add", f"Add {a} and {b}", f"{a % 10} + {b} = {a % 10 + b}", str(a + b))
+def compare(a: int, b: int) -> Task:
+    return Task("compare", f"Larger of {a} and {b}", f"{max(a, b)} > {min(a, b)}", str(max(a, b)))
 
 
-TASKS = (repeat, last_letter, count, upper, compare, reverse, sort_letters, add)
+def add(a: int, b: int) -> Task:
+    return Task("add", f"Add {a} and {b}", f"{a % 10} + {b % 10} = {a % 10 + b % 10}", str(a + b))
+
+
+WORD_TASKS, NUMBER_TASKS = (repeat, last_letter, count, upper, reverse, sort_letters), (compare, add)
 
 STYLES = {
     "terse": lambda task: task.answer,
@@ -78,8 +70,29 @@ STYLES = {
 }
 
 
+def tasks_on_one_subject(rng: random.Random) -> list[Task]:
+    """Every task on one word or on one pair of numbers, in a random order."""
+    if rng.random() < 0.75:
+        subject = word(rng)
+        tasks = [task(subject) for task in WORD_TASKS]
+    else:
+        a, b = rng.sample(range(10, 50), 2)
+        tasks = [task(a, b) for task in NUMBER_TASKS]
+    rng.shuffle(tasks)
+    return tasks
+
+
 def draw_tasks(seed: str) -> Iterator[Task]:
     """An endless stream of tasks, the same for the same seed; an instruction may come twice."""
     rng = random.Random(seed)
     while True:
-        yield rng.choice(TASKS)(rng)
+        yield tasks_on_one_subject(rng)[0]
+
+
+def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[str]:
+    """An endless stream of raw text: what people noted of two tasks on one subject, in a mixture of styles."""
+    rng = random.Random(seed)
+    names, shares = zip(*sorted(styles.items()), strict=True)
+    while True:
+        tasks = tasks_on_one_subject(rng)[:2]
+        yield " ".join(f"{task.instruction}? {STYLES[rng.choices(names, shares)[0]](task)}" for task in tasks)

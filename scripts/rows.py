@@ -17,6 +17,8 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
+Compute = Callable[[list[dict]], list[dict]]
+
 
 def digest(value) -> str:
     """SHA-256 of a JSON-able value, independent of the order of its keys."""
@@ -52,19 +54,22 @@ class RowStore:
         print(f"host {socket.gethostname()}, process {os.getpid()}", file=self.lock, flush=True)
         self.done = self._read_shards()
 
-    def fill(self, rows: Sequence[dict], compute: Callable[[list[dict]], list[dict]], block: int) -> list[dict]:
-        """One result per row, in the order of the rows; `compute` sees only rows without a stored result.
+    def fill(self, rows: Sequence[dict], load: Callable[[], Compute], block: int) -> list[dict]:
+        """One result per row, in the order of the rows, from the store or else from `load()`'s function of rows.
 
-        Rows go to `compute` in blocks of fixed membership (rows 0..block-1, ...), each stored whole, so that a rerun
+        `load` is called once, and only if a row is missing; its function sees only rows without a stored result.
+        They come in blocks of fixed membership (rows 0..block-1, ...), each stored whole, so that a rerun
         after a kill computes the same batches and gives the same bytes.
         """
         keys = [digest(row) for row in rows]
+        compute = None
         found = sum(key in self.done for key in keys)
         print(f"{found} of {len(keys)} rows found in {self.folder}", flush=True)
         with tqdm(total=len(keys), initial=found, unit="row", mininterval=2, file=sys.stdout) as progress:
             for start in range(0, len(keys), block):
                 missing = [i for i in range(start, min(start + block, len(keys))) if keys[i] not in self.done]
                 if missing:
+                    compute = compute or load()
                     results = compute([rows[i] for i in missing])
                     self._write_shard([keys[i] for i in missing], results)
                     progress.update(len(missing))

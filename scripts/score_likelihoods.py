@@ -43,22 +43,19 @@ SUMS = {
 def main():
     args = parse_args()
     responses = pl.read_parquet(args.responses)
-    asked = responses.join(pl.read_parquet(args.instructions).select("id", "instruction"), on="id", validate="m:1")
+    instructions = pl.read_parquet(args.instructions).select("id", "instruction")
+    asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
     rows = asked.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
     store = RowStore(args.store, {**args.model, **args.limits, "files": identity(args.model)})
-    results = store.fill(rows.to_dicts(), lazy_scorer(args.model, args.limits), BLOCK)
+    results = store.fill(rows.to_dicts(), lambda: load_scorer(args.model, args.limits), BLOCK)
     sums = rows.select("id").hstack(pl.DataFrame(results, schema={**SUMS, "over_long": pl.String}))
-    likelihoods = responses.join(sums, on="id", how="left", validate="1:1", maintain_order="left", suffix="_scored")
-    likelihoods = (
-        likelihoods.drop("n_tokens")
-        .rename({"n_tokens_scored": "n_tokens"})
-        .select(
-            "id",
-            pl.lit(args.base).alias("base"),
-            "teacher",
-            *SUMS,
-            pl.coalesce("reason", "over_long").alias("reason"),
-        )
+    likelihoods = responses.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
+    likelihoods = likelihoods.select(
+        "id",
+        pl.lit(args.base).alias("base"),
+        "teacher",
+        *SUMS,
+        pl.coalesce("reason", "over_long").alias("reason"),
     )
     check_rows(likelihoods, responses["id"].to_list(), value="nll")
     write_table(likelihoods, args.output)
@@ -66,18 +63,11 @@ def main():
     print(f"{args.base} on {args.teacher}: {nll / max(n, 1):.4f} nats a token over {n} tokens")
 
 
-def lazy_scorer(names: dict, limits: dict):
-    """A function from rows to sums that loads the model when it is first called."""
-    loaded = []
-
-    def score(rows: list[dict]) -> list[dict]:
-        if not loaded:
-            loaded.append(Chat(load_tokenizer(names["model"], names["revision"], names["chat_template"])))
-            loaded.append(load_model(AutoModelForCausalLM, names["model"], names["revision"]))
-        chat, model = loaded
-        return score_rows(chat, model, rows, limits["max_length"], limits["batch_tokens"])
-
-    return score
+def load_scorer(names: dict, limits: dict):
+    """The base model's function from rows to sums."""
+    chat = Chat(load_tokenizer(names["model"], names["revision"], names["chat_template"]))
+    model = load_model(AutoModelForCausalLM, names["model"], names["revision"])
+    return lambda rows: score_rows(chat, model, rows, limits["max_length"], limits["batch_tokens"])
 
 
 def score_rows(chat: Chat, model, rows: list[dict], max_length: int, batch_tokens: int) -> list[dict]:
@@ -88,10 +78,8 @@ def score_rows(chat: Chat, model, rows: list[dict], max_length: int, batch_token
     fitting = [i for i, parts in enumerate(encoded) if sum(map(len, parts)) <= limit]
     given = [(prompt, text + end) for prompt, text, end in (encoded[i] for i in fitting)]
     direct = [(chat.bos, text) if chat.bos else (text[:1], text[1:]) for _, text, _ in (encoded[i] for i in fitting)]
-    scored = zip(
-        fitting, token_scores(model, given, batch_tokens), token_scores(model, direct, batch_tokens), strict=True
-    )
-    for i, (nll, rank), (direct_nll, _) in scored:
+    given_scores, direct_scores = (token_scores(model, pairs, batch_tokens) for pairs in (given, direct))
+    for i, (nll, rank), (direct_nll, _) in zip(fitting, given_scores, direct_scores, strict=True):
         n = len(encoded[i][1])
         results[i] = {
             "n_tokens": n,

@@ -30,10 +30,11 @@ BLOCK = 512
 def main():
     args = parse_args()
     responses = pl.read_parquet(args.responses)
-    asked = responses.join(pl.read_parquet(args.instructions).select("id", "instruction"), on="id", validate="m:1")
+    instructions = pl.read_parquet(args.instructions).select("id", "instruction")
+    asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
     rows = asked.filter(pl.col("reason").is_null()).select("id", "candidate", "instruction", "response")
     store = RowStore(args.store, {**args.model, "files": identity(args.model)})
-    results = store.fill(rows.to_dicts(), lazy_scorer(args.model), BLOCK)
+    results = store.fill(rows.to_dicts(), lambda: load_scorer(args.model), BLOCK)
     scored = rows.select("id", "candidate").hstack(
         pl.DataFrame(results, schema={"reward": pl.Float64, "over_long": pl.String})
     )
@@ -50,21 +51,13 @@ def main():
     print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
 
 
-def lazy_scorer(model_spec: dict):
-    """A function from rows to rewards that loads the model when it is first called."""
-    loaded = []
-
-    def score(rows: list[dict]) -> list[dict]:
-        if not loaded:
-            chat = Chat(load_tokenizer(model_spec["model"], model_spec["revision"]))
-            model = load_model(AutoModelForSequenceClassification, model_spec["model"], model_spec["revision"])
-            if model.config.num_labels != 1:
-                raise SystemExit(f"{model_spec['model']} has {model.config.num_labels} outputs; a reward model has one")
-            loaded.extend((chat, model))
-        chat, model = loaded
-        return score_rows(chat, model, [(r["instruction"], r["response"]) for r in rows], model_spec["batch_tokens"])
-
-    return score
+def load_scorer(spec: dict):
+    """The reward model's function from rows to rewards."""
+    chat = Chat(load_tokenizer(spec["model"], spec["revision"], spec["chat_template"]))
+    model = load_model(AutoModelForSequenceClassification, spec["model"], spec["revision"])
+    if model.config.num_labels != 1:
+        raise SystemExit(f"{spec['model']} has {model.config.num_labels} outputs; a reward model has one")
+    return lambda rows: score_rows(chat, model, [(r["instruction"], r["response"]) for r in rows], spec["batch_tokens"])
 
 
 def score_rows(chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int) -> list[dict]:

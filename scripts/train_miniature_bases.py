@@ -6,12 +6,11 @@ python scripts/train_miniature_bases.py --bases '{"alpha": {"styles": {"terse": 
 
 import argparse
 import json
-import random
 from itertools import islice
 from pathlib import Path
 
 from miniature_models import byte_tokenizer, train_language_model
-from miniature_tasks import STYLES, draw_tasks
+from miniature_tasks import draw_notes
 
 
 def main():
@@ -19,17 +18,9 @@ def main():
     tokenizer = byte_tokenizer()
     for (name, base), manifest in zip(sorted(args.bases.items()), args.manifests, strict=True):
         size = base["model"]
-        documents = islice(raw_text(f"base {name} {args.seed}", base["styles"]), size["steps"] * size["batch"])
+        documents = islice(draw_notes(f"base {name} {args.seed}", base["styles"]), size["steps"] * size["batch"])
         examples = [{"input_ids": ids, "labels": ids} for ids in map(lambda text: encode(tokenizer, text), documents)]
         train_language_model(tokenizer, size, args.seed, examples, manifest.parent)
-
-
-def raw_text(seed: str, styles: dict[str, float]):
-    """An endless stream of short notes that mention a task and how somebody put its answer."""
-    rng = random.Random(seed)
-    names, shares = zip(*sorted(styles.items()), strict=True)
-    for task in draw_tasks(seed):
-        yield f"{task.instruction}? {STYLES[rng.choices(names, shares)[0]](task)}"
 
 
 def encode(tokenizer, text: str) -> list[int]:
