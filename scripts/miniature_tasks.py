@@ -70,29 +70,19 @@ STYLES = {
 }
 
 
-def tasks_on_one_subject(rng: random.Random) -> list[Task]:
-    """Every task on one word or on one pair of numbers, in a random order."""
-    if rng.random() < 0.75:
-        subject = word(rng)
-        tasks = [task(subject) for task in WORD_TASKS]
-    else:
-        a, b = rng.sample(range(10, 50), 2)
-        tasks = [task(a, b) for task in NUMBER_TASKS]
-    rng.shuffle(tasks)
-    return tasks
-
-
 def draw_tasks(seed: str) -> Iterator[Task]:
     """An endless stream of tasks, the same for the same seed; an instruction may come twice."""
     rng = random.Random(seed)
     while True:
-        yield tasks_on_one_subject(rng)[0]
+        if rng.random() < 0.75:
+            yield rng.choice(WORD_TASKS)(word(rng))
+        else:
+            yield rng.choice(NUMBER_TASKS)(*rng.sample(range(10, 50), 2))
 
 
 def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[str]:
-    """An endless stream of raw text: what people noted of two tasks on one subject, in a mixture of styles."""
+    """An endless stream of raw text: what people noted of a task, in a mixture of styles."""
     rng = random.Random(seed)
     names, shares = zip(*sorted(styles.items()), strict=True)
-    while True:
-        tasks = tasks_on_one_subject(rng)[:2]
-        yield " ".join(f"{task.instruction}? {STYLES[rng.choices(names, shares)[0]](task)}" for task in tasks)
+    for task in draw_tasks(seed):
+        yield f"{task.instruction}? {STYLES[rng.choices(names, shares)[0]](task)}"
