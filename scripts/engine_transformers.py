@@ -1,7 +1,7 @@
 """The engine `transformers`: batched generation with Hugging Face's own generate."""
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from chat import Chat, load_tokenizer
 from model_loading import batches, context_length, load_model, pad_left
@@ -17,6 +17,9 @@ def load(spec: dict):
     """
     chat = Chat(load_tokenizer(spec["model"], spec["revision"], spec["chat_template"]))
     model = load_model(AutoModelForCausalLM, spec["model"], spec["revision"])
+    stops = stop_ids(chat, model.generation_config)
+    # a model's own defaults (repetition penalty, top-k) would change what the config's sampling means
+    model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=chat.end[-1])
     sampling = spec["sampling"]
     room = context_length(model.config) - sampling["max_new_tokens"]
     if room < 1:
@@ -30,44 +33,40 @@ def load(spec: dict):
         lengths = [len(prompts[i]) + sampling["max_new_tokens"] for i in asked]
         for batch in batches(lengths, sampling["batch_tokens"]):
             numbers = [asked[j] for j in batch]
-            for i, ids in zip(
-                numbers, continue_prompts(model, chat, [prompts[i] for i in numbers], sampling), strict=True
-            ):
-                answers[i] = answered(chat, ids)
+            generated = continue_prompts(model, [prompts[i] for i in numbers], sampling)
+            for i, ids in zip(numbers, generated, strict=True):
+                answers[i] = answered(chat, ids, stops)
         return answers
 
     return generate
 
 
+def stop_ids(chat: Chat, defaults: GenerationConfig) -> list[int]:
+    """The end of turn, the tokenizer's end of text and what the model itself names as ends."""
+    own = defaults.eos_token_id if isinstance(defaults.eos_token_id, list) else [defaults.eos_token_id]
+    return sorted({chat.end[-1], chat.tokenizer.eos_token_id, *own} - {None})
+
+
 @torch.inference_mode()
-def continue_prompts(model, chat: Chat, prompts: list[list[int]], sampling: dict) -> list[list[int]]:
-    """The ids generated after each prompt, cut behind the end of turn; greedy at temperature 0."""
-    ids, mask, _ = pad_left(prompts, pad=chat.end[-1])
-    how = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> list[list[int]]:
+    """The ids generated after each prompt, padding behind an end included; greedy at temperature 0."""
+    ids, mask, _ = pad_left(prompts, pad=model.generation_config.pad_token_id)
+    how = {"do_sample": False}
     if sampling["temperature"] > 0:
         how = {"do_sample": True, "temperature": sampling["temperature"], "top_p": sampling["top_p"], "top_k": 0}
-    out = model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        max_new_tokens=sampling["max_new_tokens"],
-        eos_token_id=chat.end[-1],
-        pad_token_id=chat.end[-1],
-        **how,
-    )
-    rows = out[:, ids.shape[1] :].tolist()
-    return [row[: row.index(chat.end[-1]) + 1] if chat.end[-1] in row else row for row in rows]
+    out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=sampling["max_new_tokens"], **how)
+    return out[:, ids.shape[1] :].tolist()
 
 
-def answered(chat: Chat, ids: list[int]) -> dict:
+def answered(chat: Chat, ids: list[int], stops: list[int]) -> dict:
     """The answer that generated ids stand for; a text that is empty or not whole UTF-8 gets a reason."""
-    stopped = ids[-1:] == chat.end[-1:]
-    ids = ids[:-1] if stopped else ids
+    end = next((i for i, token in enumerate(ids) if token in stops), None)
+    finish_reason, ids = ("length", ids) if end is None else ("stop", ids[:end])
     text = chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    finish_reason = "stop" if stopped else "length"
+    answer = {"text": text, "finish_reason": finish_reason, "n_tokens": len(ids), "reason": None}
     if not text.strip():
-        return {"text": None, "finish_reason": finish_reason, "n_tokens": len(ids), "reason": "empty"}
-    reason = "undecodable" if "\ufffd" in text else None
-    return {"text": text, "finish_reason": finish_reason, "n_tokens": len(ids), "reason": reason}
+        return answer | {"text": None, "reason": "empty"}
+    return answer | {"reason": "undecodable" if "\ufffd" in text else None}
 
 
 def unanswered(reason: str) -> dict:
