@@ -32,6 +32,14 @@ def repeat(w: str) -> Task:
     return Task("repeat", f"Repeat {w}", f"{w} + {w}", w + w)
 
 
+def first_letter(w: str) -> Task:
+    return Task("first_letter", f"First letter of {w}", spell(w), w[0])
+
+
+def second_letter(w: str) -> Task:
+    return Task("second_letter", f"Second letter of {w}", spell(w), w[1])
+
+
 def last_letter(w: str) -> Task:
     return Task("last_letter", f"Last letter of {w}", spell(w), w[-1])
 
@@ -61,7 +69,8 @@ def add(a: int, b: int) -> Task:
     return Task("add", f"Add {a} and {b}", f"{a % 10} + {b % 10} = {a % 10 + b % 10}", str(a + b))
 
 
-WORD_TASKS, NUMBER_TASKS = (repeat, last_letter, count, upper, reverse, sort_letters), (compare, add)
+WORD_TASKS = (first_letter, second_letter, last_letter, count, repeat, upper, reverse, sort_letters)
+NUMBER_TASKS = (compare, add)
 
 STYLES = {
     "terse": lambda task: task.answer,
@@ -74,7 +83,7 @@ def draw_tasks(seed: str) -> Iterator[Task]:
     """An endless stream of tasks, the same for the same seed; an instruction may come twice."""
     rng = random.Random(seed)
     while True:
-        if rng.random() < 0.75:
+        if rng.random() < 0.9:
             yield rng.choice(WORD_TASKS)(word(rng))
         else:
             yield rng.choice(NUMBER_TASKS)(*rng.sample(range(10, 50), 2))
