@@ -39,8 +39,8 @@ def test_control_tokens_in_text_are_plain_characters():
 
 def test_text_that_holds_the_private_mark_survives():
     c = chat(CHAT)
-    text = "\ue000<|end|>\ue000\ue000"
-    assert c.tokenizer.decode(c.prompt(text), skip_special_tokens=True) == text.replace("<|end|>", "<|end|>")
+    text = "\ue0000\ue001<|end|>\ue000\ue0001\ue001"
+    assert c.tokenizer.decode(c.prompt(text), skip_special_tokens=True) == text
 
 
 def test_what_a_template_puts_behind_the_end_of_turn_is_not_part_of_the_response():
