@@ -22,7 +22,7 @@ import polars as pl
 import torch
 import transformers
 import trl
-from transformers import AutoModelForCausalLM, TrainerCallback
+from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from chat import Chat, load_tokenizer
@@ -42,7 +42,8 @@ def main():
     scratch = folder.with_name(f".{folder.name}.tmp")
     trained = train(spec, tokenizer, chat, examples, hyper, scratch)
     losses = [entry["loss"] for entry in trained.state.log_history if "loss" in entry]
-    save(trained.model, tokenizer, chat, scratch)
+    precision = AutoConfig.from_pretrained(spec["model"], revision=spec["revision"]).dtype or torch.float32
+    save(trained.model.to(precision), tokenizer, chat, scratch)
     versions = {module.__name__: module.__version__ for module in (torch, transformers, trl)}
     steps = trained.state.global_step
     publish(scratch, folder, **counts, steps=steps, first_loss=losses[0], last_loss=losses[-1], versions=versions)
@@ -123,10 +124,10 @@ class StopAtNaN(TrainerCallback):
 
 
 def save(model, tokenizer, chat: Chat, scratch: Path) -> None:
-    """Weights in the base's precision, tokenizer with its chat template, and greedy decoding to the end of turn."""
+    """Weights, tokenizer with its chat template, and greedy decoding to the end of turn."""
     scratch.mkdir(parents=True, exist_ok=True)
     model.generation_config = transformers.GenerationConfig(eos_token_id=chat.end[-1], pad_token_id=chat.end[-1])
-    model.to(model.config.dtype).save_pretrained(scratch)
+    model.save_pretrained(scratch)
     tokenizer.save_pretrained(scratch)
 
 

@@ -91,6 +91,18 @@ def test_the_checkpoint_is_a_model_folder_with_the_template_and_its_end_of_turn(
     ]
 
 
+def test_a_bfloat16_base_is_trained_in_float32_and_saved_in_bfloat16(tiny, tmp_path, monkeypatch):
+    AutoModelForCausalLM.from_pretrained(tiny).bfloat16().save_pretrained(tmp_path / "base")
+    for file in tiny.glob("tokenizer*"):
+        (tmp_path / "base" / file.name).write_bytes(file.read_bytes())
+    trained_in = []
+    train = finetune.SFTTrainer.train
+    monkeypatch.setattr(finetune.SFTTrainer, "train", lambda self: trained_in.append(self.model.dtype) or train(self))
+    manifest = run(tmp_path / "base", tmp_path / "run", monkeypatch, ["one", "two"])
+    assert trained_in == [torch.float32]
+    assert AutoModelForCausalLM.from_pretrained(manifest.parent).dtype == torch.bfloat16
+
+
 def test_an_example_without_a_response_token_left_is_dropped_and_counted(tiny):
     chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
     room = len(chat.prompt("ab"))
