@@ -1,9 +1,10 @@
 """Which teacher should this base model learn from?
 
+snakemake check   looks at every model, key and folder of the config, and computes nothing
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
 snakemake all     also fine-tunes and judges every pair, and tells how well each metric predicted the scores
 
-Both read config/config.yaml, or the file given with --configfile in its place.
+All read config/config.yaml, or the file given with --configfile in its place.
 """
 
 import sys
@@ -32,13 +33,15 @@ resource_scopes:
 
 
 wildcard_constraints:
-    teacher="|".join(map(re.escape, sorted(config["teachers"]))),
-    base="|".join(map(re.escape, sorted(config["bases"]))),
-    reward_model="|".join(map(re.escape, sorted(config["reward_models"]))),
-    benchmark="|".join(map(re.escape, sorted(config["benchmarks"]))),
+    teacher=one_of(config["teachers"]),
+    base=one_of(config["bases"]),
+    reward_model=one_of(config["reward_models"]),
+    reference_model=one_of(config["reference_models"]),
+    benchmark=one_of(config["benchmarks"]),
 
 
 include: "rules/miniature.smk"
+include: "rules/check.smk"
 include: "rules/instructions.smk"
 include: "rules/responses.smk"
 include: "rules/rewards.smk"
@@ -52,16 +55,29 @@ include: "rules/tables.smk"
 localrules:
     all,
     rank,
+    check,
 
 
 rule all:
     default_target: True
     input:
+        CHECKS,
+        CHECKS and "<results>/checks/disk.json",
         "<results>/tables/teachers.csv",
-        "<results>/tables/performance.csv",
-        "<results>/tables/correlations.csv",
+        # benchmarks without a protocol end with the answers; a config without any benchmark, with the ranking
+        expand(
+            "<results>/answers/{benchmark}/{base}/{teacher}.parquet", benchmark=UNJUDGED, base=BASES, teacher=TEACHERS
+        ),
+        expand("<results>/tables/{table}.csv", table=["performance", "correlations"] if config["ap"] else []),
 
 
 rule rank:
     input:
+        CHECKS,
         "<results>/tables/teachers.csv",
+
+
+rule check:
+    input:
+        CHECKS,
+        CHECKS and "<results>/checks/disk.json",

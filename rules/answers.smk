@@ -5,20 +5,12 @@ Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmar
 benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
 """
 
-ANSWER_IMPORTS = [
-    "scripts/chat.py",
-    "scripts/engine_transformers.py",
-    "scripts/generation.py",
-    "scripts/model_folder.py",
-    "scripts/model_loading.py",
-    "scripts/rows.py",
-]
-
 
 rule answer_as_baseline:
     input:
         script="scripts/answer_benchmark.py",
-        imports=ANSWER_IMPORTS,
+        imports=lambda wildcards: ENGINES[baseline_of(wildcards.benchmark)["engine"]],
+        check=lambda wildcards: check_of("teachers", config["benchmarks"][wildcards.benchmark]["baseline"]),
         model=lambda wildcards: model_inputs(baseline_of(wildcards.benchmark)),
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -28,12 +20,12 @@ rule answer_as_baseline:
     benchmark:
         "<results>/timings/answer_as_baseline/{benchmark}.tsv"
     conda:
-        "../envs/train.yaml"
+        lambda wildcards: environment_of(baseline_of(wildcards.benchmark)["engine"])
     resources:
         gpu=lambda wildcards: baseline_of(wildcards.benchmark)["gpus"],
     params:
         teacher=lambda wildcards: config["benchmarks"][wildcards.benchmark]["baseline"],
-        model=lambda wildcards: as_json(baseline_of(wildcards.benchmark), *ENGINE_KEYS),
+        model=lambda wildcards: engine_spec(baseline_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
         store=f"{RESULTS}/rows/baselines/{{benchmark}}",
     shell:
@@ -43,6 +35,7 @@ rule answer_as_baseline:
             --teacher {params.teacher} \
             --model {params.model:q} \
             --sampling {params.sampling:q} \
+            --api "$API_SETTINGS" \
             --prompts {input.prompts:q} \
             --store {params.store:q} \
             --output {output.answers:q} &>{log:q}
@@ -52,7 +45,7 @@ rule answer_as_baseline:
 rule answer_benchmark:
     input:
         script="scripts/answer_benchmark.py",
-        imports=ANSWER_IMPORTS,
+        imports=lambda wildcards: ENGINES[config["bases"][wildcards.base]["engine"]],
         manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -62,17 +55,14 @@ rule answer_benchmark:
     benchmark:
         "<results>/timings/answer_benchmark/{benchmark}/{base}/{teacher}.tsv"
     conda:
-        "../envs/train.yaml"
+        lambda wildcards: environment_of(config["bases"][wildcards.base]["engine"])
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
     params:
-        model=lambda wildcards, input: as_json(
-            {
-                "engine": config["bases"][wildcards.base]["engine"],
-                "model": os.path.dirname(input.manifest),
-                "revision": None,
-                "chat_template": None,
-            }
+        model=lambda wildcards, input: engine_spec(
+            config["bases"][wildcards.base]
+            # the checkpoint has a revision and a chat template of its own
+            | {"model": os.path.dirname(input.manifest), "revision": None, "chat_template": None}
         ),
         sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
         store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
@@ -84,6 +74,7 @@ rule answer_benchmark:
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
             --sampling {params.sampling:q} \
+            --api "$API_SETTINGS" \
             --prompts {input.prompts:q} \
             --store {params.store:q} \
             --output {output.answers:q} &>{log:q}

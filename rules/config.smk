@@ -8,12 +8,17 @@ import os
 import re
 
 from check_config import find_problems
+from config_files import made_here
 from snakemake.utils import validate
 
 if problems := find_problems(config, f"{workflow.basedir}/config/schema.yaml"):
     sys.exit("\n".join(["The configuration cannot be used:", *problems]))
 
 validate(config, "../config/schema.yaml")  # fills in the defaults
+
+# a pool is not itself a teacher of anyone
+TEACHERS = sorted(name for name, teacher in config["teachers"].items() if teacher.get("candidates", 1) == 1)
+BASES = sorted(config["bases"])
 
 
 def as_json(entry, *keys):
@@ -36,10 +41,83 @@ def model_inputs(entry):
 
 
 def source_inputs(source):
-    """The local file of instructions or prompts; nothing for a dataset of the hub."""
+    """The local file of instructions, prompts or responses; nothing for a dataset of the hub."""
     return [os.path.normpath(source["path"])] if "path" in source else []
+
+
+def engine_spec(entry):
+    """What decides how a model answers, apart from its sampling: the model and the section of its engine."""
+    section = [entry["engine"]] if entry["engine"] in entry else []
+    return as_json(entry, "engine", "model", "revision", "chat_template", "trust_remote_code", *section)
+
+
+def environment_of(engine):
+    """The file under envs/ that an engine runs in with --sdm conda, relative to a rule file."""
+    return "../envs/vllm.yaml" if engine == "vllm" else "../envs/train.yaml"
 
 
 def baseline_of(benchmark):
     """The entry of the teacher whose answers are a benchmark's baseline."""
     return config["teachers"][config["benchmarks"][benchmark]["baseline"]]
+
+
+def one_of(names):
+    """A wildcard's constraint to names of the config; it matches nothing where there are none."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
+def teachers_by(key):
+    """Names of the teachers whose entry has a key: model, select or import."""
+    return [name for name, entry in config["teachers"].items() if key in entry]
+
+
+def import_spec(teacher, reward_model=None):
+    """What decides which responses, or whose rewards, are imported for a teacher."""
+    source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
+    if reward_model:
+        reward = config["teachers"][teacher]["import"]["rewards"][reward_model]
+        source["columns"] = source["columns"] | {"reward": reward}
+    return as_json(source)
+
+
+def deciding_rewards(selection):
+    """The rewards of a pool by which a selection is made; none for a random one."""
+    if selection["select"] == "random":
+        return []
+    return [f"{RESULTS}/rewards/{selection['reward_model']}/{selection['pool']}.parquet"]
+
+
+def reward_pairs(imported):
+    """A constraint for {reward_model} by the teacher behind it: pairs whose rewards are imported, or the others.
+
+    A wildcard is constrained by itself; which teachers a reward model's rewards are imported for is a matter of pairs.
+    """
+    alternatives = []
+    for name in sorted(config["reward_models"]):
+        having = [t for t in teachers_by("import") if name in config["teachers"][t]["import"]["rewards"]]
+        others = [t for t in (*teachers_by("model"), *teachers_by("import")) if t not in having]
+        alternatives.append(rf"{re.escape(name)}(?=/(?:{one_of(having if imported else others)})[.])")
+    return "|".join(alternatives)
+
+
+def outside(section):
+    """The entries of a section whose models come from elsewhere: a folder or the hub, not a rule of this workflow."""
+    entries = config[section].items()
+    return {name: entry for name, entry in entries if "model" in entry and not made_here(entry["model"])}
+
+
+def check_of(section, name):
+    """The check that a job with this model waits for."""
+    return [f"{RESULTS}/checks/{section}/{name}.json"] if name in CHECKED[section] else []
+
+
+def models_as_json(section, name):
+    """What decides whether one model can be loaded; another length or price must not check, and run, it again."""
+    keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output")
+    entry = config[section][name]
+    return json.dumps({section: {name: {key: entry[key] for key in keys if key in entry}}}, sort_keys=True)
+
+
+def launcher(processes):
+    """The command that runs a script in several processes of one machine; torchrun, since it reads no user's settings."""
+    return "python" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"

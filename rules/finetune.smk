@@ -5,11 +5,14 @@ template.
 Output: <results>/checkpoints/{base}/{teacher}/manifest.json, written last into an ordinary model folder.
 """
 
+FINETUNE_KEYS = ("model", "revision", "chat_template", "trust_remote_code", "fsdp", "lora")
+
 
 rule finetune:
     input:
         script="scripts/finetune.py",
-        imports=["scripts/chat.py", "scripts/model_folder.py", "scripts/rows.py"],
+        imports=["scripts/chat.py", "scripts/model_folder.py", "scripts/rows.py", "scripts/sft_settings.py"],
+        check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
         instructions="<results>/instructions.parquet",
         responses="<results>/responses/{teacher}.parquet",
@@ -22,13 +25,14 @@ rule finetune:
     conda:
         "../envs/train.yaml"
     resources:
-        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
+        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] and config["bases"][wildcards.base]["processes"],
     params:
-        model=lambda wildcards: as_json(config["bases"][wildcards.base], "model", "revision", "chat_template"),
+        launch=lambda wildcards: launcher(config["bases"][wildcards.base]["processes"]),
+        model=lambda wildcards: as_json({"lora": None} | config["bases"][wildcards.base], *FINETUNE_KEYS),
         hyperparameters=lambda wildcards: as_json(config["finetune"]),
     shell:
         """
-        exec python {input.script} \
+        exec {params.launch} {input.script} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \

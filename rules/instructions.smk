@@ -9,7 +9,7 @@ the same columns, and beside each, under set_aside/, the rows not used with thei
 rule prepare_instructions:
     input:
         script="scripts/prepare_instructions.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/rows.py", "scripts/sources.py"],
         source=lambda wildcards: source_inputs(config["instructions"]),
     output:
         instructions="<results>/instructions.parquet",
@@ -34,7 +34,7 @@ rule prepare_instructions:
 rule prepare_prompts:
     input:
         script="scripts/prepare_instructions.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/rows.py", "scripts/sources.py"],
         source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"]),
     output:
         prompts="<results>/prompts/{benchmark}.parquet",

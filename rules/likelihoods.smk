@@ -1,20 +1,25 @@
-"""How likely each base model finds each teacher's responses.
+"""How likely each base model, and each reference model, finds each teacher's responses.
 
-Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the base's folder, if local, and the chat
-template that the config names for it.
-Output: <results>/likelihoods/{base}/{teacher}.parquet (id, base, teacher, sums over tokens, reason).
+Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the model's folder, if local, and the chat
+template that the config names for a base.
+Outputs: <results>/likelihoods/{base}/{teacher}.parquet and <results>/likelihoods/{reference_model}/{teacher}.parquet (id,
+model, teacher, sums over tokens, truncated, reason).
 """
+
+LIKELIHOOD_IMPORTS = [
+    "scripts/chat.py",
+    "scripts/model_folder.py",
+    "scripts/model_loading.py",
+    "scripts/rows.py",
+]
+LIKELIHOOD_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
 
 
 rule score_likelihoods:
     input:
         script="scripts/score_likelihoods.py",
-        imports=[
-            "scripts/chat.py",
-            "scripts/model_folder.py",
-            "scripts/model_loading.py",
-            "scripts/rows.py",
-        ],
+        imports=LIKELIHOOD_IMPORTS,
+        check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
         instructions="<results>/instructions.parquet",
         responses="<results>/responses/{teacher}.parquet",
@@ -29,13 +34,56 @@ rule score_likelihoods:
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
     params:
-        model=lambda wildcards: as_json(config["bases"][wildcards.base], "model", "revision", "chat_template"),
+        model=lambda wildcards: as_json(config["bases"][wildcards.base], *LIKELIHOOD_KEYS),
         limits=lambda wildcards: as_json(config["likelihoods"]),
         store=f"{RESULTS}/rows/likelihoods/{{base}}/{{teacher}}",
     shell:
         """
         exec python {input.script} \
-            --base {wildcards.base} \
+            --name {wildcards.base} \
+            --prompt chat \
+            --teacher {wildcards.teacher} \
+            --model {params.model:q} \
+            --limits {params.limits:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --store {params.store:q} \
+            --output {output.likelihoods:q} &>{log:q}
+        """
+
+
+rule score_reference_likelihoods:
+    input:
+        script="scripts/score_likelihoods.py",
+        imports=LIKELIHOOD_IMPORTS,
+        check=lambda wildcards: check_of("reference_models", wildcards.reference_model),
+        model=lambda wildcards: model_inputs(config["reference_models"][wildcards.reference_model]),
+        instructions="<results>/instructions.parquet",
+        responses="<results>/responses/{teacher}.parquet",
+    output:
+        likelihoods="<results>/likelihoods/{reference_model}/{teacher}.parquet",
+    log:
+        "<results>/logs/score_reference_likelihoods/{reference_model}/{teacher}.log",
+    benchmark:
+        "<results>/timings/score_reference_likelihoods/{reference_model}/{teacher}.tsv"
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"],
+    params:
+        model=lambda wildcards: as_json(config["reference_models"][wildcards.reference_model], "model", "revision"),
+        limits=lambda wildcards: as_json(
+            {
+                "max_length": config["reference_models"][wildcards.reference_model]["max_length"],
+                "batch_tokens": config["likelihoods"]["batch_tokens"],
+            }
+        ),
+        store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",
+    shell:
+        """
+        exec python {input.script} \
+            --name {wildcards.reference_model} \
+            --prompt plain \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
             --limits {params.limits:q} \

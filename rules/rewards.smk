@@ -1,10 +1,19 @@
-"""Each reward model scores each teacher's responses.
+"""The reward of each teacher's responses by each reward model: scored, imported with the responses, or the pool's.
 
-Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet and the reward model's folder, if local.
+Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet and the reward model's folder or the
+teacher's table, if local; for a selection <results>/rewards/{reward_model}/{pool}.parquet.
 Output: <results>/rewards/{reward_model}/{teacher}.parquet (id, candidate, teacher, reward_model, reward, reason).
 """
 
-REWARD_MODEL_KEYS = ("model", "revision", "chat_template", "batch_tokens")
+REWARD_MODEL_KEYS = (
+    "model",
+    "revision",
+    "chat_template",
+    "trust_remote_code",
+    "output",
+    "attn_implementation",
+    "batch_tokens",
+)
 
 
 rule score_rewards:
@@ -17,6 +26,7 @@ rule score_rewards:
             "scripts/rows.py",
         ],
         model=lambda wildcards: model_inputs(config["reward_models"][wildcards.reward_model]),
+        check=lambda wildcards: check_of("reward_models", wildcards.reward_model),
         instructions="<results>/instructions.parquet",
         responses="<results>/responses/{teacher}.parquet",
     output:
@@ -25,8 +35,10 @@ rule score_rewards:
         "<results>/logs/score_rewards/{reward_model}/{teacher}.log",
     benchmark:
         "<results>/timings/score_rewards/{reward_model}/{teacher}.tsv"
+    wildcard_constraints:
+        reward_model=reward_pairs(imported=False),
     conda:
-        "../envs/train.yaml"
+        lambda wildcards: f"../envs/{config['reward_models'][wildcards.reward_model]['env']}.yaml"
     resources:
         gpu=lambda wildcards: config["reward_models"][wildcards.reward_model]["gpus"],
     params:
@@ -41,5 +53,63 @@ rule score_rewards:
             --instructions {input.instructions:q} \
             --responses {input.responses:q} \
             --store {params.store:q} \
+            --output {output.rewards:q} &>{log:q}
+        """
+
+
+rule import_rewards:
+    input:
+        script="scripts/import_rewards.py",
+        imports=["scripts/import_responses.py", "scripts/rows.py", "scripts/sources.py"],
+        source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
+        instructions="<results>/instructions.parquet",
+        responses="<results>/responses/{teacher}.parquet",
+    output:
+        rewards="<results>/rewards/{reward_model}/{teacher}.parquet",
+    log:
+        "<results>/logs/import_rewards/{reward_model}/{teacher}.log",
+    benchmark:
+        "<results>/timings/import_rewards/{reward_model}/{teacher}.tsv"
+    wildcard_constraints:
+        reward_model=reward_pairs(imported=True),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=lambda wildcards: import_spec(wildcards.teacher, wildcards.reward_model),
+    shell:
+        """
+        exec python {input.script} \
+            --reward-model {wildcards.reward_model} \
+            --teacher {wildcards.teacher} \
+            --spec {params.spec:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --output {output.rewards:q} &>{log:q}
+        """
+
+
+rule select_rewards:
+    input:
+        script="scripts/select_rewards.py",
+        imports=["scripts/rows.py"],
+        responses="<results>/responses/{teacher}.parquet",
+        rewards=lambda wildcards: f"{RESULTS}/rewards/{wildcards.reward_model}/"
+        f"{config['teachers'][wildcards.teacher]['pool']}.parquet",
+    output:
+        rewards="<results>/rewards/{reward_model}/{teacher}.parquet",
+    log:
+        "<results>/logs/select_rewards/{reward_model}/{teacher}.log",
+    benchmark:
+        "<results>/timings/select_rewards/{reward_model}/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(SELECTED),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teacher {wildcards.teacher} \
+            --responses {input.responses:q} \
+            --rewards {input.rewards:q} \
             --output {output.rewards:q} &>{log:q}
         """

@@ -1,13 +1,12 @@
 """Metrics per row, and the tables: the only place where values are averaged, adjusted by beta and ranked.
 
 Inputs: <results>/likelihoods/{base}/{teacher}.parquet, <results>/rewards/{reward_model}/{teacher}.parquet and
-<results>/scores/{benchmark}/{base}/{teacher}.json.
+<results>/scores/{benchmark}/{base}/{teacher}.json or, in their place, the config's table of known scores.
 Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.csv (metrics and the ranking by CAR),
 <results>/tables/performance.csv (AP) and <results>/tables/correlations.csv (rho of each metric with AP).
 """
 
-TEACHERS, BASES = sorted(config["teachers"]), sorted(config["bases"])
-REWARD_MODELS = sorted(config["reward_models"])
+UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
 AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
 
 
@@ -16,7 +15,14 @@ rule join_metrics:
         script="scripts/join_metrics.py",
         imports=["scripts/metrics.py", "scripts/rows.py"],
         likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
-        rewards=expand("<results>/rewards/{reward_model}/{{teacher}}.parquet", reward_model=REWARD_MODELS),
+        rewards=expand(
+            "<results>/rewards/{reward_model}/{{teacher}}.parquet",
+            reward_model=sorted(config["reward_models"]),
+        ),
+        reference_likelihoods=expand(
+            "<results>/likelihoods/{reference_model}/{{teacher}}.parquet",
+            reference_model=sorted(config["reference_models"]),
+        ),
     output:
         metrics="<results>/metrics/{base}/{teacher}.parquet",
     log:
@@ -28,8 +34,10 @@ rule join_metrics:
     shell:
         """
         exec python {input.script} \
+            --base {wildcards.base} \
             --likelihoods {input.likelihoods:q} \
             --rewards {input.rewards:q} \
+            --reference-likelihoods {input.reference_likelihoods:q} \
             --output {output.metrics:q} &>{log:q}
         """
 
@@ -64,33 +72,64 @@ rule rank_teachers:
         """
 
 
-rule average_performance:
-    input:
-        script="scripts/average_performance.py",
-        imports=["scripts/rows.py"],
-        scores=expand(
-            "<results>/scores/{benchmark}/{base}/{teacher}.json",
-            benchmark=AP_BENCHMARKS,
-            base=BASES,
-            teacher=TEACHERS,
-        ),
-    output:
-        performance="<results>/tables/performance.csv",
-    log:
-        "<results>/logs/average_performance.log",
-    benchmark:
-        "<results>/timings/average_performance.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        ap=config["ap"],
-    shell:
-        """
-        exec python {input.script} \
-            --ap {params.ap:q} \
-            --scores {input.scores:q} \
-            --output {output.performance:q} &>{log:q}
-        """
+if "scores" in config:
+
+    rule import_performance:
+        input:
+            script="scripts/import_performance.py",
+            imports=["scripts/rows.py"],
+            scores=config["scores"]["path"],
+        output:
+            performance="<results>/tables/performance.csv",
+        log:
+            "<results>/logs/import_performance.log",
+        benchmark:
+            "<results>/timings/import_performance.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            ap=config["ap"],
+            columns=as_json(config["scores"]["columns"]),
+            pairs=json.dumps({base: [t for t in TEACHERS if config["teachers"][t]["compare"]] for base in BASES}),
+        shell:
+            """
+            exec python {input.script} \
+                --ap {params.ap:q} \
+                --columns {params.columns:q} \
+                --pairs {params.pairs:q} \
+                --scores {input.scores:q} \
+                --output {output.performance:q} &>{log:q}
+            """
+
+else:
+
+    rule average_performance:
+        input:
+            script="scripts/average_performance.py",
+            imports=["scripts/rows.py"],
+            scores=expand(
+                "<results>/scores/{benchmark}/{base}/{teacher}.json",
+                benchmark=AP_BENCHMARKS,
+                base=BASES,
+                teacher=TEACHERS,
+            ),
+        output:
+            performance="<results>/tables/performance.csv",
+        log:
+            "<results>/logs/average_performance.log",
+        benchmark:
+            "<results>/timings/average_performance.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            ap=config["ap"],
+        shell:
+            """
+            exec python {input.script} \
+                --ap {params.ap:q} \
+                --scores {input.scores:q} \
+                --output {output.performance:q} &>{log:q}
+            """
 
 
 rule correlate_metrics:

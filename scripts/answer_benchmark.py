@@ -2,7 +2,7 @@
 
 python scripts/answer_benchmark.py --benchmark held_out --base alpha --teacher terse-large \
     --model '{"engine": "transformers", "model": "results/miniature/checkpoints/alpha/terse-large", ...}' \
-    --sampling '{"max_new_tokens": 64, ...}' \
+    --sampling '{"max_new_tokens": 64, ...}' --api '{"concurrency": 8, ...}' \
     --prompts results/miniature/prompts/held_out.parquet \
     --store results/miniature/rows/answers \
     --output results/miniature/answers/held_out/alpha/terse-large.parquet
@@ -21,7 +21,7 @@ from rows import check_rows, write_table
 def main():
     args = parse_args()
     prompts = pl.read_parquet(args.prompts)
-    answers = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store)
+    answers = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store, args.api)
     answers = answers.rename({"text": "answer"}).select(
         "id",
         pl.lit(args.benchmark).alias("benchmark"),
@@ -44,6 +44,7 @@ def parse_args():
     parser.add_argument("--teacher", required=True, help="teacher of the base, or the baseline itself")
     parser.add_argument("--model", type=json.loads, required=True, help="engine, model, revision ... as JSON")
     parser.add_argument("--sampling", type=json.loads, required=True, help="max_new_tokens, temperature ... as JSON")
+    parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
     parser.add_argument("--output", type=Path, required=True, help="parquet of answers")

@@ -14,10 +14,10 @@ MARK = "\ue000"  # a private-use character that stands for a text while a templa
 
 
 def load_tokenizer(
-    model: str, revision: str | None = None, chat_template: str | None = None
+    model: str, revision: str | None = None, chat_template: str | None = None, trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
     """The model's tokenizer, with the template of the file `chat_template` in place of its own where one is named."""
-    tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+    tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
     if chat_template:
         tokenizer.chat_template = Path(chat_template).read_text()
     if not tokenizer.chat_template:
@@ -91,6 +91,24 @@ class Chat:
             if token in special:
                 return ids[: i + 1]
         raise SystemExit("the chat template ends a response without a special token: put {{ eos_token }} behind it")
+
+
+class PlainText:
+    """One tokenizer and no chat template: how reference models read (2402.00530, code_ifd/data_analysis.py).
+
+    The prompt is the instruction and a newline, and a response has no end of turn.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+        self.bos = [tokenizer.bos_token_id] if tokenizer.bos_token_id in tokenizer("").input_ids else []
+
+    def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
+        """Ids of the prompt and of the response's text."""
+        return self.bos + self._ids(f"{instruction}\n"), self._ids(response), []
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
 def user(content: str) -> dict:

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from scipy import stats
 
-from metrics import METRICS, better, reward_columns
+from metrics import METRICS, better, named_columns
 from rows import write_table
 
 ENOUGH_TEACHERS = 10  # below, no interval of rho covers what it says (simulated for 6 to 19 teachers)
@@ -27,7 +27,7 @@ def main():
     pairs = teachers.join(performance, on=["base", "teacher"], validate="1:1")
     if pairs.height != teachers.height:
         raise SystemExit(f"{teachers.height} ranked pairs, but {pairs.height} of them have a score")
-    metrics = ["car", *reward_columns(pairs), *METRICS]
+    metrics = ["car", *named_columns(pairs), *METRICS]
     per_base = [
         correlate(pairs.filter(pl.col("base") == base), m) for m in metrics for base in sorted(set(pairs["base"]))
     ]

@@ -5,15 +5,17 @@ python scripts/finetune.py --base alpha --teacher terse-large --model '{"model":
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet \
     --manifest results/miniature/checkpoints/alpha/terse-large/manifest.json
+torchrun --standalone --nproc-per-node 4 scripts/finetune.py ... with several GPUs
 
 The checkpoint is an ordinary model folder with the base's chat template; its manifest is written last. Weights are
-trained in float32, under bfloat16 autocast where there is a GPU, and saved in the base's own precision. Defaults are
-those of the paper's Table 5.
+trained in float32, under bfloat16 autocast where there is a GPU, and saved in the base's own precision. With `lora`,
+adapters are trained in float32 over frozen weights in the base's own precision, and merged. However many processes
+share the work, a step has batch_size examples and its loss is the mean over their tokens. Defaults are those of the
+paper's Table 5.
 """
 
 import argparse
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -22,17 +24,19 @@ import polars as pl
 import torch
 import transformers
 import trl
-from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from transformers import AutoConfig, AutoModelForCausalLM
+from trl import SFTTrainer
 
 from chat import Chat, load_tokenizer
 from model_folder import publish
+from sft_settings import StopAtNaN, adapters, settings
 
 
 def main():
     args = parse_args()
     spec, hyper = args.model, args.hyperparameters
-    tokenizer = load_tokenizer(spec["model"], spec["revision"], spec["chat_template"])
+    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
+    tokenizer = load_tokenizer(**names, chat_template=spec["chat_template"])
     chat = Chat(tokenizer)
     examples, counts = encode_examples(chat, read_pairs(args.instructions, args.responses), hyper["max_length"])
     if not examples:
@@ -40,13 +44,32 @@ def main():
     print(f"{args.base} on {args.teacher}: {counts}", flush=True)
     folder = args.manifest.parent
     scratch = folder.with_name(f".{folder.name}.tmp")
-    trained = train(spec, tokenizer, chat, examples, hyper, scratch)
-    losses = [entry["loss"] for entry in trained.state.log_history if "loss" in entry]
-    precision = AutoConfig.from_pretrained(spec["model"], revision=spec["revision"]).dtype or torch.float32
-    save(trained.model.to(precision), tokenizer, chat, scratch)
-    versions = {module.__name__: module.__version__ for module in (torch, transformers, trl)}
-    steps = trained.state.global_step
-    publish(scratch, folder, **counts, steps=steps, first_loss=losses[0], last_loss=losses[-1], versions=versions)
+    precision = base_precision(**names)
+    trainer = train(names, spec, tokenizer, examples, hyper, precision, scratch)
+    state = trainer.accelerator.get_state_dict(trainer.model) if spec["fsdp"] else None  # takes every process
+    if not trainer.is_world_process_zero():
+        return
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if spec["lora"]:
+        model = model.cpu().float().merge_and_unload()  # in bfloat16 the merged weights would round the adapters away
+    save(model, state, precision, tokenizer, chat, scratch)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    config = trainer.args
+    facts = {
+        "treatment": "lora" if spec["lora"] else "full",
+        "processes": config.world_size,
+        "batch_size": config.world_size * config.per_device_train_batch_size * config.gradient_accumulation_steps,
+        "steps": trainer.state.global_step,
+        "first_loss": losses[0],
+        "last_loss": losses[-1],
+        "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl)},
+    }
+    publish(scratch, folder, **counts, **facts)
+
+
+def base_precision(model: str, revision: str | None, trust_remote_code: bool) -> torch.dtype:
+    config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
+    return config.dtype or torch.float32
 
 
 def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
@@ -75,34 +98,16 @@ def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[l
     return examples, counts | {"n_set_aside": pairs.height - usable.height}
 
 
-def train(spec: dict, tokenizer, chat: Chat, examples: list[dict], hyper: dict, scratch: Path) -> SFTTrainer:
-    """The trainer after its last step."""
-    shutil.rmtree(scratch, ignore_errors=True)
-    on_gpu = torch.cuda.is_available()
-    config = SFTConfig(
-        output_dir=str(scratch),
-        num_train_epochs=hyper["epochs"],
-        learning_rate=hyper["learning_rate"],
-        lr_scheduler_type=hyper["scheduler"],
-        warmup_steps=hyper["warmup_steps"],
-        weight_decay=hyper["weight_decay"],
-        per_device_train_batch_size=hyper["micro_batch_size"],
-        gradient_accumulation_steps=hyper["batch_size"] // hyper["micro_batch_size"],
-        gradient_checkpointing=hyper["gradient_checkpointing"],
-        max_length=hyper["max_length"],
-        seed=hyper["seed"],
-        bf16=on_gpu,
-        use_cpu=not on_gpu,
-        save_strategy="no",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        report_to="none",
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    if config.n_gpu > 1:  # the Trainer would multiply the batch by their number
-        raise SystemExit(f"fine-tuning sees {config.n_gpu} GPUs and uses one: set CUDA_VISIBLE_DEVICES")
+def train(names, spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, scratch: Path) -> SFTTrainer:
+    """The trainer after its last step. `precision` is the base's own, in which frozen weights are kept."""
+    lora = spec["lora"]
+    config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
     model = AutoModelForCausalLM.from_pretrained(
-        spec["model"], revision=spec["revision"], dtype=torch.float32, use_safetensors=True
+        names["model"],
+        revision=names["revision"],
+        trust_remote_code=names["trust_remote_code"],
+        dtype=precision if lora and not config.use_cpu else torch.float32,
+        use_safetensors=True,
     )
     trainer = SFTTrainer(
         model=model,
@@ -110,24 +115,22 @@ def train(spec: dict, tokenizer, chat: Chat, examples: list[dict], hyper: dict, 
         train_dataset=datasets.Dataset.from_list(examples),
         processing_class=tokenizer,
         callbacks=[StopAtNaN()],
+        peft_config=adapters(lora) if lora else None,
     )
     trainer.train()
     return trainer
 
 
-class StopAtNaN(TrainerCallback):
-    """A loss that is not a number ends the run: weights made from it are never published."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise SystemExit(f"loss {logs['loss']} at step {state.global_step}: lower finetune.learning_rate")
-
-
-def save(model, tokenizer, chat: Chat, scratch: Path) -> None:
-    """Weights, tokenizer with its chat template, and greedy decoding to the end of turn."""
-    scratch.mkdir(parents=True, exist_ok=True)
+def save(model, state: dict | None, precision, tokenizer, chat: Chat, scratch: Path) -> None:
+    """Weights (of `state`, where the processes share them), tokenizer with its chat template, and greedy decoding."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     model.generation_config = transformers.GenerationConfig(eos_token_id=chat.end[-1], pad_token_id=chat.end[-1])
-    model.save_pretrained(scratch)
+    if state is None:
+        model.to(precision).save_pretrained(scratch)
+    else:
+        model.config.dtype = precision
+        model.save_pretrained(scratch, state_dict={name: weight.to(precision) for name, weight in state.items()})
     tokenizer.save_pretrained(scratch)
 
 

@@ -1,7 +1,7 @@
-"""A teacher answers the instructions.
+"""A teacher answers the instructions, once or, for a pool, several times each.
 
 python scripts/generate_responses.py --teacher terse-large --model '{"engine": "transformers", "model": ...}' \
-    --sampling '{"max_new_tokens": 64, ...}' \
+    --sampling '{"max_new_tokens": 64, ...}' --candidates 1 --api '{"concurrency": 8, ...}' \
     --instructions results/miniature/instructions.parquet \
     --store results/miniature/rows/responses \
     --output results/miniature/responses/terse-large.parquet
@@ -20,17 +20,18 @@ from rows import check_rows, write_table
 def main():
     args = parse_args()
     instructions = pl.read_parquet(args.instructions)
-    answers = answer_instructions(instructions, {**args.model, "sampling": args.sampling}, args.store)
+    spec = {**args.model, "sampling": args.sampling}
+    answers = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
     responses = answers.rename({"text": "response"}).select(
         "id",
-        pl.lit(0, pl.Int32).alias("candidate"),
+        "candidate",
         pl.lit(args.teacher).alias("teacher"),
         "response",
         "finish_reason",
         "n_tokens",
         "reason",
     )
-    check_rows(responses, instructions["id"].to_list(), value="response")
+    check_rows(responses, [i for i in instructions["id"] for _ in range(args.candidates)], value="response")
     write_table(responses, args.output)
     cut = responses["finish_reason"].eq("length").mean()
     print(f"{args.teacher}: {responses['response'].count()} responses, {cut or 0:.1%} cut at max_new_tokens")
@@ -42,6 +43,8 @@ def parse_args():
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
     parser.add_argument("--model", type=json.loads, required=True, help="engine, model, revision ... as JSON")
     parser.add_argument("--sampling", type=json.loads, required=True, help="max_new_tokens, temperature ... as JSON")
+    parser.add_argument("--candidates", type=int, required=True, help="responses per instruction")
+    parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
     parser.add_argument("--output", type=Path, required=True, help="parquet of responses")

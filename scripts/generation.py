@@ -1,30 +1,43 @@
-"""Answers to instructions by a named engine, through the row store."""
+"""Answers to instructions by the engine that a config entry names, through the row store.
 
+An engine is a module engine_<name>.py. Its BLOCK is the number of rows stored at a time, which a killed job may have to
+do again. Its `load(spec, stored)` gives a function from rows (dicts of id, instruction and candidate) to results, one
+per row in their order: a dict of text (None where there is none), finish_reason (stop | length), n_tokens (generated
+tokens, the end of turn not counted) and reason (why the text cannot be used, else None); or an exception for a row that
+failed, which is asked again in the next run. `stored` holds the results that earlier runs left.
+"""
+
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
 
-import engine_transformers
 from model_folder import identity
 from rows import RowStore
 
-ENGINES = {"transformers": engine_transformers.load}
-
-BLOCK = 512  # rows stored at a time: what a killed job may have to do again
+COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
 
 
-def answer_instructions(instructions: pl.DataFrame, spec: dict, store_folder: Path) -> pl.DataFrame:
-    """id, text, finish_reason, n_tokens, reason: one row per instruction, in their order.
+def answer_instructions(
+    instructions: pl.DataFrame, spec: dict, store_folder: Path, api: dict, candidates: int = 1
+) -> pl.DataFrame:
+    """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in their order.
 
-    `instructions` has the columns id and instruction; `spec` is what an engine's `load` takes, and
-    the engine's name.
+    `instructions` has the columns id and instruction; `spec` is a model entry of the config with its sampling. `api`
+    says how to ask an endpoint, which changes no answer: it is not part of the key by which answers are stored.
     """
+    engine = import_module(f"engine_{spec['engine']}")
     store = RowStore(store_folder, {**spec, "files": identity(spec)})
 
+    @cache
     def load():
-        generate = ENGINES[spec["engine"]](spec)
-        return lambda rows: generate([row["instruction"] for row in rows])
+        return engine.load({**spec, "api": api}, list(store.done.values()))
 
-    answers = store.fill(instructions.select("id", "instruction").to_dicts(), load, BLOCK)
-    columns = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
-    return instructions.select("id").hstack(pl.DataFrame(answers, schema=columns))
+    frames = []
+    for candidate in range(candidates):  # one after the other, so that a larger pool has the same blocks
+        asked = instructions.select("id", "instruction", candidate=pl.lit(candidate, pl.Int32))
+        answers = store.fill(asked.to_dicts(), load, engine.BLOCK)
+        frames.append(asked.select("id", "candidate").hstack(pl.DataFrame(answers, schema=COLUMNS)))
+    order = pl.int_range(pl.len()).over("candidate")
+    return pl.concat(frames).sort(order, "candidate")

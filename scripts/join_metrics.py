@@ -1,7 +1,7 @@
 """Every per-row value of one base and teacher side by side, before any average, without CAR.
 
-python scripts/join_metrics.py --likelihoods results/miniature/likelihoods/alpha/terse-large.parquet \
-    --rewards results/miniature/rewards/right-answer/terse-large.parquet \
+python scripts/join_metrics.py --base alpha --likelihoods results/miniature/likelihoods/alpha/terse-large.parquet \
+    --rewards results/miniature/rewards/right-answer/terse-large.parquet --reference-likelihoods \
     --output results/miniature/metrics/alpha/terse-large.parquet
 """
 
@@ -10,25 +10,20 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS
+from metrics import METRICS, REFERENCE_METRICS
 from rows import check_rows, write_table
 
 
 def main():
     args = parse_args()
     likelihoods = pl.read_parquet(args.likelihoods)
-    metrics = likelihoods.select("id", "base", "teacher", **{name: m.row for name, m in METRICS.items()})
+    metrics = likelihoods.select(
+        "id", pl.lit(args.base).alias("base"), "teacher", **{name: metric.row for name, metric in METRICS.items()}
+    )
+    others = [*map(reward_values, args.rewards), *map(reference_values, args.reference_likelihoods)]
     reasons = [likelihoods["reason"]]
-    for path in args.rewards:
-        rewards = pl.read_parquet(path)
-        column = f"reward:{rewards['reward_model'][0]}"
-        joined = metrics.join(
-            rewards.select("id", pl.col("reward").alias(column), "reason"),
-            on="id",
-            how="left",
-            validate="1:1",
-            maintain_order="left",
-        )
+    for values in others:
+        joined = metrics.join(values, on="id", how="left", validate="1:1", maintain_order="left")
         metrics = joined.drop("reason")
         reasons.append(joined["reason"])
     metrics = metrics.with_columns(pl.select(pl.coalesce(reasons)).to_series().alias("reason"))
@@ -37,10 +32,25 @@ def main():
     print(f"{metrics['reason'].null_count()} of {metrics.height} rows have every metric")
 
 
+def reward_values(path: Path) -> pl.DataFrame:
+    """id, reward:<reward model> and reason."""
+    rewards = pl.read_parquet(path)
+    return rewards.select("id", pl.col("reward").alias(f"reward:{rewards['reward_model'][0]}"), "reason")
+
+
+def reference_values(path: Path) -> pl.DataFrame:
+    """id, ppl:<reference model>, ifd:<reference model> and reason."""
+    sums = pl.read_parquet(path)
+    values = {f"{name}:{sums['model'][0]}": metric.row for name, metric in REFERENCE_METRICS.items()}
+    return sums.select("id", "reason", **values)
+
+
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--likelihoods", type=Path, required=True, help="parquet of likelihoods")
     parser.add_argument("--rewards", type=Path, nargs="+", required=True, help="parquet, one per reward model")
+    parser.add_argument("--reference-likelihoods", type=Path, nargs="*", default=[], help="parquet, one per model")
     parser.add_argument("--output", type=Path, required=True, help="parquet of metrics per row")
     return parser.parse_args()
 

@@ -34,9 +34,13 @@ METRICS = {
 }
 
 
-def reward_columns(rows: pl.DataFrame) -> list[str]:
-    """Names of the columns that hold rewards: `reward:` and the name of a reward model."""
-    return [name for name in rows.columns if name.startswith("reward:")]
+# what a reference model says of a response, as `ppl:<name>` and `ifd:<name>`
+REFERENCE_METRICS = {"ppl": METRICS["ppl_self"], "ifd": METRICS["ifd_self"]}
+
+
+def named_columns(rows: pl.DataFrame) -> list[str]:
+    """Columns of values by one named model: reward:<reward model>, ppl:<reference model>, ifd:<reference model>."""
+    return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]
 
 
 def car(reward, loss, beta: float):
@@ -49,4 +53,6 @@ def car(reward, loss, beta: float):
 
 def better(metric: str) -> str:
     """higher or lower: in which direction a metric is declared to point to the better teacher."""
-    return METRICS[metric].better if metric in METRICS else "higher"  # rewards and CAR
+    known = METRICS | REFERENCE_METRICS
+    name = metric.partition(":")[0]
+    return known[name].better if name in known else "higher"  # rewards and CAR

@@ -40,7 +40,7 @@ def new_llama(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> L
         hidden_size=hidden,
         intermediate_size=3 * hidden,
         num_hidden_layers=layers,
-        num_attention_heads=4,
+        num_attention_heads=hidden // 32,  # heads of 32, the smallest that vLLM knows
         max_position_embeddings=CONTEXT,
         initializer_range=0.05,
         rope_parameters={"rope_type": "default", "rope_theta": 100.0},  # rows are short: copying is learned sooner

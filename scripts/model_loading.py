@@ -1,6 +1,10 @@
-"""Models from a folder or the hub: safetensors only, no code of their own, on the GPU where there is one."""
+"""Models from a folder or the hub: safetensors only, code of their own only if opted in, on the GPU if there is one."""
 
 import torch
+import transformers
+
+# the environment of ArmoRM, whose own code needs it, has a transformers that knows only the old name
+DTYPE = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
 
 
 def device() -> str:
@@ -9,8 +13,8 @@ def device() -> str:
 
 def load_model(auto_class, model: str, revision: str | None = None, **options):
     """A model ready for inference: bfloat16 on a GPU, float32 on a CPU, where half precision is slow and rounds."""
-    dtype = torch.bfloat16 if device() == "cuda" else torch.float32
-    loaded = auto_class.from_pretrained(model, revision=revision, dtype=dtype, use_safetensors=True, **options)
+    options[DTYPE] = torch.bfloat16 if device() == "cuda" else torch.float32
+    loaded = auto_class.from_pretrained(model, revision=revision, use_safetensors=True, **options)
     return loaded.to(device()).eval()
 
 

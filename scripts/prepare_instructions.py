@@ -10,23 +10,19 @@ SHA-256 of seed and id: a larger n keeps every row of a smaller one, whatever th
 import argparse
 import hashlib
 import json
-import unicodedata
 from pathlib import Path
 
-import datasets
 import polars as pl
 
 from rows import write_table
-
-LOADERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+from sources import as_text, content_id, normal, read_columns, read_source
 
 
 def main():
     args = parse_args()
     spec = args.spec
-    datasets.disable_progress_bars()
-    source = read_source(spec)
-    rows = normalise(map_columns(source, spec["columns"]), spec["max_characters"])
+    source = read_columns(read_source(spec), spec["columns"])
+    rows = normalise(source.select(as_text(column) for column in source), spec["max_characters"])
     refuse_repeated_ids(rows)
     rows = mark_duplicates(rows)
     kept = nested_sample(rows.filter(pl.col("reason").is_null()), spec["n"], spec["seed"]).drop("reason", "row")
@@ -41,47 +37,9 @@ def main():
     print(f"{rows.height} rows: {kept.height} kept, {unsampled} not sampled, {aside.height} set aside {reasons(aside)}")
 
 
-def read_source(spec: dict) -> datasets.Dataset:
-    """The rows of a local file or of a Hugging Face dataset; exits with one line where they cannot be read."""
-    if "dataset" in spec:
-        return datasets.load_dataset(spec["dataset"], split=spec["split"], revision=spec["revision"])
-    path = Path(spec["path"])
-    if path.suffix in (".jsonl", ".json", ".csv"):
-        refuse_other_encodings(path)
-    try:
-        return datasets.load_dataset(LOADERS[path.suffix], data_files=str(path), split="train")
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise SystemExit(f"{path}: {str(error.__cause__ or error).splitlines()[0]}") from error
-
-
-def refuse_other_encodings(path: Path) -> None:
-    """Exit naming the first line that is not UTF-8: `datasets` would read it as something else in silence."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                raise SystemExit(f"{path}, line {number}: not UTF-8 ({error.reason}): save the file as UTF-8") from None
-
-
-def map_columns(source: datasets.Dataset, columns: dict[str, str]) -> pl.DataFrame:
-    """The columns of the config under the workflow's names: instruction and, where named, id, reference, source."""
-    missing = [name for name in columns.values() if name not in source.column_names]
-    if missing:
-        raise SystemExit(f"no column {', '.join(missing)}: the source has {', '.join(source.column_names)}")
-    source = source.select_columns(sorted(set(columns.values())))
-    return pl.DataFrame({name: as_text(source[column]) for name, column in columns.items()}, strict=False)
-
-
-def as_text(values) -> pl.Series:
-    """Strings as they are, numbers as written, anything else (lists, structs) null."""
-    return pl.Series([str(v) if isinstance(v, str | int | float) else None for v in values], dtype=pl.String)
-
-
 def normalise(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
     """row, id, instruction, source, reference, reason: Unicode NFC, one kind of newline, no outer white space."""
-    texts = [None if t is None else unicodedata.normalize("NFC", t) for t in frame["instruction"]]
-    text = pl.Series("instruction", texts, dtype=pl.String).str.replace_all("\r\n?", "\n").str.strip_chars()
+    text = normal(frame["instruction"])
     frame = frame.with_columns(text).with_row_index("row", offset=1)
     for name, value in (("id", text.map_elements(content_id, pl.String)), ("source", None), ("reference", None)):
         if name not in frame.columns:
@@ -99,10 +57,6 @@ def normalise(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         .then(pl.lit("undecodable"))
     )
     return frame.select("row", "id", "instruction", "source", "reference", reason.alias("reason"))
-
-
-def content_id(instruction: str) -> str:
-    return hashlib.sha256(instruction.encode()).hexdigest()[:16]
 
 
 def refuse_repeated_ids(rows: pl.DataFrame) -> None:

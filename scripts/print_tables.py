@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from metrics import named_columns
+
 SHOWN = ["rank", "teacher", "n", "car", "loss", "ppl_self", "ifd_self", "response_length"]
 
 
@@ -36,8 +38,7 @@ def main():
 
 
 def print_ranking(teachers: pl.DataFrame, base: str) -> None:
-    rewards = [name for name in teachers.columns if name.startswith("reward:")]
-    columns = [*SHOWN[:4], *rewards, *SHOWN[4:], *(["ap"] if "ap" in teachers.columns else [])]
+    columns = [*SHOWN[:4], *named_columns(teachers), *SHOWN[4:], *(["ap"] if "ap" in teachers.columns else [])]
     print(f"\nTeachers for {base}, best by CAR first")
     print(teachers.select(columns).with_columns(pl.col("rank").cast(pl.String).fill_null("-")))
     for note in teachers["note"].drop_nulls().unique():

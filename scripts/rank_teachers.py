@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS, car, reward_columns
+from metrics import METRICS, car, named_columns
 from rows import write_table
 
 
@@ -42,7 +42,7 @@ def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: 
     return (
         usable.join(common, on="id", how="semi")
         .group_by("base", "teacher")
-        .agg(pl.len().alias("n"), pl.col(*METRICS, *reward_columns(rows)).mean())
+        .agg(pl.len().alias("n"), pl.col(*METRICS, *named_columns(rows)).mean())
         .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
         .with_columns(
             ranked.rank("min", descending=True).alias("rank"),
@@ -50,7 +50,7 @@ def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: 
             pl.when(reward < 0).then(pl.lit("negative reward: a larger loss raises CAR")).alias("note"),
         )
         .sort("rank", "teacher", nulls_last=True)
-        .select("base", "rank", "teacher", "family", "n", "car", *reward_columns(rows), *METRICS, "note")
+        .select("base", "rank", "teacher", "family", "n", "car", *named_columns(rows), *METRICS, "note")
     )
 
 

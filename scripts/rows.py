@@ -11,13 +11,14 @@ import json
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
 from tqdm import tqdm
 
-Compute = Callable[[list[dict]], list[dict]]
+Compute = Callable[[list[dict]], list[dict | Exception]]
 
 
 def digest(value) -> str:
@@ -59,10 +60,11 @@ class RowStore:
 
         `load` is called once, and only if a row is missing; its function sees only rows without a stored result.
         They come in blocks of fixed membership (rows 0..block-1, ...), each stored whole, so that a rerun
-        after a kill computes the same batches and gives the same bytes.
+        after a kill computes the same batches and gives the same bytes. A row whose result is an exception is not
+        stored; after the last block, exits telling how many failed and of what.
         """
         keys = [digest(row) for row in rows]
-        compute = None
+        compute, failed = None, []
         found = sum(key in self.done for key in keys)
         print(f"{found} of {len(keys)} rows found in {self.folder}", flush=True)
         with tqdm(total=len(keys), initial=found, unit="row", mininterval=2, file=sys.stdout) as progress:
@@ -71,8 +73,11 @@ class RowStore:
                 if missing:
                     compute = compute or load()
                     results = compute([rows[i] for i in missing])
-                    self._write_shard([keys[i] for i in missing], results)
+                    failed += self._write_shard([keys[i] for i in missing], results)
                     progress.update(len(missing))
+        if failed:
+            causes = "; ".join(f"{n} x {cause}" for cause, n in Counter(map(str, failed)).most_common(5))
+            raise SystemExit(f"{len(failed)} of {len(keys)} rows failed; the next run asks only them again: {causes}")
         return [self.done[key] for key in keys]
 
     def _read_shards(self) -> dict[str, dict]:
@@ -88,16 +93,20 @@ class RowStore:
             print(f"{dropped} damaged shards dropped from {self.folder}; their rows are computed again", flush=True)
         return done
 
-    def _write_shard(self, keys: list[str], results: list[dict]) -> None:
+    def _write_shard(self, keys: list[str], results: list[dict | Exception]) -> list[Exception]:
+        """Store what there is; the exceptions are given back."""
         if len(results) != len(keys):
             raise RuntimeError(f"{len(keys)} rows went in and {len(results)} came out")
-        frame = pl.DataFrame(
-            [{"key": key, **row} for key, row in zip(keys, results, strict=True)], infer_schema_length=None
-        )
+        good = {key: row for key, row in zip(keys, results, strict=True) if not isinstance(row, Exception)}
+        failed = [row for row in results if isinstance(row, Exception)]
+        if not good:
+            return failed
+        frame = pl.DataFrame([{"key": key, **row} for key, row in good.items()], infer_schema_length=None)
         unnamed = self.folder / "shard.tmp"
         frame.write_parquet(unnamed)
         os.replace(unnamed, self.folder / f"{hashlib.sha256(unnamed.read_bytes()).hexdigest()}.parquet")
-        self.done.update(zip(keys, results, strict=True))
+        self.done |= good
+        return failed
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:

@@ -1,10 +1,13 @@
-"""A base model's likelihood of a teacher's responses: sums per row, from which every likelihood metric is made.
+"""A model's likelihood of a teacher's responses: sums per row, from which every likelihood metric is made.
 
-python scripts/score_likelihoods.py --base alpha --teacher terse-large --model '{"model": ..., "chat_template": ...}' \
-    --limits '{"max_length": 4096, "batch_tokens": 8192}' \
+python scripts/score_likelihoods.py --name alpha --teacher terse-large --model '{"model": ..., "chat_template": ...}' \
+    --prompt chat --limits '{"max_length": 4096, "batch_tokens": 8192}' \
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/likelihoods \
     --output results/miniature/likelihoods/alpha/terse-large.parquet
+
+The model is a base or, with --prompt plain, a reference model, which has no chat template: a row longer than its
+max_length then keeps its start and is marked truncated, where a base's is set aside.
 
 Two forwards a row. Given the instruction, through the base's chat template: nll and rank over the response's own
 tokens, and apart from them over the end of turn (none where generation was cut). Direct, for IFD (Li et al.,
@@ -19,9 +22,9 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from chat import Chat, load_tokenizer
+from chat import Chat, PlainText, load_tokenizer
 from model_folder import identity
 from model_loading import batches, context_length, load_model, pad_left
 from rows import RowStore, check_rows, write_table
@@ -37,6 +40,7 @@ SUMS = {
     "end_rank_sum": pl.Int64,
     "direct_n_tokens": pl.Int64,
     "direct_nll": pl.Float64,
+    "truncated": pl.Boolean,
 }
 
 
@@ -46,13 +50,14 @@ def main():
     instructions = pl.read_parquet(args.instructions).select("id", "instruction")
     asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
     rows = asked.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
-    store = RowStore(args.store, {**args.model, **args.limits, "files": identity(args.model)})
-    results = store.fill(rows.to_dicts(), lambda: load_scorer(args.model, args.limits), BLOCK)
+    spec = {**args.model, **args.limits, "prompt": args.prompt}
+    store = RowStore(args.store, {**spec, "files": identity(spec)})
+    results = store.fill(rows.to_dicts(), lambda: load_scorer(spec), BLOCK)
     sums = rows.select("id").hstack(pl.DataFrame(results, schema={**SUMS, "over_long": pl.String}))
     likelihoods = responses.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
     likelihoods = likelihoods.select(
         "id",
-        pl.lit(args.base).alias("base"),
+        pl.lit(args.name).alias("model"),
         "teacher",
         *SUMS,
         pl.coalesce("reason", "over_long").alias("reason"),
@@ -60,24 +65,37 @@ def main():
     check_rows(likelihoods, responses["id"].to_list(), value="nll")
     write_table(likelihoods, args.output)
     nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
-    print(f"{args.base} on {args.teacher}: {nll / max(n, 1):.4f} nats a token over {n} tokens")
+    print(f"{args.name} on {args.teacher}: {nll / max(n, 1):.4f} nats a token over {n} tokens")
+    print(f"{likelihoods['truncated'].sum()} rows truncated")
 
 
-def load_scorer(names: dict, limits: dict):
-    """The base model's function from rows to sums."""
-    chat = Chat(load_tokenizer(names["model"], names["revision"], names["chat_template"]))
-    model = load_model(AutoModelForCausalLM, names["model"], names["revision"])
-    return lambda rows: score_rows(chat, model, rows, limits["max_length"], limits["batch_tokens"])
+def load_scorer(spec: dict):
+    """The model's function from rows to sums."""
+    if spec["prompt"] == "chat":
+        names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
+        text = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+    else:
+        names = {key: spec[key] for key in ("model", "revision")}
+        text = PlainText(AutoTokenizer.from_pretrained(spec["model"], revision=spec["revision"]))
+    model = load_model(AutoModelForCausalLM, **names)
+    return lambda rows: score_rows(text, model, rows, spec["max_length"], spec["batch_tokens"])
 
 
-def score_rows(chat: Chat, model, rows: list[dict], max_length: int, batch_tokens: int) -> list[dict]:
-    """SUMS for each row of instruction, response and finish_reason; `over_long` beyond max_length or the context."""
+def score_rows(text: Chat | PlainText, model, rows: list[dict], max_length: int, batch_tokens: int) -> list[dict]:
+    """SUMS for each row of instruction, response and finish_reason.
+
+    A row beyond max_length or the model's context is `over_long`; as plain text only if no response token is left.
+    """
     limit = min(max_length, context_length(model.config))
-    encoded = [chat.example(r["instruction"], r["response"], r["finish_reason"]) for r in rows]
+    encoded = [text.example(r["instruction"], r["response"], r["finish_reason"]) for r in rows]
+    lengths = [sum(map(len, parts)) for parts in encoded]
+    if isinstance(text, PlainText):
+        encoded = [(prompt, response[: max(limit - len(prompt), 0)], end) for prompt, response, end in encoded]
     results = [dict.fromkeys(SUMS) | {"over_long": "over_long"} for _ in rows]
-    fitting = [i for i, parts in enumerate(encoded) if sum(map(len, parts)) <= limit]
-    given = [(prompt, text + end) for prompt, text, end in (encoded[i] for i in fitting)]
-    direct = [(chat.bos, text) if chat.bos else (text[:1], text[1:]) for _, text, _ in (encoded[i] for i in fitting)]
+    fitting = [i for i, parts in enumerate(encoded) if sum(map(len, parts)) <= limit and parts[1]]
+    given = [(prompt, response + end) for prompt, response, end in (encoded[i] for i in fitting)]
+    alone = [encoded[i][1] for i in fitting]
+    direct = [(text.bos, response) if text.bos else (response[:1], response[1:]) for response in alone]
     given_scores, direct_scores = (token_scores(model, pairs, batch_tokens) for pairs in (given, direct))
     for i, (nll, rank), (direct_nll, _) in zip(fitting, given_scores, direct_scores, strict=True):
         n = len(encoded[i][1])
@@ -90,6 +108,7 @@ def score_rows(chat: Chat, model, rows: list[dict], max_length: int, batch_token
             "end_rank_sum": rank[n:].sum().item(),
             "direct_n_tokens": len(direct_nll),
             "direct_nll": direct_nll.sum().item(),
+            "truncated": lengths[i] > limit,
             "over_long": None,
         }
     return results
@@ -125,9 +144,10 @@ def nll_and_rank(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Ten
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", required=True, help="name of the base model in the config")
+    parser.add_argument("--name", required=True, help="name of the base or reference model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
     parser.add_argument("--model", type=json.loads, required=True, help="model, revision, chat_template as JSON")
+    parser.add_argument("--prompt", choices=["chat", "plain"], required=True, help="plain for a reference model")
     parser.add_argument("--limits", type=json.loads, required=True, help="max_length and batch_tokens as JSON")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")

@@ -53,28 +53,37 @@ def main():
 
 def load_scorer(spec: dict):
     """The reward model's function from rows to rewards."""
-    chat = Chat(load_tokenizer(spec["model"], spec["revision"], spec["chat_template"]))
-    model = load_model(AutoModelForSequenceClassification, spec["model"], spec["revision"])
-    if model.config.num_labels != 1:
+    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
+    chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+    attention = {"attn_implementation": spec["attn_implementation"]} if spec["attn_implementation"] else {}
+    model = load_model(AutoModelForSequenceClassification, **names, **attention)
+    if spec["output"] == "logits" and model.config.num_labels != 1:
         raise SystemExit(f"{spec['model']} has {model.config.num_labels} outputs; a reward model has one")
-    return lambda rows: score_rows(chat, model, [(r["instruction"], r["response"]) for r in rows], spec["batch_tokens"])
+
+    def score(rows: list[dict]) -> list[dict]:
+        pairs = [(row["instruction"], row["response"]) for row in rows]
+        return score_rows(chat, model, pairs, spec["batch_tokens"], spec["output"])
+
+    return score
 
 
-def score_rows(chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int) -> list[dict]:
+def score_rows(
+    chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int, output: str = "logits"
+) -> list[dict]:
     """reward of each (instruction, response); null and `over_long` for a conversation beyond the model's context."""
     ids = [chat.conversation(instruction, response) for instruction, response in pairs]
     results = [{"reward": None, "over_long": "over_long"} for _ in ids]
     fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
     for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
         numbers = [fitting[j] for j in batch]
-        for i, reward in zip(numbers, forward(model, [ids[i] for i in numbers]), strict=True):
+        for i, reward in zip(numbers, forward(model, [ids[i] for i in numbers], output), strict=True):
             results[i] = {"reward": reward, "over_long": None}
     return results
 
 
 @torch.inference_mode()
-def forward(model, rows: list[list[int]]) -> list[float]:
-    """The classifier's output for each row of ids.
+def forward(model, rows: list[list[int]], output: str) -> list[float]:
+    """The classifier's output for each row of ids, from the field `output` of what it returns.
 
     A classifier takes its score at the last token that is not its padding token, and was trained so: that token is
     kept, even where it is the end of turn. One without a padding token takes the last token; for it, padding is an id
@@ -87,7 +96,8 @@ def forward(model, rows: list[list[int]]) -> list[float]:
         pad = next(token for token in count() if token not in used)
     ids, mask, positions = pad_left(rows, pad)
     with padding_token(config, pad):
-        return model(input_ids=ids, attention_mask=mask, position_ids=positions).logits[:, 0].double().tolist()
+        scores = model(input_ids=ids, attention_mask=mask, position_ids=positions)[output]
+    return scores.reshape(len(rows)).double().tolist()
 
 
 @contextmanager

@@ -28,12 +28,15 @@ def local_imports(path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory):
-    """Name, script and listed imports of every rule that runs a script, as Snakemake sees them."""
+    """Name, script and listed imports of every rule that runs a script; `None` where they depend on the engine."""
     text = "\n".join(path.read_text() for path in SNAKEFILES)
-    blocks = re.split(r"^rule (\w+):$", text, flags=re.M)[1:]
+    blocks = re.split(r"^ *rule (\w+):$", text, flags=re.M)[1:]
     listed = {}
     for name, body in zip(blocks[::2], blocks[1::2], strict=True):
         if script := re.search(r'script="scripts/(\w+)\.py"', body):
+            if "imports=lambda wildcards: ENGINES[" in body:
+                listed[name] = (script[1], None)
+                continue
             shared = re.search(r"imports=(\w+),", body)
             where = text[text.index(f"{shared[1]} = [") :].split("]")[0] if shared else body.split("output:")[0]
             listed[name] = (script[1], set(re.findall(r'"scripts/(\w+)\.py"', where)) - {script[1]})
@@ -43,11 +46,26 @@ def rules(tmp_path_factory):
 def test_every_rule_lists_the_modules_its_script_imports(rules):
     assert len(rules) >= 15
     for rule, (script, listed) in rules.items():
-        assert listed == local_imports(ROOT / f"scripts/{script}.py"), rule
+        if listed is not None:
+            assert listed == local_imports(ROOT / f"scripts/{script}.py"), rule
+
+
+def test_every_engine_lists_its_module_and_what_it_and_the_scripts_import(rules):
+    text = (ROOT / "rules/responses.smk").read_text()
+    engines = ast.literal_eval(re.search(r"^ENGINES = (\{.*?^\})", text, flags=re.M | re.S)[1])
+    schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text())
+    assert sorted(engines) == sorted(schema["$defs"]["engine"]["enum"])
+    scripts = [script for script, listed in rules.values() if listed is None]
+    assert sorted(scripts) == ["answer_benchmark", "answer_benchmark", "generate_responses"]
+    for engine, listed in engines.items():
+        own = {f"engine_{engine}"} | local_imports(ROOT / f"scripts/engine_{engine}.py")
+        for script in scripts:
+            expected = own | local_imports(ROOT / f"scripts/{script}.py")
+            assert listed == sorted(f"scripts/{name}.py" for name in expected), engine
 
 
 def test_every_script_is_run_by_a_rule_or_by_hand(rules):
-    run = {script for script, _ in rules.values()}
+    run = {script for script, _ in rules.values()} | {path.stem for path in SCRIPTS if path.stem.startswith("engine_")}
     modules = set().union(*(local_imports(path) for path in SCRIPTS)) | local_imports(ROOT / "tests/conftest.py")
     by_hand = {"print_tables", "check_config"}
     assert run | modules | by_hand == MODULES
@@ -63,7 +81,18 @@ def test_help_names_the_purpose_and_the_command(path, monkeypatch, capsys):
 
 def test_no_module_hides_a_package():
     assert not MODULES & sys.stdlib_module_names
-    assert not MODULES & {"datasets", "transformers", "tokenizers", "trl", "torch", "polars", "snakemake", "accelerate"}
+    assert not MODULES & {
+        "datasets",
+        "transformers",
+        "tokenizers",
+        "trl",
+        "torch",
+        "polars",
+        "snakemake",
+        "accelerate",
+        "vllm",
+        "openai",
+    }
 
 
 def test_ruff_is_clean():

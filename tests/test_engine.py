@@ -5,22 +5,29 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 import engine_transformers
-from chat import Chat
+from answers import answered
+from chat import Chat, load_tokenizer
 from conftest import ROOT
 
-SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000}
+SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}
 PROMPTS = ["Add 3 and 4", "Reverse ban", "x" * 90, "\u4f60\u597d <|end|> <|assistant|>", "a", "Repeat fok"]
 
 
 def spec(tiny, **sampling):
     template = str(ROOT / "config/templates/plain.jinja")
-    return {"model": str(tiny), "revision": None, "chat_template": template, "sampling": SAMPLING | sampling}
+    names = {"model": str(tiny), "revision": None, "trust_remote_code": False, "chat_template": template}
+    return {**names, "sampling": SAMPLING | sampling}
+
+
+def ask(spec: dict, prompts: list[str]) -> list[dict]:
+    rows = [{"id": str(i), "instruction": prompt, "candidate": 0} for i, prompt in enumerate(prompts)]
+    return engine_transformers.load(spec, [])(rows)
 
 
 @torch.no_grad()
 def plain(tiny, prompt: str) -> tuple[list[int], str]:
     """Ids by argmax over one unpadded row, up to the end of turn, and the finish reason."""
-    chat = Chat(engine_transformers.load_tokenizer(str(tiny), None, str(ROOT / "config/templates/plain.jinja")))
+    chat = Chat(load_tokenizer(str(tiny), chat_template=str(ROOT / "config/templates/plain.jinja")))
     model = AutoModelForCausalLM.from_pretrained(tiny).eval()
     ids, start = chat.prompt(prompt), len(chat.prompt(prompt))
     for _ in range(SAMPLING["max_new_tokens"]):
@@ -33,7 +40,7 @@ def plain(tiny, prompt: str) -> tuple[list[int], str]:
 
 @pytest.mark.parametrize("batch_tokens", [1, 150, 100_000])
 def test_greedy_answers_equal_a_plain_loop(tiny, batch_tokens):
-    answers = engine_transformers.load(spec(tiny, batch_tokens=batch_tokens))(PROMPTS)
+    answers = ask(spec(tiny, batch_tokens=batch_tokens), PROMPTS)
     for prompt, answer in zip(PROMPTS, answers, strict=True):
         ids, finish_reason = plain(tiny, prompt)
         assert (answer["n_tokens"], answer["finish_reason"]) == (len(ids), finish_reason)
@@ -45,31 +52,31 @@ def test_a_models_own_generation_defaults_do_not_change_greedy(tiny, tmp_path):
     model.save_pretrained(tmp_path)
     for file in tiny.glob("tokenizer*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    assert engine_transformers.load(spec(tmp_path))(PROMPTS) == engine_transformers.load(spec(tiny))(PROMPTS)
+    assert ask(spec(tmp_path), PROMPTS) == ask(spec(tiny), PROMPTS)
 
 
 def test_sampling_repeats_with_its_seed_and_changes_with_another(tiny):
-    draw = [engine_transformers.load(spec(tiny, temperature=1.0, seed=seed))(PROMPTS) for seed in (0, 0, 1)]
+    draw = [ask(spec(tiny, temperature=1.0, seed=seed), PROMPTS) for seed in (0, 0, 1)]
     assert draw[0] == draw[1] != draw[2]
 
 
 def test_a_prompt_beyond_the_context_is_set_aside_alone(tiny):
-    answers = engine_transformers.load(spec(tiny))(["a", "b" * 600, "c"])
+    answers = ask(spec(tiny), ["a", "b" * 600, "c"])
     assert [answer["reason"] == "prompt_over_long" for answer in answers] == [False, True, False]
     assert answers[1]["text"] is None
 
 
 def test_no_room_for_an_answer_is_an_error_that_says_so(tiny):
     with pytest.raises(SystemExit, match="max_new_tokens 512 fills its context"):
-        engine_transformers.load(spec(tiny, max_new_tokens=512))
+        ask(spec(tiny, max_new_tokens=512), PROMPTS)
 
 
 def test_empty_and_undecodable_answers_get_a_reason(tiny):
-    chat = Chat(engine_transformers.load_tokenizer(str(tiny), None, str(ROOT / "config/templates/plain.jinja")))
+    chat = Chat(load_tokenizer(str(tiny), chat_template=str(ROOT / "config/templates/plain.jinja")))
     stop = chat.end[-1]
     blank, cut = chat.response("  \n"), chat.response("\u4f60")[:2]
-    assert engine_transformers.answered(chat, [stop, stop], [stop])["reason"] == "empty"
-    assert engine_transformers.answered(chat, [*blank, stop], [stop])["reason"] == "empty"
-    assert engine_transformers.answered(chat, cut, [stop])["reason"] == "undecodable"
-    whole = engine_transformers.answered(chat, [*chat.response("7"), stop, stop], [stop])
+    assert answered(chat, [stop, stop], [stop])["reason"] == "empty"
+    assert answered(chat, [*blank, stop], [stop])["reason"] == "empty"
+    assert answered(chat, cut, [stop])["reason"] == "undecodable"
+    whole = answered(chat, [*chat.response("7"), stop, stop], [stop])
     assert whole == {"text": "7", "finish_reason": "stop", "n_tokens": 1, "reason": None}

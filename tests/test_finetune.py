@@ -13,6 +13,7 @@ from conftest import ROOT
 from model_folder import sha256, verify
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
+MODEL = {"revision": None, "chat_template": TEMPLATE, "trust_remote_code": False, "fsdp": False}
 HYPER = {
     "epochs": 1,
     "learning_rate": 1e-3,
@@ -27,7 +28,7 @@ HYPER = {
 }
 
 
-def run(tiny, folder, monkeypatch, responses, **hyper):
+def run(tiny, folder, monkeypatch, responses, lora=None, **hyper):
     """Run the script in this process on made-up responses; the manifest of the checkpoint."""
     folder.mkdir()
     ids = [str(i) for i in range(len(responses))]
@@ -36,7 +37,7 @@ def run(tiny, folder, monkeypatch, responses, **hyper):
     answers = pl.DataFrame({"id": ids, "response": responses, "finish_reason": "stop", "reason": reasons})
     answers.write_parquet(folder / "responses.parquet")
     manifest = folder / "checkpoint/manifest.json"
-    model = {"model": str(tiny), "revision": None, "chat_template": TEMPLATE}
+    model = MODEL | {"model": str(tiny), "lora": lora}
     arguments = {
         "base": "b",
         "teacher": "t",

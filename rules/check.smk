@@ -1,0 +1,92 @@
+"""Every model of the config is looked at before a GPU is touched.
+
+Inputs: the model's folder and chat template, if local. Models that this workflow makes itself are not looked at.
+Outputs: <results>/checks/{section}/{name}.json (commit, context length, hash of the chat template), an input of every
+job that loads the model; <results>/checks/all.json, which looks at all models in one job and tells all problems at once,
+lengths included; <results>/checks/disk.json (room for the checkpoints).
+"""
+
+CHECK_IMPORTS = ["scripts/chat.py", "scripts/rows.py"]
+
+
+CHECKED = {section: outside(section) for section in ("teachers", "bases", "reward_models", "reference_models")}
+CHECKS = ["<results>/checks/all.json"] if any(CHECKED.values()) else []
+
+
+rule check_model:
+    input:
+        script="scripts/check_models.py",
+        imports=CHECK_IMPORTS,
+        model=lambda wildcards: model_inputs(CHECKED[wildcards.section][wildcards.name]),
+    output:
+        facts="<results>/checks/{section}/{name}.json",
+    log:
+        "<results>/logs/check_model/{section}/{name}.log",
+    benchmark:
+        "<results>/timings/check_model/{section}/{name}.tsv"
+    wildcard_constraints:
+        section="|".join(CHECKED),
+        name="[^/]+",
+    priority: 50
+    conda:
+        "../envs/train.yaml"
+    params:
+        # no more than what decides whether the model loads: another length or price must not check it, and run it, again
+        models=lambda wildcards: models_as_json(wildcards.section, wildcards.name),
+    shell:
+        """
+        exec python {input.script} --models {params.models:q} --output {output.facts:q} &>{log:q}
+        """
+
+
+rule check_models:
+    input:
+        script="scripts/check_models.py",
+        imports=CHECK_IMPORTS,
+        models=[path for entries in CHECKED.values() for entry in entries.values() for path in model_inputs(entry)],
+    output:
+        facts="<results>/checks/all.json",
+    log:
+        "<results>/logs/check_models.log",
+    benchmark:
+        "<results>/timings/check_models.tsv"
+    priority: 100
+    conda:
+        "../envs/train.yaml"
+    params:
+        models=json.dumps(CHECKED, sort_keys=True),
+        finetune=config["finetune"]["max_length"],
+    shell:
+        """
+        exec python {input.script} \
+            --models {params.models:q} \
+            --finetune-max-length {params.finetune} \
+            --output {output.facts:q} &>{log:q}
+        """
+
+
+rule check_disk:
+    input:
+        script="scripts/check_disk.py",
+        imports=["scripts/rows.py"],
+        facts="<results>/checks/all.json",
+    output:
+        disk="<results>/checks/disk.json",
+    log:
+        "<results>/logs/check_disk.log",
+    benchmark:
+        "<results>/timings/check_disk.tsv"
+    priority: 100
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        teachers=TEACHERS,
+        checkpoints=f"{RESULTS}/checkpoints",
+    shell:
+        """
+        exec python {input.script} \
+            --facts {input.facts:q} \
+            --teachers {params.teachers:q} \
+            --checkpoints {params.checkpoints:q} \
+            --output {output.disk:q} &>{log:q}
+        """

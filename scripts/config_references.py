@@ -1,0 +1,93 @@
+"""What no single key of a configuration tells: names that nobody has, values that do not go together."""
+
+import difflib
+import re
+
+
+def wrong_references(config: dict) -> list[str]:
+    """Names in the config that another section should define."""
+    teachers, benchmarks = config["teachers"], config.get("benchmarks", {})
+    problems = [
+        f"benchmarks.{name}.baseline: no teacher {b['baseline']} with a model{nearest(b['baseline'], models)}"
+        for models in [[name for name, teacher in teachers.items() if "model" in teacher]]
+        for name, b in benchmarks.items()
+        if "baseline" in b and b["baseline"] not in models
+    ]
+    for name, teacher in teachers.items():
+        problems += wrong_teacher(f"teachers.{name}", teacher, config)
+    reward_model = config["car"]["reward_model"]
+    if reward_model not in config["reward_models"]:
+        near = nearest(reward_model, config["reward_models"])
+        problems.append(f"car.reward_model: no reward model {reward_model}{near}")
+    judged = [name for name, benchmark in benchmarks.items() if benchmark.get("protocol")]
+    for score in config.get("ap", []):
+        name = score.rpartition(".")[0]
+        if "scores" in config and score not in config["scores"]["columns"]["scores"]:
+            problems.append(f"ap: scores has no {score}{nearest(score, config['scores']['columns']['scores'])}")
+        elif "scores" not in config and name not in judged:
+            problems.append(f"ap: no benchmark {name} with a protocol{nearest(name, judged)}")
+    if (judged or "scores" in config) and not config.get("ap"):
+        example = f"{min(judged)}.wr" if judged else min(config["scores"]["columns"]["scores"])
+        problems.append(f"ap: names no score: write, for example, ap: [{example}]")
+    if judged and "scores" in config:
+        problems.append(f"scores: {judged[0]} is judged here: scores come from judging or from a table, never both")
+    return problems
+
+
+def wrong_teacher(where: str, teacher: dict, config: dict) -> list[str]:
+    """References of a selection or an import to what is not there, and pools that hold one answer several times."""
+    teachers, reward_models = config["teachers"], config["reward_models"]
+    pools = [name for name, entry in teachers.items() if entry.get("candidates", 1) > 1]
+    problems = []
+    if "select" in teacher:
+        if teacher["pool"] not in pools:
+            problems.append(
+                f"{where}.pool: no teacher {teacher['pool']} with candidates{nearest(teacher['pool'], pools)}"
+            )
+        named = [teacher["reward_model"]] if "reward_model" in teacher else []
+    else:
+        named = teacher.get("import", {}).get("rewards", {})
+    problems += [f"{where}: no reward model {n}{nearest(n, reward_models)}" for n in named if n not in reward_models]
+    if teacher.get("candidates", 1) > 1 and not teacher.get("sampling", {}).get("temperature"):
+        problems.append(f"{where}: {teacher['candidates']} candidates at temperature 0 would all be the same")
+    return problems
+
+
+def wrong_values(config: dict) -> list[str]:
+    """What two keys together, or a value by itself, make impossible."""
+    problems = []
+    finetune = {"batch_size": 32, "micro_batch_size": 1} | config.get("finetune", {})
+    batch, micro = finetune["batch_size"], finetune["micro_batch_size"]
+    if batch % micro:
+        problems.append(f"finetune: micro_batch_size {micro} does not divide {batch}")
+    for name, base in config["bases"].items():
+        if base.get("processes", 1) > 1 and batch % (micro * base["processes"]):
+            problems.append(
+                f"bases.{name}.processes: {base['processes']} times {micro} does not divide batch_size {batch}"
+            )
+        if base.get("fsdp") and (base.get("lora") or base.get("processes", 1) == 1 or base.get("gpus") == 0):
+            problems.append(f"bases.{name}.fsdp: needs several processes, a GPU for each, and no lora")
+    for name, base in {**config["teachers"], **config["bases"]}.items():
+        shared = base.get("vllm", {}).get("tensor_parallel_size", 1)
+        if base.get("engine") == "vllm" and base.get("gpus", 1) not in (0, shared):
+            problems.append(f"{name}: gpus {base.get('gpus', 1)}, but vllm.tensor_parallel_size {shared}")
+    for name in sorted(set(config["bases"]) & set(config.get("reference_models", {}))):
+        problems.append(f"reference_models.{name}: a base has this name too")
+    if not any(t.get("compare", "select" not in t) for t in config["teachers"].values() if t.get("candidates", 1) == 1):
+        problems.append("teachers: none is compared")
+    for name, benchmark in config.get("benchmarks", {}).items():
+        if not benchmark.get("protocol"):
+            continue
+        if "reference" not in benchmark["prompts"]["columns"]:
+            problems.append(f"benchmarks.{name}.prompts.columns: protocol exact needs the column of the reference")
+        try:
+            if not re.compile(benchmark["answer_pattern"]).groups:
+                problems.append(f"benchmarks.{name}.answer_pattern: put the answer in a group, in parentheses")
+        except re.error as error:
+            problems.append(f"benchmarks.{name}.answer_pattern: not a regular expression: {error}")
+    return problems
+
+
+def nearest(name: str, known) -> str:
+    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
+    return f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(sorted(known))})" if known else ""

@@ -1,0 +1,135 @@
+"""The engine `openai`: any endpoint that speaks OpenAI's chat API, asked by several threads at once.
+
+The client backs off with jitter, or as long as Retry-After says, when the endpoint is busy, broken or silent. A row
+that still fails has no answer in this run. Once the endpoint refuses as a whole (key, model, parameters, quota), fails
+row after row, or could cost more than the budget, nothing more is asked; what was answered is kept.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from openai import APIStatusError, BadRequestError, OpenAI, OpenAIError
+
+from answers import row_seed, told, unanswered
+
+BLOCK = 64
+REFUSALS = (400, 401, 402, 403, 404, 422)
+
+
+def load(spec: dict, stored: list[dict]):
+    """Return the endpoint's function from rows to answers (see generation.py).
+
+    spec: model, sampling (max_new_tokens, temperature, top_p, seed, options), openai (base_url, api_key_env,
+    max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd, prices). `options` are further fields of the
+    request. Exits when the variable that should hold the key is not set.
+    """
+    endpoint = Endpoint(spec, stored)
+
+    def generate(rows: list[dict]) -> list[dict | Exception]:
+        with ThreadPoolExecutor(spec["api"]["concurrency"]) as threads:
+            return list(threads.map(endpoint.ask, rows))
+
+    return generate
+
+
+class Endpoint:
+    def __init__(self, spec: dict, stored: list[dict]):
+        self.spec, self.api = spec, spec["api"]
+        variable = spec["openai"]["api_key_env"]
+        if variable and not os.environ.get(variable):
+            raise SystemExit(f"{spec['model']}: the environment variable {variable} holds no key")
+        self.key = os.environ[variable] if variable else "none"
+        self.client = OpenAI(
+            base_url=spec["openai"]["base_url"],
+            api_key=self.key,
+            timeout=self.api["timeout_s"],
+            max_retries=self.api["retries"],
+        )
+        self.lock = threading.Lock()
+        self.closed = None  # why nothing more is asked
+        self.failures = 0  # since the last success
+        self.spent = sum(self.cost(row["n_prompt_tokens"] or 0, row["n_tokens"] or 0) for row in stored)
+
+    def ask(self, row: dict) -> dict | Exception:
+        """The answer to one row; an exception, which names no key, where the request failed or was not made."""
+        # a token is at least a byte, so this bounds what the request can cost
+        most = self.cost(len(row["instruction"].encode()) + 100, self.spec["sampling"]["max_new_tokens"])
+        with self.lock:
+            budget = self.api["budget_usd"]
+            if budget is not None and self.spent + most > budget:
+                self.closed = self.closed or RuntimeError(
+                    f"budget_usd {budget} does not allow another request ({self.spent:.2f} spent)"
+                )
+            if self.closed:
+                return self.closed
+            self.spent += most
+        answer, paid = self.request(row), 0.0
+        with self.lock:
+            if isinstance(answer, Exception):
+                self.failures += 1
+                if self.failures > 2 * self.api["concurrency"]:
+                    self.closed = self.closed or answer
+            else:
+                self.failures = 0
+                paid = self.cost(answer["n_prompt_tokens"] or 0, answer["n_tokens"] or 0)
+            self.spent += paid - most
+        return answer
+
+    def request(self, row: dict) -> dict | Exception:
+        try:
+            return read_completion(self.client.chat.completions.create(**self.body(row)))
+        except BadRequestError as error:
+            if reason := lasting_reason(error):
+                return unanswered(reason) | {"n_prompt_tokens": None}
+            return self.refuse(error)
+        except APIStatusError as error:
+            quota = error.status_code == 429 and error.code == "insufficient_quota"
+            return self.refuse(error) if quota or error.status_code in REFUSALS else self.told(error)
+        except (OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
+            return self.told(error)  # no connection, no answer in time, or not a completion
+
+    def body(self, row: dict) -> dict:
+        sampling = self.spec["sampling"]
+        sampled = {"seed": row_seed(sampling["seed"], [row])} if sampling["temperature"] > 0 else {}
+        return {
+            "model": self.spec["model"],
+            "messages": [{"role": "user", "content": row["instruction"]}],
+            "temperature": sampling["temperature"],
+            "top_p": sampling["top_p"],
+            self.spec["openai"]["max_tokens_name"]: sampling["max_new_tokens"],
+            "extra_body": sampling["options"],
+            **sampled,
+        }
+
+    def refuse(self, error: Exception) -> Exception:
+        """An error that every other row would meet as well."""
+        self.closed = self.told(error)
+        return self.closed
+
+    def told(self, error: Exception) -> Exception:
+        """The error in one line that does not repeat the key, which some endpoints do."""
+        line = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        return RuntimeError(line.replace(self.key, "***"))
+
+    def cost(self, n_prompt_tokens: int, n_tokens: int) -> float:
+        """US dollars; 0 for a model without a price."""
+        price = self.api["prices"].get(self.spec["model"], {"input": 0, "output": 0})
+        return (n_prompt_tokens * price["input"] + n_tokens * price["output"]) / 1e6
+
+
+def read_completion(completion) -> dict:
+    """The answer in a completion; raises AttributeError, IndexError or TypeError for what is not one."""
+    choice, usage = completion.choices[0], completion.usage
+    answer = told(choice.message.content, choice.finish_reason, usage.completion_tokens if usage else None)
+    if choice.finish_reason == "content_filter":
+        answer |= {"text": None, "reason": "content_filter"}
+    return answer | {"n_prompt_tokens": usage.prompt_tokens if usage else None}
+
+
+def lasting_reason(error: BadRequestError) -> str | None:
+    """Why this row, and not every row, is refused each time; None where the request itself is at fault."""
+    text = f"{error.code} {error}".lower()
+    if "context_length" in text or "context length" in text:
+        return "prompt_over_long"
+    return "content_filter" if "content_filter" in text or "content_policy" in text else None

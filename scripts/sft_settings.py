@@ -1,0 +1,65 @@
+"""How TRL is set up to fine-tune: the share of one process, adapters, and when to stop."""
+
+import math
+import os
+from pathlib import Path
+
+import torch
+from peft import LoraConfig
+from transformers import TrainerCallback
+from trl import SFTConfig
+
+
+def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
+    """TRL's settings for one of the processes that share batch_size examples a step."""
+    on_gpu = torch.cuda.is_available()
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    accumulation, rest = divmod(hyper["batch_size"], hyper["micro_batch_size"] * processes)
+    if rest:
+        raise SystemExit(f"batch_size {hyper['batch_size']} cannot be shared by {processes} processes: see finetune")
+    config = SFTConfig(
+        output_dir=str(scratch),
+        num_train_epochs=hyper["epochs"],
+        learning_rate=hyper["learning_rate"],
+        lr_scheduler_type=hyper["scheduler"],
+        warmup_steps=hyper["warmup_steps"],
+        weight_decay=hyper["weight_decay"],
+        per_device_train_batch_size=hyper["micro_batch_size"],
+        gradient_accumulation_steps=accumulation,
+        # FSDP has its own way of computing activations twice
+        gradient_checkpointing=hyper["gradient_checkpointing"] and not fsdp,
+        fsdp=fsdp or None,
+        fsdp_config={"activation_checkpointing": hyper["gradient_checkpointing"]} if fsdp else None,
+        ddp_backend="gloo" if processes > 1 and not on_gpu else None,
+        max_length=hyper["max_length"],
+        seed=hyper["seed"],
+        bf16=on_gpu,
+        use_cpu=not on_gpu,
+        save_strategy="no",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    if config.n_gpu > 1:  # the Trainer would multiply the batch by their number
+        raise SystemExit(f"one process sees {config.n_gpu} GPUs: set `processes` of the base, or CUDA_VISIBLE_DEVICES")
+    return config
+
+
+def adapters(lora: dict) -> LoraConfig:
+    """Adapters on every linear layer but the head."""
+    return LoraConfig(
+        r=lora["rank"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+class StopAtNaN(TrainerCallback):
+    """A loss that is not a number ends the run: weights made from it are never published."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise SystemExit(f"loss {logs['loss']} at step {state.global_step}: lower finetune.learning_rate")
