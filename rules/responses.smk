@@ -10,6 +10,7 @@ ENGINES = {
     "transformers": [
         "scripts/answers.py",
         "scripts/chat.py",
+        "scripts/decoding.py",
         "scripts/engine_transformers.py",
         "scripts/generation.py",
         "scripts/model_folder.py",
@@ -19,6 +20,7 @@ ENGINES = {
     "vllm": [
         "scripts/answers.py",
         "scripts/chat.py",
+        "scripts/decoding.py",
         "scripts/engine_vllm.py",
         "scripts/generation.py",
         "scripts/model_folder.py",
@@ -26,14 +28,15 @@ ENGINES = {
     ],
     "openai": [
         "scripts/answers.py",
-        "scripts/chat.py",
         "scripts/engine_openai.py",
         "scripts/generation.py",
         "scripts/model_folder.py",
         "scripts/rows.py",
     ],
 }
-os.environ["API_SETTINGS"] = as_json(config["api"])  # not a param: it changes no answer, so changing it reruns nothing
+os.environ.update(
+    API_SETTINGS=as_json(config["api"])
+)  # not a param: it changes no answer, so changing it reruns nothing
 SELECTED = teachers_by("select")
 
 

@@ -15,13 +15,15 @@ import os
 import re
 from pathlib import Path
 
+import httpx2
 from huggingface_hub import HfApi
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from transformers import AutoConfig, AutoTokenizer
 
 from chat import Chat, load_tokenizer, user
 from rows import digest, write_json
 
+GATED = "{model} is gated: accept its licence at https://huggingface.co/{model} and set HF_TOKEN"
 MARKUP = re.compile(r"<\|[^\s|]+\|>|</?[a-z]+(?:_[a-z]+)+>|\[/?INST\]")
 
 
@@ -52,7 +54,8 @@ def check_model(section: str, entry: dict, finetune_max_length: int | None) -> t
     try:
         config = AutoConfig.from_pretrained(entry["model"], **names)
     except (OSError, ValueError) as error:
-        return facts, [f"its config cannot be read: {first_line(error)}"]
+        gated = GATED.format(model=entry["model"])  # the hub lists a gated model's files to anyone
+        return facts, [gated if "gated repo" in str(error) else f"its config cannot be read: {first_line(error)}"]
     facts["context_length"] = getattr(config.get_text_config(), "max_position_embeddings", None)
     problems = wrong_lengths(section, entry, facts["context_length"] or 10**9, finetune_max_length)
     if section == "reward_models" and entry["output"] == "logits" and config.num_labels != 1:
@@ -74,12 +77,12 @@ def find_weights(entry: dict) -> tuple[dict, list[str]]:
         try:
             info = HfApi().model_info(model, revision=entry["revision"], files_metadata=True)
         except GatedRepoError:
-            return {}, [f"{model} is gated: accept its licence at https://huggingface.co/{model} and set HF_TOKEN"]
+            return {}, [GATED.format(model=model)]
         except RevisionNotFoundError:
             return {}, [f"{model} has no revision {entry['revision']}"]
         except RepositoryNotFoundError:
             return {}, [f"no model {model} on the hub, or no right to see it{near_models(model)}"]
-        except (OSError, HfHubHTTPError) as error:  # offline, or the hub is down
+        except (OSError, httpx2.HTTPError) as error:  # offline, or the hub is down
             return {"model": model, "not checked": first_line(error)}, []
         sizes, commit = {file.rfilename: file.size or 0 for file in info.siblings}, info.sha
     weights = sum(size for name, size in sizes.items() if name.endswith(".safetensors"))
@@ -91,7 +94,7 @@ def near_models(model: str) -> str:
     """The nearest names of the same organisation, for a message."""
     try:
         names = [found.id for found in HfApi().list_models(author=model.partition("/")[0], limit=500)]
-    except (OSError, HfHubHTTPError):
+    except (OSError, httpx2.HTTPError):
         return ""
     near = difflib.get_close_matches(model, names, n=3)
     return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -67,10 +67,10 @@ def wrong_values(config: dict) -> list[str]:
             )
         if base.get("fsdp") and (base.get("lora") or base.get("processes", 1) == 1 or base.get("gpus") == 0):
             problems.append(f"bases.{name}.fsdp: needs several processes, a GPU for each, and no lora")
-    for name, base in {**config["teachers"], **config["bases"]}.items():
-        shared = base.get("vllm", {}).get("tensor_parallel_size", 1)
-        if base.get("engine") == "vllm" and base.get("gpus", 1) not in (0, shared):
-            problems.append(f"{name}: gpus {base.get('gpus', 1)}, but vllm.tensor_parallel_size {shared}")
+    for where, entry in ((f"{kind}.{name}", e) for kind in ("teachers", "bases") for name, e in config[kind].items()):
+        shared, gpus = entry.get("vllm", {}).get("tensor_parallel_size", 1), entry.get("gpus", 1)
+        if entry.get("engine") == "vllm" and gpus not in (0, shared):
+            problems.append(f"{where}: gpus {gpus}, but vllm.tensor_parallel_size {shared}")
     for name in sorted(set(config["bases"]) & set(config.get("reference_models", {}))):
         problems.append(f"reference_models.{name}: a base has this name too")
     if not any(t.get("compare", "select" not in t) for t in config["teachers"].values() if t.get("candidates", 1) == 1):
@@ -80,11 +80,12 @@ def wrong_values(config: dict) -> list[str]:
             continue
         if "reference" not in benchmark["prompts"]["columns"]:
             problems.append(f"benchmarks.{name}.prompts.columns: protocol exact needs the column of the reference")
-        try:
-            if not re.compile(benchmark["answer_pattern"]).groups:
-                problems.append(f"benchmarks.{name}.answer_pattern: put the answer in a group, in parentheses")
-        except re.error as error:
-            problems.append(f"benchmarks.{name}.answer_pattern: not a regular expression: {error}")
+        for key in ("answer_pattern", "reference_pattern"):
+            try:
+                if benchmark.get(key) and not re.compile(benchmark[key]).groups:
+                    problems.append(f"benchmarks.{name}.{key}: put the answer in a group, in parentheses")
+            except re.error as error:
+                problems.append(f"benchmarks.{name}.{key}: not a regular expression: {error}")
     return problems
 
 

@@ -3,8 +3,9 @@
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from answers import answered, row_seed, stop_ids, unanswered
+from answers import row_seed, unanswered
 from chat import Chat, load_tokenizer
+from decoding import answered, stop_ids
 from model_loading import batches, context_length, load_model, pad_left
 
 BLOCK = 512

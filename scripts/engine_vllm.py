@@ -2,8 +2,9 @@
 
 from transformers import GenerationConfig
 
-from answers import answered, row_seed, stop_ids, unanswered
+from answers import row_seed, unanswered
 from chat import Chat, load_tokenizer
+from decoding import answered, stop_ids
 
 BLOCK = 2048  # large, since the engine idles while the last answers of a block come in
 

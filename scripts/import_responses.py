@@ -41,7 +41,7 @@ def main():
 
 
 def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    """id, response, finish_reason and reason of every instruction, in their order.
+    """The instructions in their order with the table's columns, among them response and finish_reason, and a reason.
 
     By id where the table has ids, else by the instruction's text. Exits where an id stands for another instruction.
     """
@@ -53,7 +53,7 @@ def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     first = table.unique(key, keep="first", maintain_order=True)
     if table.height > first.height:
         print(f"{table.height - first.height} further rows for an instruction left out: the first counts")
-    first = first.select(key, "response", "finish_reason", "theirs", "there")
+    first = first.drop({"id", "instruction"} - {key})
     found = instructions.join(first, on=key, how="left", validate="1:1", maintain_order="left")
     other = found.filter(pl.col("theirs") != pl.col("instruction"))
     if other.height:

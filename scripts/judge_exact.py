@@ -1,14 +1,14 @@
 """Protocol `exact`: hold a model's answers and the baseline's against the reference answers.
 
-python scripts/judge_exact.py --spec '{"answer_pattern": "(\\S+?)\\.?\\s*$"}' \
+python scripts/judge_exact.py --spec '{"answer_pattern": "(\\S+?)\\.?\\s*$", ...}' \
     --prompts results/miniature/prompts/held_out.parquet --baseline results/miniature/baselines/held_out.parquet \
     --answers results/miniature/answers/held_out/alpha/terse-large.parquet \
     --output results/miniature/judgments/held_out/alpha/terse-large.parquet
 
 For tasks with one right answer (arithmetic, extraction). The answer is the first group of the last match of
-`answer_pattern`; it is right when it equals the reference but for case and outer white space where `ignore_case` is
-set, else but for outer white space. preference: 1 the model is right and the baseline wrong, 0 the other way round,
-0.5 both or neither.
+`answer_pattern`, the reference that of `reference_pattern` where there is one. An answer is right when it equals the
+reference but for outer white space and, where `ignore_case` is set, for case. preference: 1 the model is right and the
+baseline wrong, 0 the other way round, 0.5 both or neither.
 """
 
 import argparse
@@ -35,11 +35,21 @@ def main():
         .join(answers, on="id", how="left", validate="1:1", maintain_order="left")
         .join(baseline, on="id", how="left", validate="1:1", maintain_order="left")
     )
+    if args.spec["reference_pattern"]:
+        joined = extract_references(joined, re.compile(args.spec["reference_pattern"]))
     judgments = judge(joined, re.compile(args.spec["answer_pattern"]), args.spec["ignore_case"])
     check_rows(judgments, prompts["id"].to_list(), value="preference")
     write_table(judgments, args.output)
     right = judgments["correct"].sum()
     print(f"{right} of {judgments.height} right; the baseline {judgments['baseline_correct'].sum()}")
+
+
+def extract_references(joined: pl.DataFrame, pattern: re.Pattern) -> pl.DataFrame:
+    """The rows with the answer that stands in each reference; exits where one has none."""
+    answers = [extract(reference, pattern) for reference in joined["reference"]]
+    if None in answers:
+        raise SystemExit(f"{answers.count(None)} references do not match reference_pattern {pattern.pattern!r}")
+    return joined.with_columns(pl.Series("reference", answers))
 
 
 def judge(joined: pl.DataFrame, pattern: re.Pattern, ignore_case: bool) -> pl.DataFrame:

@@ -12,6 +12,13 @@ from conftest import ROOT, snakemake
 SCHEMA = ROOT / "config/schema.yaml"
 
 
+IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
+SCORES = {
+    "path": "config/paper/scores.csv",
+    "columns": {"base": "base", "teacher": "teacher", "scores": {"held_out.wr": "alpaca_eval_wr"}},
+}
+
+
 def example() -> dict:
     return yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
@@ -76,6 +83,33 @@ def test_the_configurations_that_ship_are_right():
         ("bases/alpha/model", "./config", "bases.alpha.model: ./config is not a model folder"),
         ("bases/alpha/model", "config", "bases.alpha.model: config is a folder here: write ./config"),
         ("teachers/terse-small/engine", "vlm", "teachers.terse-small.engine: 'vlm' is not one of"),
+        ("teachers/terse-small/candidates", 5, "teachers.terse-small: 5 candidates at temperature 0 would all be"),
+        ("teachers/x", {"select": "best", "pool": "terse-small"}, "teachers.x: reward_model is missing"),
+        ("teachers/x", {"select": "random", "pool": "plain"}, "teachers.x.pool: no teacher plain with candidates"),
+        ("teachers/x", {"select": "beste", "pool": "p"}, "teachers.x.select: 'beste' is not one of"),
+        ("teachers/x", {"import": {"path": "t.csv"}}, "teachers.x.import: columns is missing"),
+        ("teachers/x", {"import": IMPORT}, "teachers.x.import.path: no file t.csv"),
+        (
+            "teachers/x",
+            {"import": IMPORT | {"path": "config/paper/scores.csv", "rewards": {"right": "r"}}},
+            "teachers.x: no reward model right (there are: right-answer)",
+        ),
+        ("teachers/x", {"import": {"path": "t.csv", "columns": {"response": "r"}}}, "teachers.x.import.columns: "),
+        ("bases/alpha/processes", 3, "bases.alpha.processes: 3 times 16 does not divide batch_size 16"),
+        ("bases/alpha/fsdp", True, "bases.alpha.fsdp: needs several processes, a GPU for each, and no lora"),
+        ("bases/alpha/trust_remote_code", "yes", "bases.alpha.trust_remote_code: 'yes' is not of type 'boolean'"),
+        (
+            "teachers/x",
+            {"model": "a/b", "trust_remote_code": True},
+            "teachers.x.trust_remote_code: pin the revision whose code you have read",
+        ),
+        (
+            "teachers/x",
+            {"model": "a/b", "engine": "vllm", "gpus": 2},
+            "teachers.x: gpus 2, but vllm.tensor_parallel_size 1",
+        ),
+        ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
+        ("scores", SCORES, "scores: held_out is judged here: scores come from judging or from a table, never both"),
     ],
 )
 def test_each_mistake_gets_its_own_line(path, value, line):

@@ -1,6 +1,10 @@
 """Fine-tuning: the loss counts response tokens, one seed gives one set of weights, a broken run publishes nothing."""
 
 import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -8,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import finetune
+import sft_settings
 from chat import Chat, load_tokenizer
 from conftest import ROOT
 from model_folder import sha256, verify
@@ -126,3 +131,50 @@ def test_a_loss_that_is_not_a_number_publishes_nothing(tiny, tmp_path, monkeypat
     with pytest.raises(SystemExit, match=r"at step \d+: lower finetune.learning_rate"):
         run(tiny, tmp_path / "run", monkeypatch, ["one", "two"] * 40, learning_rate=1e30)
     assert not (tmp_path / "run/checkpoint/manifest.json").exists()
+
+
+def test_several_processes_share_the_same_steps_of_the_same_batch(tiny, tmp_path, monkeypatch):
+    responses = [f"response number {i}" + " and more" * (i % 5) for i in range(24)]
+    alone = run(tiny, tmp_path / "alone", monkeypatch, responses, micro_batch_size=2)
+    arguments = sys.argv[1:]
+    shared = tmp_path / "shared/manifest.json"
+    arguments[arguments.index("--manifest") + 1] = str(shared)
+    command = ["torchrun", "--standalone", "--nproc-per-node", "2", ROOT / "scripts/finetune.py", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:]
+    one, two = (json.loads(manifest.read_text()) for manifest in (alone, shared))
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert one["batch_size"] == two["batch_size"] == HYPER["batch_size"] and one["steps"] == two["steps"] == 3
+    assert two["first_loss"] == pytest.approx(one["first_loss"], rel=1e-5)
+    assert two["last_loss"] == pytest.approx(one["last_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4, 8, 32])
+def test_a_step_has_32_examples_whatever_the_number_of_processes(processes, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    monkeypatch.setattr(sft_settings, "SFTConfig", lambda **settings: SimpleNamespace(n_gpu=1, **settings))
+    config = sft_settings.settings(HYPER | {"batch_size": 32, "micro_batch_size": 1}, False, tmp_path)
+    assert processes * config.per_device_train_batch_size * config.gradient_accumulation_steps == 32
+
+
+def test_a_batch_that_cannot_be_shared_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(SystemExit, match="batch_size 8 cannot be shared by 3 processes"):
+        sft_settings.settings(HYPER, False, tmp_path)
+
+
+def test_lora_changes_linear_layers_alone_by_a_matrix_of_its_rank_and_leaves_a_plain_model(tiny, tmp_path, monkeypatch):
+    lora = {"rank": 2, "alpha": 4, "dropout": 0, "learning_rate": 1e-2}
+    manifest = run(tiny, tmp_path / "run", monkeypatch, [f"response {i}" for i in range(16)], lora=lora)
+    before = AutoModelForCausalLM.from_pretrained(tiny).state_dict()
+    after = AutoModelForCausalLM.from_pretrained(manifest.parent).state_dict()
+    assert before.keys() == after.keys()
+    for name, weight in before.items():
+        change = after[name] - weight
+        if "_proj" in name:
+            rank = torch.linalg.matrix_rank(change, tol=1e-5 * max(change.shape)).item()
+            assert 0 < rank <= lora["rank"], name
+        else:
+            assert change.abs().max() == 0, name
+    assert json.loads(manifest.read_text())["treatment"] == "lora"

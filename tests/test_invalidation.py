@@ -67,6 +67,15 @@ def add_teacher(root):
     edit_config(root, lambda config: config["teachers"].update(extra=entry))
 
 
+def add_selection(root):
+    def add(config):
+        config["teachers"]["pool"] = config["teachers"]["terse-small"] | POOL
+        config["teachers"]["best"] = {"select": "best", "pool": "pool", "reward_model": "right-answer"}
+
+    edit_config(root, add)
+
+
+POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
 TABLES = {"average_performance": 1, "correlate_metrics": 1}
 JUDGE_AND_AFTER = {"judge_exact": PAIRS, "score_judgments": PAIRS, **TABLES}
 ONE_TEACHER = {
@@ -99,6 +108,24 @@ CHANGES = {
         ONE_TEACHER,
     ),
     "a new teacher": (add_teacher, ONE_TEACHER),
+    "how endpoints are asked": (
+        lambda root: edit_config(root, lambda c: c.update(api={"concurrency": 3, "budget_usd": 1})),
+        {},
+    ),
+    "another engine's module": (lambda root: append(root / "scripts/engine_openai.py", "\n"), {}),
+    "a pool of one teacher's samples": (
+        lambda root: edit_config(root, lambda c: c["teachers"].update(pool=c["teachers"]["terse-small"] | POOL)),
+        {},
+    ),
+    "a selection from a new pool": (
+        add_selection,
+        {"generate_responses": 1, "score_rewards": 1, "select_responses": 1, "select_rewards": 1}
+        | {rule: n for rule, n in ONE_TEACHER.items() if rule not in ("generate_responses", "score_rewards")},
+    ),
+    "LoRA for one base": (
+        lambda root: edit_config(root, lambda c: c["bases"]["alpha"].update(lora={})),
+        {"finetune": 6, "answer_benchmark": 6, "judge_exact": 6, "score_judgments": 6, **TABLES},
+    ),
     "epochs": (
         lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
         {"finetune": PAIRS, "answer_benchmark": PAIRS, **JUDGE_AND_AFTER},

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from trl import SFTConfig, SFTTrainer
 
-from chat import Chat, load_tokenizer
+from chat import Chat, PlainText, load_tokenizer
 from conftest import ROOT
 from finetune import encode_examples
 from metrics import METRICS
@@ -128,3 +128,20 @@ def test_metrics_of_a_row_computed_by_hand():
     }
     none = row.with_columns(direct_nll=0.0, direct_n_tokens=0)
     assert none.select(METRICS["ifd_self"].row).item() is None
+
+
+def test_a_reference_model_reads_instruction_newline_response_and_cuts_what_is_too_long(tiny, model):
+    text = PlainText(load_tokenizer(str(tiny), chat_template=TEMPLATE))
+    given = [*rows(5), {"instruction": "a", "response": "b" * 300, "finish_reason": "stop"}]
+    given += [{"instruction": "c" * 300, "response": "d", "finish_reason": "stop"}]
+    got = score_rows(text, model, given, max_length=200, batch_tokens=500)
+    bos = [text.tokenizer.bos_token_id]
+    for row, sums in zip(given[:6], got, strict=False):
+        prompt = bos + [i for i in text.tokenizer(row["instruction"] + "\n", add_special_tokens=False).input_ids]
+        response = text.tokenizer(row["response"], add_special_tokens=False).input_ids[: 200 - len(prompt)]
+        nll, rank = plain(model, prompt, response)
+        assert (sums["n_tokens"], sums["end_n_tokens"]) == (len(response), 0)
+        assert sums["nll"] == pytest.approx(sum(nll), rel=1e-5) and sums["rank_sum"] == sum(rank)
+        assert sums["direct_nll"] == pytest.approx(sum(plain(model, bos, response)[0]), rel=1e-5)
+    assert [sums["truncated"] for sums in got] == [False] * 5 + [True, None]
+    assert [sums["over_long"] for sums in got] == [None] * 6 + ["over_long"]

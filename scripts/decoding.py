@@ -1,0 +1,20 @@
+"""From generated ids to an answer."""
+
+from transformers import GenerationConfig
+
+from answers import told
+from chat import Chat
+
+
+def answered(chat: Chat, ids: list[int], stops: list[int]) -> dict:
+    """The answer that generated ids stand for: text, finish_reason (stop | length), n_tokens, reason."""
+    end = next((i for i, token in enumerate(ids) if token in stops), None)
+    finish_reason, ids = ("length", ids) if end is None else ("stop", ids[:end])
+    text = chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return told(text, finish_reason, len(ids))
+
+
+def stop_ids(chat: Chat, defaults: GenerationConfig) -> list[int]:
+    """The end of turn, the tokenizer's end of text and what the model itself names as ends."""
+    own = defaults.eos_token_id if isinstance(defaults.eos_token_id, list) else [defaults.eos_token_id]
+    return sorted({chat.end[-1], chat.tokenizer.eos_token_id, *own} - {None})

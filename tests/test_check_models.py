@@ -1,0 +1,157 @@
+"""What `check` tells of a model before a GPU is touched, all problems at once; a hub out of reach is no problem."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+
+from conftest import ROOT, snakemake
+
+PLAIN = str(ROOT / "config/templates/plain.jinja")
+
+
+class Hub(BaseHTTPRequestHandler):
+    """The hub's answers about models that are not there, and the names of an organisation's models."""
+
+    def do_GET(self):
+        if self.path.startswith("/api/models?"):
+            names = ["acme/rocket-7b", "acme/rocket-13b", "acme/anvil"] if "author=acme" in self.path else []
+            return self.send(200, json.dumps([{"_id": n, "id": n, "modelId": n} for n in names]).encode())
+        if "/gated" in self.path:
+            return self.send(403, b"{}", "GatedRepo")
+        if "/revision/" in self.path:
+            return self.send(404, b"{}", "RevisionNotFound")
+        return self.send(404, b"{}", "RepoNotFound")
+
+    def send(self, status, body, code=None):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def hub():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+def check(tmp_path, models, hub="http://127.0.0.1:9", **arguments):
+    """What the script says and the facts it writes."""
+    command = [sys.executable, ROOT / "scripts/check_models.py", "--models", json.dumps(models)]
+    command += ["--output", tmp_path / "facts.json", *(str(x) for k, v in arguments.items() for x in (f"--{k}", v))]
+    environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hub")}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    facts = json.loads((tmp_path / "facts.json").read_text()) if done.returncode == 0 else None
+    return done.stdout, facts
+
+
+def base(model, template=PLAIN, **more):
+    return {"model": str(model), "revision": None, "chat_template": template, "trust_remote_code": False, **more}
+
+
+def test_a_good_folder_gives_its_facts(tmp_path, tiny, tiny_reward_model):
+    reward = {**base(tiny_reward_model, None), "output": "logits"}
+    models = {"bases": {"b": base(tiny)}, "reward_models": {"r": reward}}
+    _, facts = check(tmp_path, models, **{"finetune-max-length": 512})
+    assert facts["bases"]["b"]["context_length"] == 512
+    assert facts["bases"]["b"]["end_of_turn"] == "<|end|>"
+    assert facts["bases"]["b"]["weight_bytes"] == (tiny / "model.safetensors").stat().st_size
+    assert len(facts["reward_models"]["r"]["chat_template"]) == 64
+
+
+def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
+    shutil.copytree(tiny, tmp_path / "pickled")
+    (tmp_path / "pickled/model.safetensors").rename(tmp_path / "pickled/pytorch_model.bin")
+    shutil.copytree(tiny, tmp_path / "broken")
+    (tmp_path / "broken/config.json").write_text("{}")
+    endless, foreign = tmp_path / "endless.jinja", tmp_path / "foreign.jinja"
+    endless.write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+    foreign.write_text("{% for m in messages %}<|im_start|>{{ m.content }}{{ eos_token }}{% endfor %}")
+    sampling = {"max_new_tokens": 512}
+    endpoint = {"model": "gpt", "engine": "openai", "openai": {"api_key_env": "NOT_SET_ANYWHERE"}}
+    models = {
+        "teachers": {
+            "typo": base("acme/roket-7b", None, engine="transformers", sampling=sampling),
+            "shut": base("acme/gated", None, engine="transformers", sampling=sampling),
+            "moved": base("acme/anvil", None, engine="transformers", sampling=sampling) | {"revision": "deadbeef"},
+            "full": base(tiny, engine="transformers", sampling=sampling),
+            "api": endpoint,
+        },
+        "bases": {
+            "pickled": base(tmp_path / "pickled"),
+            "broken": base(tmp_path / "broken"),
+            "endless": base(tiny, str(endless)),
+            "foreign": base(tiny, str(foreign)),
+            "short": base(tiny),
+        },
+        "reward_models": {"no-head": {**base(tiny), "output": "logits"}},
+    }
+    said, _ = check(tmp_path, models, hub, **{"finetune-max-length": 513})
+    expected = [
+        "teachers.typo: no model acme/roket-7b on the hub, or no right to see it (did you mean acme/rocket-7b",
+        "teachers.shut: acme/gated is gated: accept its licence at https://huggingface.co/acme/gated and set HF_TOKEN",
+        "teachers.moved: acme/anvil has no revision deadbeef",
+        "teachers.full: sampling.max_new_tokens does not fit into its context of 512 tokens",
+        "teachers.api: the environment variable NOT_SET_ANYWHERE is not set",
+        f"bases.pickled: {tmp_path}/pickled has no weights in *.safetensors; pickled weights are not loaded",
+        "bases.broken: its config cannot be read: Unrecognized model",
+        "bases.endless: the chat template ends a response without a special token",
+        "bases.foreign: its chat template writes <|im_start|>, which is no token of its tokenizer",
+        "bases.short: finetune.max_length does not fit into its context of 513 tokens".replace("513", "512"),
+        "reward_models.no-head: it has 2 outputs; a reward model has one",
+    ]
+    lines = [line for line in said.splitlines() if line.startswith(("teachers.", "bases.", "reward_models."))]
+    for line in expected:
+        assert any(said_line.startswith(line) for said_line in lines), (line, said)
+    assert "Traceback" not in said
+
+
+def test_a_hub_out_of_reach_is_not_checked_and_no_error(tmp_path):
+    said, facts = check(tmp_path, {"bases": {"b": base("acme/rocket-7b")}})
+    assert facts["bases"]["b"]["model"] == "acme/rocket-7b" and "not checked" in facts["bases"]["b"], said
+
+
+def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
+    (tmp_path / "facts.json").write_text(json.dumps({"bases": {"b": {"weight_bytes": 10**15}}}))
+    command = [sys.executable, ROOT / "scripts/check_disk.py", "--facts", tmp_path / "facts.json"]
+    command += ["--teachers", "x", "y", "--checkpoints", tmp_path, "--output", tmp_path / "disk.json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr.startswith("checkpoints need 2000000.0 GB (b 2000000.0 GB); ")
+    for teacher in "xy":  # made already
+        (tmp_path / "b" / teacher).mkdir(parents=True)
+        (tmp_path / "b" / teacher / "manifest.json").write_text("{}")
+    assert subprocess.run(command).returncode == 0
+
+
+def test_the_target_check_starts_nothing_else(checkout, tiny, tiny_reward_model):
+    config = {
+        "study": "mine",
+        "instructions": {"path": "q.jsonl", "columns": {"instruction": "q"}},
+        "teachers": {"t": {"model": str(tiny), "chat_template": PLAIN, "gpus": 0, "sampling": {"max_new_tokens": 9}}},
+        "bases": {"b": {"model": str(tiny), "chat_template": PLAIN, "gpus": 0}},
+        "reward_models": {"r": {"model": str(tiny_reward_model), "gpus": 0}},
+        "finetune": {"max_length": 256},
+        "car": {"reward_model": "r"},
+    }
+    (checkout / "q.jsonl").write_text('{"q": "one"}\n')
+    (checkout / "mine.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake("check", "--cores", "1", "--configfile", "mine.yaml", cwd=checkout)
+    assert done.returncode == 0, done.stdout
+    made = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
+    assert made == {"checks/all.json", "checks/disk.json"}
+    assert not (checkout / "results/mine/instructions.parquet").exists()

@@ -1,0 +1,82 @@
+"""The configurations that ship: each plans without an error, and the paper's plan has the jobs the paper has."""
+
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT, snakemake
+
+
+def plan(name, *targets) -> dict[str, int]:
+    """Rule to number of jobs of a dry run; it has to take less than 15 seconds."""
+    command = ["snakemake", "-n", "--configfile", f"config/{name}.yaml", "--directory", ".", "--", *targets]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=15)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    table = done.stdout.split("Job stats:")[1].split("\n\n")[0]
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
+
+
+def test_the_papers_study_has_its_jobs_and_plans_in_fifteen_seconds():
+    teachers, bases, reward_models, benchmarks = 20, 5, 3, 2  # one teacher's responses are imported, with its rewards
+    pairs = teachers * bases
+    assert plan("paper") == {
+        "check_model": (teachers - 1) + bases + reward_models + 1,
+        "check_models": 1,
+        "check_disk": 1,
+        "prepare_instructions": 1,
+        "prepare_prompts": benchmarks,
+        "generate_responses": teachers - 1,
+        "import_responses": 1,
+        "score_rewards": (teachers - 1) * reward_models,
+        "import_rewards": reward_models,
+        "score_likelihoods": pairs,
+        "score_reference_likelihoods": teachers,
+        "join_metrics": pairs,
+        "rank_teachers": 1,
+        "finetune": pairs,
+        "answer_benchmark": pairs * benchmarks,
+        "all": 1,
+        "total": 635,
+    }
+
+
+def test_the_imported_study_ranks_with_likelihoods_alone():
+    teachers, bases, reward_models = 19, 5, 3
+    expected = {
+        "check_model": bases + 1,
+        "check_models": 1,
+        "prepare_instructions": 1,
+        "import_responses": teachers,
+        "import_rewards": teachers * reward_models,
+        "score_likelihoods": teachers * bases,
+        "score_reference_likelihoods": teachers,
+        "join_metrics": teachers * bases,
+        "rank_teachers": 1,
+    }
+    ranked = plan("paper-import", "rank")
+    assert ranked == expected | {"rank": 1, "total": sum(expected.values()) + 1}
+    studied = plan("paper-import")
+    more = {"check_disk": 1, "import_performance": 1, "correlate_metrics": 1}
+    assert studied == expected | more | {"all": 1, "total": sum((expected | more).values()) + 1}
+
+
+def test_the_ablations_select_from_one_pool_and_never_train_on_it():
+    jobs = plan("paper-ablations")
+    teachers, bases = 1 + 3 + 12, 2
+    assert jobs["generate_responses"] == jobs["score_rewards"] == 1 + 1 + 12
+    assert jobs["select_responses"] == jobs["select_rewards"] == 3
+    assert jobs["finetune"] == jobs["score_likelihoods"] == teachers * bases
+
+
+def test_one_card_has_six_teachers_and_two_bases():
+    jobs = plan("single-gpu")
+    assert (jobs["generate_responses"], jobs["score_rewards"], jobs["score_likelihoods"]) == (6, 6, 12)
+    assert (jobs["finetune"], jobs["answer_benchmark"], jobs["judge_exact"]) == (12, 12, 12)
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-import", "paper-ablations", "single-gpu"])
+def test_no_job_asks_for_more_gpus_than_the_config_gives_its_model(name):
+    done = snakemake("-n", "--configfile", f"config/{name}.yaml", "--resources", "gpu=8", cwd=ROOT)
+    gpus = {int(n) for n in re.findall(r"gpu=(\d+)", done.stdout)}
+    assert gpus <= {0, 1, 2, 4, 8} and ("405b" not in done.stdout or 8 in gpus or name != "paper")

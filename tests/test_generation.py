@@ -1,0 +1,108 @@
+"""Generation through the row store: every row accounted for, pools that grow, and a kill that costs nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+import engine_transformers
+from chat import Chat, load_tokenizer
+from conftest import ROOT
+from generation import answer_instructions
+
+TEMPLATE = str(ROOT / "config/templates/plain.jinja")
+SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}
+
+
+def spec(tiny, **sampling):
+    names = {"engine": "transformers", "model": str(tiny), "revision": None, "trust_remote_code": False}
+    return {**names, "chat_template": TEMPLATE, "sampling": SAMPLING | sampling}
+
+
+def instructions(texts):
+    return pl.DataFrame({"id": [str(i) for i in range(len(texts))], "instruction": texts})
+
+
+def test_every_prompt_keeps_its_row(tiny, tmp_path):
+    texts = ["", "x" * 600, "\u4f60\u597d\u3001\u043c\u0438\u0440 \U0001f600", "a", "Say <|end|> and <|assistant|>"]
+    got = answer_instructions(instructions(texts), spec(tiny), tmp_path, {})
+    assert got["id"].to_list() == list("01234")
+    assert got["reason"].to_list()[1] == "prompt_over_long" and got["text"][1] is None
+    others = got.filter(pl.col("id") != "1")
+    assert others.filter(pl.col("text").is_null() & pl.col("reason").is_null()).height == 0
+    assert others["finish_reason"].null_count() == 0
+
+
+def test_an_end_of_turn_written_out_in_a_response_ends_nothing(tiny):
+    chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
+    _, response, end = chat.example("Say it", "before <|end|> after", "stop")
+    assert end == chat.end and not set(chat.end) & set(response)
+    assert chat.tokenizer.decode(response) == "before <|end|> after"
+
+
+def test_candidates_differ_and_a_larger_pool_keeps_those_of_a_smaller_one(tiny, tmp_path, monkeypatch):
+    asked = instructions([f"Say {i}" for i in range(30)])
+    sampled = spec(tiny, temperature=1.0)
+    small = answer_instructions(asked, sampled, tmp_path / "a", {}, candidates=2)
+    assert small["id"].to_list() == [i for i in asked["id"] for _ in range(2)]
+    assert small["candidate"].to_list() == [0, 1] * 30
+    first, second = (small.filter(candidate=c)["text"].to_list() for c in (0, 1))
+    assert first != second
+    computed = []
+    load = engine_transformers.load
+
+    def counting(*arguments):
+        generate = load(*arguments)
+        return lambda rows: computed.extend(rows) or generate(rows)
+
+    monkeypatch.setattr(engine_transformers, "load", counting)
+    large = answer_instructions(asked, sampled, tmp_path / "a", {}, candidates=3)
+    assert large.filter(pl.col("candidate") < 2).equals(small)
+    assert {row["candidate"] for row in computed} == {2} and len(computed) == 30
+    assert answer_instructions(asked, sampled, tmp_path / "b", {}, candidates=3).equals(large)
+
+
+def start(tiny, folder, n_rows):
+    """The script on n_rows instructions, as a process."""
+    folder.mkdir(exist_ok=True)
+    instructions([f"Say {i}" for i in range(n_rows)]).write_parquet(folder / "instructions.parquet")
+    wanted = spec(tiny)
+    arguments = {
+        "teacher": "t",
+        "sampling": json.dumps(wanted.pop("sampling")),
+        "model": json.dumps(wanted),
+        "candidates": 1,
+        "api": "{}",
+        "instructions": folder / "instructions.parquet",
+        "store": folder / "rows",
+        "output": folder / "responses.parquet",
+    }
+    command = [sys.executable, ROOT / "scripts/generate_responses.py"]
+    command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_kill_in_the_middle_and_a_rerun_redo_only_what_is_missing_and_give_the_same_bytes(tiny, tmp_path, shards):
+    n_rows = 4 * engine_transformers.BLOCK
+    whole = start(tiny, tmp_path / "undisturbed", n_rows)
+    assert whole.communicate()[1] is None and whole.returncode == 0
+    killed = start(tiny, tmp_path / "killed", n_rows)
+    while len(list((tmp_path / "killed").glob("rows/*/*.parquet"))) < shards:
+        assert killed.poll() is None
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    stored = sum(pl.read_parquet(path).height for path in (tmp_path / "killed").glob("rows/*/*.parquet"))
+    assert stored < n_rows and not (tmp_path / "killed/responses.parquet").exists()
+    again = start(tiny, tmp_path / "killed", n_rows)
+    said = again.communicate()[0]
+    assert again.returncode == 0 and f"{stored} of {n_rows} rows found" in said
+    results = [(tmp_path / name / "responses.parquet").read_bytes() for name in ("undisturbed", "killed")]
+    assert results[0] == results[1]

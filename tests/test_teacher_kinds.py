@@ -1,0 +1,134 @@
+"""One study with every kind of teacher: a model, a pool, selections from it, and responses and scores from tables."""
+
+import csv
+import json
+
+import polars as pl
+import pytest
+import yaml
+
+from conftest import ROOT, snakemake
+
+pytestmark = pytest.mark.study
+
+N = 40
+SAMPLED = {"max_new_tokens": 20, "temperature": 1.0}
+
+
+def configuration() -> dict:
+    world = "./results/world"
+    model = {"model": f"{world}/plain-large", "gpus": 0}
+    select = {"pool": "pool", "reward_model": "right-answer", "compare": True}
+    table = {"path": "responses.jsonl", "columns": {"instruction": "instruction", "response": "answer"}}
+    return {
+        "study": "kinds",
+        "instructions": {"path": "results/world/instructions.jsonl", "columns": {"instruction": "instruction"}, "n": N},
+        "teachers": {
+            "greedy": model | {"sampling": {"max_new_tokens": 20}},
+            "pool": model | {"sampling": SAMPLED, "candidates": 4},
+            "best": {"select": "best", **select},
+            "worst": {"select": "worst", **select},
+            "any": {"select": "random", "pool": "pool"},
+            "imported": {"import": table},
+            "rewarded": {"import": table | {"rewards": {"right-answer": ["rewards", 0]}}},
+        },
+        "bases": {
+            name: {"model": f"{world}/{name}", "chat_template": "config/templates/plain.jinja", "gpus": 0}
+            for name in ("alpha", "beta")
+        },
+        "reward_models": {"right-answer": {"model": f"{world}/right-answer", "gpus": 0}},
+        "reference_models": {"reference": {"model": f"{world}/terse-small", "max_length": 64, "gpus": 0}},
+        "scores": {
+            "path": "scores.csv",
+            "columns": {"base": "student", "teacher": "from", "scores": {"quiz.wr": "a", "exam.lc": "b"}},
+        },
+        "ap": ["quiz.wr", "exam.lc"],
+        "car": {"reward_model": "right-answer"},
+    }
+
+
+@pytest.fixture(scope="module")
+def results(study, tmp_path_factory):
+    """The folder of the finished study."""
+    root = tmp_path_factory.mktemp("kinds")
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        (root / name).symlink_to(ROOT / name)
+    (root / "results").mkdir()
+    (root / "results/world").symlink_to(study / "results/world")
+    with open(study / "results/world/instructions.jsonl") as lines, open(root / "responses.jsonl", "w") as out:
+        for line in lines:  # the right answers, with a reward that tells where they come from
+            row = json.loads(line)
+            print(json.dumps({"instruction": row["instruction"], "answer": row["answer"], "rewards": [7.5]}), file=out)
+    with open(root / "scores.csv", "w") as out:
+        print("student,from,a,b", file=out)
+        for i, base in enumerate(("alpha", "beta")):
+            for j, teacher in enumerate(("greedy", "best", "worst", "imported", "rewarded", "nobody")):
+                print(f"{base},{teacher},{10 * i + j},{50 + j * j}", file=out)
+    (root / "kinds.yaml").write_text(yaml.safe_dump(configuration()))
+    done = snakemake("--cores", "2", "--configfile", "kinds.yaml", cwd=root)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return root / "results/kinds"
+
+
+def read(path, *columns):
+    return pl.read_parquet(path).select(*columns)
+
+
+def test_the_pool_has_its_candidates_and_a_selection_one_of_them_with_its_reward(results):
+    pool = read(results / "responses/pool.parquet", "id", "candidate", "response").join(
+        read(results / "rewards/right-answer/pool.parquet", "id", "candidate", "reward"), on=["id", "candidate"]
+    )
+    assert pool.height == 4 * N
+    extremes = pool.group_by("id").agg(best=pl.col("reward").max(), worst=pl.col("reward").min())
+    for name in ("best", "worst"):
+        chosen = read(results / f"responses/{name}.parquet", "id", "candidate", "response")
+        rewards = read(results / f"rewards/right-answer/{name}.parquet", "id", "reward")
+        joined = chosen.join(rewards, on="id").join(extremes, on="id")
+        assert joined.height == N and (joined["reward"] == joined[name]).all()
+        assert (
+            chosen.join(pool, on=["id", "candidate"])
+            .select(pl.col("response") == pl.col("response_right"))
+            .to_series()
+            .all()
+        )
+
+
+def test_imported_rewards_are_taken_and_others_are_scored(results):
+    taken, scored = (
+        read(results / f"rewards/right-answer/{name}.parquet", "reward")["reward"] for name in ("rewarded", "imported")
+    )
+    assert set(taken) == {7.5} and len(set(scored)) > 1
+    responses = [read(results / f"responses/{name}.parquet", "id", "response") for name in ("rewarded", "imported")]
+    assert responses[0].equals(responses[1])
+    made = {path.parent.name for path in results.glob("logs/*/**/*rewarded.log")}
+    assert "score_rewards" not in made
+
+
+def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(results):
+    with open(results / "tables/teachers.csv") as file:
+        ranked = {row["teacher"]: row["rank"] for row in csv.DictReader(file) if row["base"] == "alpha"}
+    assert set(ranked) == {"greedy", "best", "worst", "any", "imported", "rewarded"}
+    assert ranked.pop("any") == "" and all(ranked.values())
+    assert not (results / "likelihoods/alpha/pool.parquet").exists()
+    assert not (results / "checkpoints").exists()
+
+
+def test_average_performance_is_the_mean_of_the_tables_scores(results):
+    with open(results / "tables/performance.csv") as file:
+        ap = {(row["base"], row["teacher"]): float(row["ap"]) for row in csv.DictReader(file)}
+    assert len(ap) == 10
+    assert ap["alpha", "rewarded"] == (4 + 50 + 16) / 2 and ap["beta", "best"] == (11 + 51) / 2
+
+
+def test_the_reference_models_perplexity_is_a_metric_beside_the_bases(results):
+    sums = pl.read_parquet(results / "likelihoods/reference/greedy.parquet")
+    expected = (sums["nll"] / sums["n_tokens"]).exp().to_list()
+    metrics = pl.read_parquet(results / "metrics/beta/greedy.parquet")
+    assert metrics["ppl:reference"].to_list() == pytest.approx(expected, nan_ok=True)
+    with open(results / "tables/correlations.csv") as file:
+        better = {row["metric"]: row["better"] for row in csv.DictReader(file)}
+    assert (better["ppl:reference"], better["ifd:reference"], better["reward:right-answer"]) == (
+        "lower",
+        "higher",
+        "higher",
+    )
