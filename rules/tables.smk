@@ -123,10 +123,12 @@ else:
             "../envs/analysis.yaml"
         params:
             ap=config["ap"],
+            treatments=json.dumps({name: "lora" if "lora" in config["bases"][name] else "full" for name in BASES}),
         shell:
             """
             exec python {input.script} \
                 --ap {params.ap:q} \
+                --treatments {params.treatments:q} \
                 --scores {input.scores:q} \
                 --output {output.performance:q} &>{log:q}
             """

@@ -1,10 +1,11 @@
 """Average performance (AP) of every pair: the mean of the scores that the config names.
 
-python scripts/average_performance.py --ap held_out.wr --scores results/miniature/scores/held_out/*/*.json \
-    --output results/miniature/tables/performance.csv
+python scripts/average_performance.py --ap held_out.wr --treatments '{"alpha": "full", "beta": "lora"}' \
+    --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv
 
 The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
-score stands in a column of its own, with its standard error.
+score stands in a column of its own, with its standard error. The treatment tells bases fine-tuned with LoRA from those
+whose weights were all trained, as in the paper.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from rows import write_table
 def main():
     args = parse_args()
     scores = [json.loads(path.read_text()) for path in args.scores]
-    write_table(average(scores, args.ap), args.output)
+    table = average(scores, args.ap)
+    treatment = pl.col("base").replace_strict(args.treatments, return_dtype=pl.String).alias("treatment")
+    write_table(table.select("base", "teacher", treatment, pl.exclude("base", "teacher")), args.output)
 
 
 def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
@@ -41,6 +44,7 @@ def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ap", nargs="+", required=True, help="names of scores, such as held_out.wr")
+    parser.add_argument("--treatments", type=json.loads, required=True, help="base to full or lora, as JSON")
     parser.add_argument("--scores", type=Path, nargs="+", required=True, help="JSON of scores")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()

@@ -39,6 +39,8 @@ def describe(error: jsonschema.ValidationError) -> list[str]:
         return [f"{where}: {key} is missing" for key in missing if f"'{key}' is" in error.message]
     if error.validator == "oneOf":
         return [f"{where}: name either a path or a dataset"]
+    if error.validator == "anyOf":
+        return [f"{where}: name the column of the id or of the instruction"]
     if error.validator == "pattern":
         return [f"{where}: {error.instance!r} does not match {error.validator_value}"]
     return [f"{where}: {error.message.splitlines()[0]}"]

@@ -16,9 +16,12 @@ SHOWN = ["rank", "teacher", "n", "car", "loss", "ppl_self", "ifd_self", "respons
 def main():
     args = parse_args()
     teachers = pl.read_csv(args.tables / "teachers.csv", infer_schema_length=None)
+    adapted: set[str] = set()
     judged = (args.tables / "correlations.csv").exists()
     if judged:
         performance = pl.read_csv(args.tables / "performance.csv", infer_schema_length=None)
+        if "treatment" in performance.columns:
+            adapted = set(performance.filter(pl.col("treatment") == "lora")["base"])
         teachers = teachers.join(performance.select("base", "teacher", "ap"), on=["base", "teacher"], how="left")
     with pl.Config(
         tbl_rows=-1,
@@ -31,7 +34,7 @@ def main():
         float_precision=3,
     ):
         for base in teachers["base"].unique(maintain_order=True):
-            print_ranking(teachers.filter(pl.col("base") == base), base)
+            print_ranking(teachers.filter(pl.col("base") == base), f"{base} (LoRA)" if base in adapted else base)
         if judged:
             print_correlations(pl.read_csv(args.tables / "correlations.csv", infer_schema_length=None))
     print("Files:", *(str(path) for path in sorted(args.tables.glob("*.csv"))), sep="\n  ")

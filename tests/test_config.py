@@ -94,7 +94,11 @@ def test_the_configurations_that_ship_are_right():
             {"import": IMPORT | {"path": "config/paper/scores.csv", "rewards": {"right": "r"}}},
             "teachers.x: no reward model right (there are: right-answer)",
         ),
-        ("teachers/x", {"import": {"path": "t.csv", "columns": {"response": "r"}}}, "teachers.x.import.columns: "),
+        (
+            "teachers/x",
+            {"import": {"path": "t.csv", "columns": {"response": "r"}}},
+            "teachers.x.import.columns: name the column of",
+        ),
         ("bases/alpha/processes", 3, "bases.alpha.processes: 3 times 16 does not divide batch_size 16"),
         ("bases/alpha/fsdp", True, "bases.alpha.fsdp: needs several processes, a GPU for each, and no lora"),
         ("bases/alpha/trust_remote_code", "yes", "bases.alpha.trust_remote_code: 'yes' is not of type 'boolean'"),

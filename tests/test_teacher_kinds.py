@@ -1,4 +1,4 @@
-"""One study with every kind of teacher: a model, a pool, selections from it, and responses and scores from tables."""
+"""One study with every kind of teacher: models, an endpoint, a pool and selections from it, responses from tables."""
 
 import csv
 import json
@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, snakemake
+from fault_server import FaultServer
 
 pytestmark = pytest.mark.study
 
@@ -15,7 +16,7 @@ N = 40
 SAMPLED = {"max_new_tokens": 20, "temperature": 1.0}
 
 
-def configuration() -> dict:
+def configuration(url: str) -> dict:
     world = "./results/world"
     model = {"model": f"{world}/plain-large", "gpus": 0}
     select = {"pool": "pool", "reward_model": "right-answer", "compare": True}
@@ -29,6 +30,7 @@ def configuration() -> dict:
             "best": {"select": "best", **select},
             "worst": {"select": "worst", **select},
             "any": {"select": "random", "pool": "pool"},
+            "endpoint": {"model": "m", "engine": "openai", "openai": {"base_url": url, "api_key_env": None}, "gpus": 0},
             "imported": {"import": table},
             "rewarded": {"import": table | {"rewards": {"right-answer": ["rewards", 0]}}},
         },
@@ -50,7 +52,7 @@ def configuration() -> dict:
 @pytest.fixture(scope="module")
 def results(study, tmp_path_factory):
     """The folder of the finished study."""
-    root = tmp_path_factory.mktemp("kinds")
+    root, server = tmp_path_factory.mktemp("kinds"), FaultServer()
     for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
         (root / name).symlink_to(ROOT / name)
     (root / "results").mkdir()
@@ -62,10 +64,11 @@ def results(study, tmp_path_factory):
     with open(root / "scores.csv", "w") as out:
         print("student,from,a,b", file=out)
         for i, base in enumerate(("alpha", "beta")):
-            for j, teacher in enumerate(("greedy", "best", "worst", "imported", "rewarded", "nobody")):
+            for j, teacher in enumerate(("greedy", "best", "worst", "imported", "rewarded", "endpoint", "nobody")):
                 print(f"{base},{teacher},{10 * i + j},{50 + j * j}", file=out)
-    (root / "kinds.yaml").write_text(yaml.safe_dump(configuration()))
+    (root / "kinds.yaml").write_text(yaml.safe_dump(configuration(server.url)))
     done = snakemake("--cores", "2", "--configfile", "kinds.yaml", cwd=root)
+    server.server_close()
     assert done.returncode == 0, done.stdout[-5000:]
     return root / "results/kinds"
 
@@ -93,6 +96,12 @@ def test_the_pool_has_its_candidates_and_a_selection_one_of_them_with_its_reward
         )
 
 
+def test_an_endpoint_is_asked_every_instruction(results):
+    asked = read(results / "instructions.parquet", "id", "instruction")
+    answered = read(results / "responses/endpoint.parquet", "id", "response")
+    assert answered["response"].to_list() == [text[::-1] for text in asked["instruction"]]
+
+
 def test_imported_rewards_are_taken_and_others_are_scored(results):
     taken, scored = (
         read(results / f"rewards/right-answer/{name}.parquet", "reward")["reward"] for name in ("rewarded", "imported")
@@ -107,7 +116,7 @@ def test_imported_rewards_are_taken_and_others_are_scored(results):
 def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(results):
     with open(results / "tables/teachers.csv") as file:
         ranked = {row["teacher"]: row["rank"] for row in csv.DictReader(file) if row["base"] == "alpha"}
-    assert set(ranked) == {"greedy", "best", "worst", "any", "imported", "rewarded"}
+    assert set(ranked) == {"greedy", "best", "worst", "any", "imported", "rewarded", "endpoint"}
     assert ranked.pop("any") == "" and all(ranked.values())
     assert not (results / "likelihoods/alpha/pool.parquet").exists()
     assert not (results / "checkpoints").exists()
@@ -116,7 +125,7 @@ def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(resul
 def test_average_performance_is_the_mean_of_the_tables_scores(results):
     with open(results / "tables/performance.csv") as file:
         ap = {(row["base"], row["teacher"]): float(row["ap"]) for row in csv.DictReader(file)}
-    assert len(ap) == 10
+    assert len(ap) == 12
     assert ap["alpha", "rewarded"] == (4 + 50 + 16) / 2 and ap["beta", "best"] == (11 + 51) / 2
 
 

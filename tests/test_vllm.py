@@ -51,7 +51,13 @@ def vllm(teacher, **arguments):
     return {
         "engine": "vllm",
         "model": str(ROOT / f"results/world/{teacher}"),
-        "vllm": {"tensor_parallel_size": 1, "dtype": "float32", "enforce_eager": True, **arguments},
+        "vllm": {
+            "tensor_parallel_size": 1,
+            "dtype": "float32",
+            "gpu_memory_utilization": 0.9,
+            "enforce_eager": True,
+            **arguments,
+        },
     }
 
 
