@@ -55,12 +55,10 @@ rule check_models:
         "../envs/train.yaml"
     params:
         models=json.dumps(CHECKED, sort_keys=True),
-        finetune=config["finetune"]["max_length"],
     shell:
         """
         exec python {input.script} \
             --models {params.models:q} \
-            --finetune-max-length {params.finetune} \
             --output {output.facts:q} &>{log:q}
         """
 

@@ -11,7 +11,13 @@ FINETUNE_KEYS = ("model", "revision", "chat_template", "trust_remote_code", "fsd
 rule finetune:
     input:
         script="scripts/finetune.py",
-        imports=["scripts/chat.py", "scripts/model_folder.py", "scripts/rows.py", "scripts/sft_settings.py"],
+        imports=[
+            "scripts/chat.py",
+            "scripts/model_folder.py",
+            "scripts/model_loading.py",
+            "scripts/rows.py",
+            "scripts/sft_settings.py",
+        ],
         check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
         instructions="<results>/instructions.parquet",

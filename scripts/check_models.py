@@ -1,11 +1,11 @@
 """Look at models before a GPU is touched: what is wrong with each, one line a problem, all problems at once.
 
 python scripts/check_models.py --models '{"bases": {"alpha": {"model": ..., "chat_template": ...}}}' \
-    --finetune-max-length 4096 --output results/miniature/checks/bases/alpha.json
+    --output results/miniature/checks/bases/alpha.json
 
 Of each model: that it is there and may be read, its commit, tokenizer, chat template and special tokens, its context
-against the lengths asked for, its weights' size; of an endpoint, that the variable of its key is set. A hub that cannot
-be reached is no problem: what it would say is `not checked`.
+against a teacher's longest answer, its weights' size; of an endpoint, that the variable of its key is set. A hub that
+cannot be reached is no problem: what it would say is `not checked`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main():
     facts, problems = {section: {} for section in args.models}, []
     for section, models in args.models.items():
         for name, entry in models.items():
-            found, wrong = check_model(section, entry, args.finetune_max_length)
+            found, wrong = check_model(section, entry)
             facts[section][name] = found
             problems += [f"{section}.{name}: {problem}" for problem in wrong]
     if problems:
@@ -41,7 +41,7 @@ def main():
     print(json.dumps(facts, indent=2))
 
 
-def check_model(section: str, entry: dict, finetune_max_length: int | None) -> tuple[dict, list[str]]:
+def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     """Facts about one model of a section of the config, and what is wrong with it."""
     if entry.get("engine") == "openai":
         variable = entry["openai"]["api_key_env"]
@@ -57,7 +57,7 @@ def check_model(section: str, entry: dict, finetune_max_length: int | None) -> t
         gated = GATED.format(model=entry["model"])  # the hub lists a gated model's files to anyone
         return facts, [gated if "gated repo" in str(error) else f"its config cannot be read: {first_line(error)}"]
     facts["context_length"] = getattr(config.get_text_config(), "max_position_embeddings", None)
-    problems = wrong_lengths(section, entry, facts["context_length"] or 10**9, finetune_max_length)
+    problems = wrong_lengths(entry, facts["context_length"] or 10**9)
     if section == "reward_models" and entry["output"] == "logits" and config.num_labels != 1:
         problems.append(f"it has {config.num_labels} outputs; a reward model has one")
     try:
@@ -100,17 +100,12 @@ def near_models(model: str) -> str:
     return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
-def wrong_lengths(section: str, entry: dict, context: int, finetune_max_length: int | None) -> list[str]:
-    """Lengths that the config asks for and the model's context does not have; those not given are not checked."""
-    asked = {}
-    if section == "teachers" and "sampling" in entry:
-        asked = {"sampling.max_new_tokens": entry["sampling"]["max_new_tokens"] + 1}
-        context = min(context, entry["vllm"].get("max_model_len", context)) if entry["engine"] == "vllm" else context
-    elif section == "bases" and finetune_max_length:
-        asked = {"finetune.max_length": finetune_max_length}
-    elif "max_length" in entry:
-        asked = {"max_length": entry["max_length"]}
-    return [f"{name} does not fit into its context of {context} tokens" for name, n in asked.items() if n > context]
+def wrong_lengths(entry: dict, context: int) -> list[str]:
+    """Whether a teacher's longest answer leaves room for a prompt; other lengths are cut to the context where used."""
+    n = entry.get("sampling", {}).get("max_new_tokens", 0)
+    if entry.get("engine") == "vllm":
+        context = min(context, entry["vllm"].get("max_model_len", context))
+    return [f"sampling.max_new_tokens {n} fills its context of {context} tokens"] if n >= context else []
 
 
 def check_tokenizer(section: str, entry: dict, names: dict, vocabulary: int) -> tuple[dict, list[str]]:
@@ -138,7 +133,6 @@ def first_line(error: Exception) -> str:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=json.loads, required=True, help="section to name to config entry, as JSON")
-    parser.add_argument("--finetune-max-length", type=int, help="longest example a base is trained on")
     parser.add_argument("--output", type=Path, required=True, help="JSON of facts, written if nothing is wrong")
     return parser.parse_args()
 

@@ -29,23 +29,26 @@ from trl import SFTTrainer
 
 from chat import Chat, load_tokenizer
 from model_folder import publish
+from model_loading import context_length
 from sft_settings import StopAtNaN, adapters, settings
 
 
 def main():
     args = parse_args()
     spec, hyper = args.model, args.hyperparameters
-    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
-    tokenizer = load_tokenizer(**names, chat_template=spec["chat_template"])
+    code = {key: spec[key] for key in ("revision", "trust_remote_code")}
+    tokenizer = load_tokenizer(spec["model"], chat_template=spec["chat_template"], **code)
     chat = Chat(tokenizer)
-    examples, counts = encode_examples(chat, read_pairs(args.instructions, args.responses), hyper["max_length"])
+    config = AutoConfig.from_pretrained(spec["model"], **code)
+    longest = min(hyper["max_length"], context_length(config))
+    examples, counts = encode_examples(chat, read_pairs(args.instructions, args.responses), longest)
     if not examples:
         raise SystemExit(f"nothing to train {args.base} on: {counts}")
     print(f"{args.base} on {args.teacher}: {counts}", flush=True)
     folder = args.manifest.parent
     scratch = folder.with_name(f".{folder.name}.tmp")
-    precision = base_precision(**names)
-    trainer = train(names, spec, tokenizer, examples, hyper, precision, scratch)
+    precision = config.dtype or torch.float32
+    trainer = train(spec, tokenizer, examples, hyper, precision, scratch)
     state = trainer.accelerator.get_state_dict(trainer.model) if spec["fsdp"] else None  # takes every process
     if not trainer.is_world_process_zero():
         return
@@ -54,22 +57,17 @@ def main():
         model = model.cpu().float().merge_and_unload()  # in bfloat16 the merged weights would round the adapters away
     save(model, state, precision, tokenizer, chat, scratch)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    config = trainer.args
+    of_run = trainer.args
     facts = {
         "treatment": "lora" if spec["lora"] else "full",
-        "processes": config.world_size,
-        "batch_size": config.world_size * config.per_device_train_batch_size * config.gradient_accumulation_steps,
+        "processes": of_run.world_size,
+        "batch_size": of_run.world_size * of_run.per_device_train_batch_size * of_run.gradient_accumulation_steps,
         "steps": trainer.state.global_step,
         "first_loss": losses[0],
         "last_loss": losses[-1],
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl)},
     }
     publish(scratch, folder, **counts, **facts)
-
-
-def base_precision(model: str, revision: str | None, trust_remote_code: bool) -> torch.dtype:
-    config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
-    return config.dtype or torch.float32
 
 
 def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
@@ -98,14 +96,14 @@ def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[l
     return examples, counts | {"n_set_aside": pairs.height - usable.height}
 
 
-def train(names, spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, scratch: Path) -> SFTTrainer:
+def train(spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, scratch: Path) -> SFTTrainer:
     """The trainer after its last step. `precision` is the base's own, in which frozen weights are kept."""
     lora = spec["lora"]
     config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
     model = AutoModelForCausalLM.from_pretrained(
-        names["model"],
-        revision=names["revision"],
-        trust_remote_code=names["trust_remote_code"],
+        spec["model"],
+        revision=spec["revision"],
+        trust_remote_code=spec["trust_remote_code"],
         dtype=precision if lora and not config.use_cpu else torch.float32,
         use_safetensors=True,
     )

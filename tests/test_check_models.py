@@ -50,10 +50,10 @@ def hub():
     server.shutdown()
 
 
-def check(tmp_path, models, hub="http://127.0.0.1:9", **arguments):
+def check(tmp_path, models, hub="http://127.0.0.1:9"):
     """What the script says and the facts it writes."""
     command = [sys.executable, ROOT / "scripts/check_models.py", "--models", json.dumps(models)]
-    command += ["--output", tmp_path / "facts.json", *(str(x) for k, v in arguments.items() for x in (f"--{k}", v))]
+    command += ["--output", tmp_path / "facts.json"]
     environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hub")}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     facts = json.loads((tmp_path / "facts.json").read_text()) if done.returncode == 0 else None
@@ -67,7 +67,7 @@ def base(model, template=PLAIN, **more):
 def test_a_good_folder_gives_its_facts(tmp_path, tiny, tiny_reward_model):
     reward = {**base(tiny_reward_model, None), "output": "logits"}
     models = {"bases": {"b": base(tiny)}, "reward_models": {"r": reward}}
-    _, facts = check(tmp_path, models, **{"finetune-max-length": 512})
+    _, facts = check(tmp_path, models)
     assert facts["bases"]["b"]["context_length"] == 512
     assert facts["bases"]["b"]["end_of_turn"] == "<|end|>"
     assert facts["bases"]["b"]["weight_bytes"] == (tiny / "model.safetensors").stat().st_size
@@ -97,22 +97,20 @@ def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
             "broken": base(tmp_path / "broken"),
             "endless": base(tiny, str(endless)),
             "foreign": base(tiny, str(foreign)),
-            "short": base(tiny),
         },
         "reward_models": {"no-head": {**base(tiny), "output": "logits"}},
     }
-    said, _ = check(tmp_path, models, hub, **{"finetune-max-length": 513})
+    said, _ = check(tmp_path, models, hub)
     expected = [
         "teachers.typo: no model acme/roket-7b on the hub, or no right to see it (did you mean acme/rocket-7b",
         "teachers.shut: acme/gated is gated: accept its licence at https://huggingface.co/acme/gated and set HF_TOKEN",
         "teachers.moved: acme/anvil has no revision deadbeef",
-        "teachers.full: sampling.max_new_tokens does not fit into its context of 512 tokens",
+        "teachers.full: sampling.max_new_tokens 512 fills its context of 512 tokens",
         "teachers.api: the environment variable NOT_SET_ANYWHERE is not set",
         f"bases.pickled: {tmp_path}/pickled has no weights in *.safetensors; pickled weights are not loaded",
         "bases.broken: its config cannot be read: Unrecognized model",
         "bases.endless: the chat template ends a response without a special token",
         "bases.foreign: its chat template writes <|im_start|>, which is no token of its tokenizer",
-        "bases.short: finetune.max_length does not fit into its context of 513 tokens".replace("513", "512"),
         "reward_models.no-head: it has 2 outputs; a reward model has one",
     ]
     lines = [line for line in said.splitlines() if line.startswith(("teachers.", "bases.", "reward_models."))]

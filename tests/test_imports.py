@@ -146,7 +146,7 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
         command = [sys.executable, "-c", code, str(ROOT / f"scripts/{script}.py"), "--teacher", "t7"]
         command += ["--spec", json.dumps(spec), "--instructions", str(tmp_path / "instructions.parquet"), *more]
         command += ["--output", str(tmp_path / f"{script}.parquet")]
-        environment = os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache")}
+        environment = os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT / "scripts")}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout.split("peak ")[1]) / 2**20)

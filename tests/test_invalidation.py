@@ -107,7 +107,7 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),
         ONE_TEACHER,
     ),
-    "a new teacher": (add_teacher, ONE_TEACHER),
+    "a new teacher": (add_teacher, ONE_TEACHER | {"check_model": 1, "check_models": 1, "check_disk": 1}),
     "how endpoints are asked": (
         lambda root: edit_config(root, lambda c: c.update(api={"concurrency": 3, "budget_usd": 1})),
         {},
