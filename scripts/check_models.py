@@ -104,7 +104,7 @@ def wrong_lengths(entry: dict, context: int) -> list[str]:
     """Whether a teacher's longest answer leaves room for a prompt; other lengths are cut to the context where used."""
     n = entry.get("sampling", {}).get("max_new_tokens", 0)
     if entry.get("engine") == "vllm":
-        context = min(context, entry["vllm"].get("max_model_len", context))
+        context = min(context, entry.get("vllm", {}).get("max_model_len", context))
     return [f"sampling.max_new_tokens {n} fills its context of {context} tokens"] if n >= context else []
 
 
