@@ -36,8 +36,12 @@ def main():
     )
     check_rows(responses, instructions["id"].to_list(), value="response")
     write_table(responses, args.output)
-    print(f"{args.teacher}: {responses['reason'].null_count()} of {responses.height} instructions have a response")
-    print(responses["reason"].drop_nulls().value_counts(sort=True))
+    reasons = ", ".join(
+        f"{reason}: {n}" for reason, n in responses["reason"].drop_nulls().value_counts(sort=True).rows()
+    )
+    print(
+        f"{args.teacher}: {responses['reason'].null_count()} of {responses.height} have a response; {reasons or 'all'}"
+    )
 
 
 def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
