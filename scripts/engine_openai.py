@@ -49,7 +49,7 @@ class Endpoint:
         self.lock = threading.Lock()
         self.closed = None  # why nothing more is asked
         self.failures = 0  # since the last success
-        self.spent = sum(self.cost(row["n_prompt_tokens"] or 0, row["n_tokens"] or 0) for row in stored)
+        self.spent = sum(map(self.paid, stored))
 
     def ask(self, row: dict) -> dict | Exception:
         """The answer to one row; an exception, which names no key, where the request failed or was not made."""
@@ -72,7 +72,7 @@ class Endpoint:
                     self.closed = self.closed or answer
             else:
                 self.failures = 0
-                paid = self.cost(answer["n_prompt_tokens"] or 0, answer["n_tokens"] or 0)
+                paid = self.paid(answer)
             self.spent += paid - most
         return answer
 
@@ -111,6 +111,12 @@ class Endpoint:
         """The error in one line that does not repeat the key, which some endpoints do."""
         line = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return RuntimeError(line.replace(self.key, "***"))
+
+    def paid(self, answer: dict) -> float:
+        """What an answer cost; as much as it can have, where the endpoint does not tell."""
+        longest = self.spec["sampling"]["max_new_tokens"] if answer["text"] else 0
+        n_tokens = longest if answer["n_tokens"] is None else answer["n_tokens"]
+        return self.cost(answer["n_prompt_tokens"] or 0, n_tokens)
 
     def cost(self, n_prompt_tokens: int, n_tokens: int) -> float:
         """US dollars; 0 for a model without a price."""

@@ -65,6 +65,10 @@ class Handler(BaseHTTPRequestHandler):
             },
         )
 
+    def slow(self, prompt):
+        time.sleep(0.1)
+        self.answer(prompt)
+
     def busy(self, prompt):
         self.send(429, {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, {"Retry-After": "1"})
 

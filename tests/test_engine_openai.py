@@ -38,7 +38,7 @@ def ask(server, prompts, api=(), stored=(), **sampling):
 
 
 def test_answers_come_in_the_order_of_the_rows_whatever_the_threads(server):
-    prompts = [f"Prompt {i}" for i in range(40)]
+    prompts = [f"slow {i}" for i in range(40)]
     answers = ask(server, prompts)
     assert [a["text"] for a in answers] == [prompt[::-1] for prompt in prompts]
     assert {(a["finish_reason"], a["n_tokens"], a["reason"]) for a in answers} == {("stop", 100, None)}
