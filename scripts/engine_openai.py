@@ -109,8 +109,8 @@ class Endpoint:
 
     def told(self, error: Exception) -> Exception:
         """The error in one line that does not repeat the key, which some endpoints do."""
-        line = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return RuntimeError(line.replace(self.key, "***"))
+        line = f"{type(error).__name__}: {error}".replace(self.key, "***").splitlines()[0]
+        return RuntimeError(line[:300])
 
     def paid(self, answer: dict) -> float:
         """What an answer cost; as much as it can have, where the endpoint does not tell."""
