@@ -178,3 +178,9 @@ def test_lora_changes_linear_layers_alone_by_a_matrix_of_its_rank_and_leaves_a_p
         else:
             assert change.abs().max() == 0, name
     assert json.loads(manifest.read_text())["treatment"] == "lora"
+
+
+def test_shared_weights_are_gathered_whole_and_activations_computed_twice_once(tmp_path):
+    config = sft_settings.settings(HYPER | {"gradient_checkpointing": True}, True, tmp_path)
+    assert config.fsdp_plugin_args["state_dict_type"] == "FULL_STATE_DICT"
+    assert config.fsdp_plugin_args["activation_checkpointing"] and not config.gradient_checkpointing
