@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import datasets
+import httpx2
 import polars as pl
 
 LOADERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -17,18 +18,19 @@ def read_source(spec: dict) -> datasets.Dataset:
 
     spec: path, or dataset with file (one file of its repository, or None), split and revision.
     """
-    if "dataset" in spec and not spec["file"]:
-        return datasets.load_dataset(spec["dataset"], split=spec["split"], revision=spec["revision"])
-    if "dataset" in spec:
-        path = f"hf://datasets/{spec['dataset']}@{spec['revision'] or 'main'}/{spec['file']}"
-    else:
-        path = spec["path"]
-        if Path(path).suffix != ".parquet":
-            refuse_other_encodings(Path(path))
+    path = spec.get("path") or spec["dataset"]
+    if "path" in spec and Path(path).suffix != ".parquet":
+        refuse_other_encodings(Path(path))
     try:
+        if "dataset" in spec and not spec["file"]:
+            return datasets.load_dataset(path, split=spec["split"], revision=spec["revision"])
+        if "dataset" in spec:
+            path = f"hf://datasets/{path}@{spec['revision'] or 'main'}/{spec['file']}"
         return datasets.load_dataset(LOADERS[Path(path).suffix], data_files=path, split="train")
     except datasets.exceptions.DatasetGenerationError as error:
         raise SystemExit(f"{path}: {str(error.__cause__ or error).splitlines()[0]}") from error
+    except (OSError, ValueError, httpx2.HTTPError) as error:  # no such dataset or split, or the hub is out of reach
+        raise SystemExit(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def refuse_other_encodings(path: Path) -> None:

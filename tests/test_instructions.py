@@ -1,6 +1,8 @@
 """Instructions: no row is lost without a reason, samples are nested, ids are stable."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -91,6 +93,18 @@ def test_other_formats_read_the_same(tmp_path, name):
     _, kept, _ = prepare(tmp_path, (tmp_path / name).read_bytes(), {"columns": columns}, name)
     expected = {"one": "1", "two, or \u2028 three": "23"}
     assert dict(kept.select("instruction", "reference").iter_rows()) == expected
+
+
+@pytest.mark.parametrize("file", [None, "main/test.parquet"])
+def test_a_dataset_out_of_reach_ends_in_one_line(tmp_path, file):
+    spec = {"dataset": "acme/questions", "file": file, "split": "train", "revision": None, "n": None, "seed": 0}
+    spec |= {"columns": {"instruction": "q"}, "max_characters": 9}
+    command = [sys.executable, ROOT / "scripts/prepare_instructions.py", "--spec", json.dumps(spec)]
+    command += ["--output", tmp_path / "out.parquet", "--set-aside", tmp_path / "aside.parquet"]
+    offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=offline)
+    assert done.returncode and "Traceback" not in done.stderr
+    assert re.search(r"acme/questions.*: cannot be read: ", done.stderr.splitlines()[-1]), done.stderr
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path):
