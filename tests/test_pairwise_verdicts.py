@@ -1,0 +1,76 @@
+"""What is read out of a judge's words equals what the leaderboards recorded for the same words."""
+
+import json
+import math
+import os
+
+import datasets
+import polars as pl
+import pytest
+
+from conftest import ROOT
+from pairwise_verdicts import games, preference, switched, verdict
+
+ALPACA = pl.read_parquet(ROOT / "tests/data/alpaca_eval/annotations.parquet")
+ARENA = ROOT / "tests/data/arena_hard"
+
+
+def test_preferences_are_those_recorded_with_the_same_log_probabilities():
+    judged = ALPACA.filter(pl.col("judge_logprob_m").is_not_null() | pl.col("judge_logprob_M").is_not_null())
+    assert judged.height > 3000
+    for row in judged.iter_rows(named=True):
+        logprobs = {name: row[f"judge_logprob_{name}"] for name in "mM" if row[f"judge_logprob_{name}"] is not None}
+        assert preference(logprobs, row["is_switched"]) == pytest.approx(row["preference"] - 1, abs=1e-9)
+
+
+def test_the_first_answer_is_the_models_where_the_order_was_switched():
+    sure_of_first = {"m": math.log(0.9), "M": math.log(0.1)}
+    assert preference(sure_of_first, was_switched=True) == pytest.approx(0.9)
+    assert preference(sure_of_first, was_switched=False) == pytest.approx(0.1)
+    assert preference({"M": -3.0}, was_switched=False) == 1.0
+    assert preference({"I": -0.1}, was_switched=False) is None
+
+
+def test_verdicts_are_those_recorded_for_the_same_judgements():
+    recorded = pl.read_parquet(ARENA / "verdicts.parquet")
+    tails = [verdict(row["tail"]) == row["score_recorded"] for row in recorded.iter_rows(named=True)]
+    whole = [
+        verdict(" ".join(f"[[{found}]]" for found in row["brackets"])) == row["score_recorded"]
+        for row in recorded.iter_rows(named=True)
+    ]
+    assert (sum(tails), sum(whole), len(whole)) == (538, 550, 550)
+
+
+def test_contradicting_verdicts_are_none_and_repeated_ones_are_one():
+    assert verdict("[[A>B]] or rather [[B>A]]") is None
+    assert verdict("[[A=B]], I said [[A=B]]") == "A=B"
+    assert verdict("A is better") is None
+
+
+@pytest.mark.parametrize(
+    "first, second, expected",
+    [
+        ("A>>B", "A>>B", (3, 0, 3)),  # the first answer both times
+        ("B>A", "A>B", (2, 0, 0)),
+        ("B>>A", "A=B", (3, 1, 0)),
+        ("A=B", "A=B", (0, 2, 0)),
+        (None, "B>A", (0, 0, 1)),
+        ("A<B", None, (0, 0, 0)),
+    ],
+)
+def test_a_strong_verdict_counts_three_times_and_the_model_is_second_in_the_first_game(first, second, expected):
+    assert games(first, second) == expected
+
+
+def test_counts_of_games_give_the_published_win_rates():
+    battles = pl.read_parquet(ARENA / "battles.parquet")
+    for model, published in json.loads((ARENA / "published.json").read_text()).items():
+        wins, ties, losses = battles.filter(model=model).select("n_win", "n_tie", "n_loss").sum().row(0)
+        score = 100 * (wins + ties / 2) / (wins + ties + losses)
+        assert score == pytest.approx(published["score_recomputed_repo_bt"], abs=0.01)
+
+
+@pytest.mark.skipif("ALPACA_EVAL_JSON" not in os.environ, reason="needs AlpacaEval's instructions, not ours to ship")
+def test_the_order_of_answers_is_the_one_drawn_for_the_leaderboard():
+    source = datasets.load_dataset("json", data_files=os.environ["ALPACA_EVAL_JSON"], split="train")
+    assert sum(map(switched, source["instruction"])) == 406
