@@ -16,6 +16,11 @@ def unanswered(reason: str) -> dict:
     return {"text": None, "finish_reason": None, "n_tokens": None, "reason": reason}
 
 
+def messages_of(row: dict) -> list[dict]:
+    """What is asked of the model: the row's own messages, or its instruction."""
+    return row.get("messages") or [{"role": "user", "content": row["instruction"]}]
+
+
 def row_seed(seed: int, rows: list[dict]) -> int:
     """A seed of 31 bits, the same for the same rows and another for any other."""
     return int(digest([seed, rows])[:8], 16) >> 1

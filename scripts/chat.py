@@ -44,7 +44,11 @@ class Chat:
 
     def prompt(self, instruction: str) -> list[int]:
         """Ids of the conversation up to the place where the response begins."""
-        return self._tokenize([user(instruction)], add_generation_prompt=True)
+        return self.ask([user(instruction)])
+
+    def ask(self, messages: list[dict]) -> list[int]:
+        """Ids of any conversation (dicts of role and content) up to the place where the next response begins."""
+        return self._tokenize(messages, add_generation_prompt=True)
 
     def response(self, text: str) -> list[int]:
         """Ids of the response's own text, control tokens in it as plain characters."""

@@ -1,5 +1,7 @@
 """From generated ids to an answer."""
 
+import json
+
 from transformers import GenerationConfig
 
 from answers import told
@@ -12,6 +14,13 @@ def answered(chat: Chat, ids: list[int], stops: list[int]) -> dict:
     finish_reason, ids = ("length", ids) if end is None else ("stop", ids[:end])
     text = chat.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return told(text, finish_reason, len(ids))
+
+
+def likeliest(chat: Chat, logprobs: dict[int, float] | None) -> dict:
+    """`logprobs` of an answer: token to log-probability as JSON; nothing where none were asked for."""
+    if logprobs is None:
+        return {}
+    return {"logprobs": json.dumps({chat.tokenizer.decode([i]): p for i, p in logprobs.items()})}
 
 
 def stop_ids(chat: Chat, defaults: GenerationConfig) -> list[int]:

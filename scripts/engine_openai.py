@@ -5,13 +5,14 @@ that still fails has no answer in this run. Once the endpoint refuses as a whole
 row after row, or could cost more than the budget, nothing more is asked; what was answered is kept.
 """
 
+import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from openai import APIStatusError, BadRequestError, OpenAI, OpenAIError
 
-from answers import row_seed, told, unanswered
+from answers import messages_of, row_seed, told, unanswered
 
 BLOCK = 64
 REFUSALS = (400, 401, 402, 403, 404, 422)
@@ -54,7 +55,8 @@ class Endpoint:
     def ask(self, row: dict) -> dict | Exception:
         """The answer to one row; an exception, which names no key, where the request failed or was not made."""
         # a token is at least a byte, so this bounds what the request can cost
-        most = self.cost(len(row["instruction"].encode()) + 100, self.spec["sampling"]["max_new_tokens"])
+        asked = sum(len(message["content"].encode()) + 100 for message in messages_of(row))
+        most = self.cost(asked, self.spec["sampling"]["max_new_tokens"])
         with self.lock:
             budget = self.api["budget_usd"]
             if budget is not None and self.spent + most > budget:
@@ -91,15 +93,17 @@ class Endpoint:
 
     def body(self, row: dict) -> dict:
         sampling = self.spec["sampling"]
-        sampled = {"seed": row_seed(sampling["seed"], [row])} if sampling["temperature"] > 0 else {}
+        more = {"seed": row_seed(sampling["seed"], [row])} if sampling["temperature"] > 0 else {}
+        if sampling.get("logprobs"):
+            more |= {"logprobs": True, "top_logprobs": sampling["logprobs"]}
         return {
             "model": self.spec["model"],
-            "messages": [{"role": "user", "content": row["instruction"]}],
+            "messages": messages_of(row),
             "temperature": sampling["temperature"],
             "top_p": sampling["top_p"],
             self.spec["openai"]["max_tokens_name"]: sampling["max_new_tokens"],
             "extra_body": sampling["options"],
-            **sampled,
+            **more,
         }
 
     def refuse(self, error: Exception) -> Exception:
@@ -130,6 +134,9 @@ def read_completion(completion) -> dict:
     answer = told(choice.message.content, choice.finish_reason, usage.completion_tokens if usage else None)
     if choice.finish_reason == "content_filter":
         answer |= {"text": None, "reason": "content_filter"}
+    if getattr(choice.logprobs, "content", None):
+        first = {token.token: token.logprob for token in choice.logprobs.content[0].top_logprobs}
+        answer |= {"logprobs": json.dumps(first)}
     return answer | {"n_prompt_tokens": usage.prompt_tokens if usage else None}
 
 

@@ -3,9 +3,9 @@
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from answers import row_seed, unanswered
+from answers import messages_of, row_seed, unanswered
 from chat import Chat, load_tokenizer
-from decoding import answered, stop_ids
+from decoding import answered, likeliest, stop_ids
 from model_loading import batches, context_length, load_model, pad_left
 
 BLOCK = 512
@@ -30,26 +30,33 @@ def load(spec: dict, stored: list[dict]):
 
     def generate(rows: list[dict]) -> list[dict]:
         torch.manual_seed(row_seed(sampling["seed"], rows))
-        prompts = [chat.prompt(row["instruction"]) for row in rows]
+        prompts = [chat.ask(messages_of(row)) for row in rows]
         answers = [None if len(p) <= room else unanswered("prompt_over_long") for p in prompts]
         asked = [i for i, answer in enumerate(answers) if answer is None]
         lengths = [len(prompts[i]) + sampling["max_new_tokens"] for i in asked]
         for batch in batches(lengths, sampling["batch_tokens"]):
             numbers = [asked[j] for j in batch]
-            generated = continue_prompts(model, [prompts[i] for i in numbers], sampling)
-            for i, ids in zip(numbers, generated, strict=True):
-                answers[i] = answered(chat, ids, stops)
+            generated, first = continue_prompts(model, [prompts[i] for i in numbers], sampling)
+            for i, ids, logprobs in zip(numbers, generated, first, strict=True):
+                answers[i] = answered(chat, ids, stops) | likeliest(chat, logprobs)
         return answers
 
     return generate
 
 
 @torch.inference_mode()
-def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> list[list[int]]:
-    """The ids generated after each prompt, padding behind an end included; greedy at temperature 0."""
+def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> tuple[list[list[int]], list[dict | None]]:
+    """The ids generated after each prompt, padding behind an end included, greedy at temperature 0; and of the first
+    token of each, id to log-probability of the likeliest, where asked for."""
     ids, mask, _ = pad_left(prompts, pad=model.generation_config.pad_token_id)
     how = {"do_sample": False}
     if sampling["temperature"] > 0:
         how = {"do_sample": True, "temperature": sampling["temperature"], "top_p": sampling["top_p"], "top_k": 0}
+    n = sampling.get("logprobs")
     how |= {"max_new_tokens": sampling["max_new_tokens"], **sampling["options"]}
-    return model.generate(input_ids=ids, attention_mask=mask, **how)[:, ids.shape[1] :].tolist()
+    out = model.generate(input_ids=ids, attention_mask=mask, return_dict_in_generate=True, output_logits=bool(n), **how)
+    first = [None] * len(prompts)
+    if n:
+        top = out.logits[0].float().log_softmax(-1).topk(n)
+        first = [dict(zip(i, p, strict=True)) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+    return out.sequences[:, ids.shape[1] :].tolist(), first

@@ -2,9 +2,9 @@
 
 from transformers import GenerationConfig
 
-from answers import row_seed, unanswered
+from answers import messages_of, row_seed, unanswered
 from chat import Chat, load_tokenizer
-from decoding import answered, stop_ids
+from decoding import answered, likeliest, stop_ids
 
 BLOCK = 2048  # large, since the engine idles while the last answers of a block come in
 
@@ -36,19 +36,22 @@ def load(spec: dict, stored: list[dict]):
             top_p=sampling["top_p"],
             seed=row_seed(sampling["seed"], [row]) if sampling["temperature"] > 0 else None,
             stop_token_ids=stops,
+            logprobs=sampling.get("logprobs"),
             detokenize=False,
             **sampling["options"],
         )
 
     def generate(rows: list[dict]) -> list[dict]:
-        prompts = [chat.prompt(row["instruction"]) for row in rows]
+        prompts = [chat.ask(messages_of(row)) for row in rows]
         # one prompt too long for the engine would make it refuse all of them
         answers = [None if len(p) <= room else unanswered("prompt_over_long") for p in prompts]
         asked = [i for i, answer in enumerate(answers) if answer is None]
         tokens = [TokensPrompt(prompt_token_ids=prompts[i]) for i in asked]
         outputs = llm.generate(tokens, [parameters(rows[i]) for i in asked])
         for i, output in zip(asked, outputs, strict=True):
-            answers[i] = answered(chat, list(output.outputs[0].token_ids), stops)
+            generated = output.outputs[0]
+            first = {token: p.logprob for token, p in generated.logprobs[0].items()} if generated.logprobs else None
+            answers[i] = answered(chat, list(generated.token_ids), stops) | likeliest(chat, first)
         return answers
 
     return generate

@@ -1,12 +1,15 @@
-"""Answers to instructions by the engine that a config entry names, through the row store.
+"""Rows answered by the engine that a config entry names, through the row store.
 
 An engine is a module engine_<name>.py. Its BLOCK is the number of rows stored at a time, which a killed job may have to
-do again. Its `load(spec, stored)` gives a function from rows (dicts of id, instruction and candidate) to results, one
-per row in their order: a dict of text (None where there is none), finish_reason (stop | length), n_tokens (generated
-tokens, the end of turn not counted) and reason (why the text cannot be used, else None); or an exception for a row that
-failed, which is asked again in the next run. `stored` holds the results that earlier runs left.
+do again. Its `load(spec, stored)` gives a function from rows to results, one per row in their order; `stored` holds the
+results that earlier runs left. A row is a dict of instruction, or else messages (role and content), and of whatever
+tells it from others. A result is a dict of text (None where there is none), finish_reason (stop | length), n_tokens
+(generated tokens, the end of turn not counted), reason (why the text cannot be used, else None) and, where sampling asks
+for `logprobs`, those of the likeliest first tokens, as JSON; or an exception for a row that failed, which is asked again
+in the next run.
 """
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -19,13 +22,11 @@ from rows import RowStore
 COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
 
 
-def answer_instructions(
-    instructions: pl.DataFrame, spec: dict, store_folder: Path, api: dict, candidates: int = 1
-) -> pl.DataFrame:
-    """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in their order.
+def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], list[dict]]:
+    """A function from rows to results. The engine is loaded once, when a row is missing in the store.
 
-    `instructions` has the columns id and instruction; `spec` is a model entry of the config with its sampling. `api`
-    says how to ask an endpoint, which changes no answer: it is not part of the key by which answers are stored.
+    `spec` is a model entry of the config with its sampling. `api` says how to ask an endpoint, which changes no answer:
+    it is not part of the key by which results are stored.
     """
     engine = import_module(f"engine_{spec['engine']}")
     store = RowStore(store_folder, {**spec, "files": identity(spec)})
@@ -34,10 +35,21 @@ def answer_instructions(
     def load():
         return engine.load({**spec, "api": api}, list(store.done.values()))
 
+    return lambda rows: store.fill(rows, load, engine.BLOCK)
+
+
+def answer_instructions(
+    instructions: pl.DataFrame, spec: dict, store_folder: Path, api: dict, candidates: int = 1
+) -> pl.DataFrame:
+    """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in their order.
+
+    `instructions` has the columns id and instruction.
+    """
+    ask = asker(spec, store_folder, api)
     frames = []
     for candidate in range(candidates):  # one after the other, so that a larger pool has the same blocks
         asked = instructions.select("id", "instruction", candidate=pl.lit(candidate, pl.Int32))
-        answers = store.fill(asked.to_dicts(), load, engine.BLOCK)
+        answers = ask(asked.to_dicts())
         frames.append(asked.select("id", "candidate").hstack(pl.DataFrame(answers, schema=COLUMNS)))
     order = pl.int_range(pl.len()).over("candidate")
     return pl.concat(frames).sort(order, "candidate")

@@ -1,8 +1,8 @@
 """AlpacaEval 2's length-controlled win rate: what the win rate would be if both answers were of one length.
 
 A logistic regression of the preference on the difference in length, the instruction's difficulty and the model itself
-(Dubois et al., 2404.04475; length_controlled_v1 of alpaca_eval 0.6.6). Fitted beside it, at little weight, are 1,610 rows
-of the baseline made verbose and concise, which keep the length term from explaining what the model explains.
+(Dubois et al., 2404.04475; length_controlled_v1 of alpaca_eval 0.6.6). Fitted beside it, at little weight, are 1,610
+rows of the baseline made verbose and concise, which keep the length term from explaining what the model explains.
 """
 
 import numpy as np

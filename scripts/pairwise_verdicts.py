@@ -1,11 +1,11 @@
-"""What a judge's raw output says of two answers: AlpacaEval's one token with logprobs, Arena-Hard's bracketed verdict."""
+"""What a judge's raw output says of two answers: AlpacaEval's one token, Arena-Hard's bracketed verdict."""
 
 import math
 import random
 import re
 
 VERDICT = re.compile(r"\[\[([AB<>=]+)\]\]")
-# verdict, seen from A, as wins, ties and losses of A; a strong verdict counts three times (arena-hard-auto, show_result.py)
+# wins, ties and losses of A by each verdict; a strong one counts three times (arena-hard-auto, show_result.py)
 WEIGHTS = {"A>>B": (3, 0, 0), "A>B": (1, 0, 0), "A=B": (0, 1, 0), "B>A": (0, 0, 1), "B>>A": (0, 0, 3)}
 
 
@@ -17,8 +17,8 @@ def switched(instruction: str) -> bool:
 def preference(logprobs: dict[str, float], was_switched: bool) -> float | None:
     """How far the judge prefers the model to the baseline, from 0 to 1; None where it named neither answer.
 
-    `logprobs` are those of the judge's one token; the answers were called m (shown first) and M. A name that is not among
-    the likeliest tokens has no probability.
+    `logprobs` are those of the judge's one token; the answers were called m (shown first) and M. A name that is not
+    among the likeliest tokens has no probability.
     """
     first, second = (math.exp(logprobs[name]) if name in logprobs else 0.0 for name in ("m", "M"))
     if first + second == 0:
