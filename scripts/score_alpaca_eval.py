@@ -2,11 +2,12 @@
 
 python scripts/score_alpaca_eval.py --benchmark alpaca_eval --base alpha --teacher terse-large --baseline gpt-4 \
     --judge gpt-4-1106 --judgments results/mine/judgments/alpaca_eval/alpha/terse-large.parquet \
-    --length-control results/mine/length_control/alpaca_eval --output results/mine/scores/alpaca_eval/alpha/terse-large.json
+    --length-control results/mine/length_control/alpaca_eval \
+    --output results/mine/scores/alpaca_eval/alpha/terse-large.json
 
 wr is 100 times the mean preference. lc is what it would be at equal lengths, with the difficulty of each instruction
-and the baseline's gamed variants, as on the leaderboard. A benchmark that has neither gets `length_only` instead, which is
-another quantity: on the leaderboard's own data it is up to 28 points off.
+and the baseline's gamed variants, as on the leaderboard. A benchmark that has neither gets `length_only` instead, which
+is another quantity: on the leaderboard's own data it is up to 28 points off.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def mean_in_percent(values: np.ndarray) -> dict:
 
 
 def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
-    """The score at equal lengths with its weights; its interval fits anew, at the same penalty, to drawn instructions."""
+    """The score at equal lengths, its weights, and an interval from fits to drawn instructions at the same penalty."""
     weights, strength = fit(rows, gamed)
     value, published_se = win_rate(rows, weights)
     rng = np.random.default_rng(SEED)

@@ -4,8 +4,8 @@ python scripts/score_arena_hard.py --benchmark arena_hard --base alpha --teacher
     --judge gpt-4-1106 --judgments results/mine/judgments/arena_hard/alpha/terse-large.parquet \
     --output results/mine/scores/arena_hard/alpha/terse-large.json
 
-wr is that of a Bradley-Terry model without penalty whose baseline is fixed: with one baseline, the weighted share of wins
-and half the ties. Its interval draws questions, with both of their games.
+wr is that of a Bradley-Terry model without penalty whose baseline is fixed: with one baseline, the weighted share of
+wins and half the ties. Its interval draws questions, with both of their games.
 """
 
 import argparse
