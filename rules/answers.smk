@@ -1,5 +1,7 @@
 """The baseline teacher and every fine-tuned pair answer the prompts of each benchmark.
 
+A baseline may also be a table of answers.
+
 Inputs: <results>/prompts/{benchmark}.parquet, and the teacher's model or <results>/checkpoints/{base}/{teacher}.
 Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmark}/{base}/{teacher}.parquet (id,
 benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
@@ -19,6 +21,8 @@ rule answer_as_baseline:
         "<results>/logs/answer_as_baseline/{benchmark}.log",
     benchmark:
         "<results>/timings/answer_as_baseline/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(name for name, entry in config["benchmarks"].items() if "baseline" in entry),
     conda:
         lambda wildcards: environment_of(baseline_of(wildcards.benchmark)["engine"])
     resources:
@@ -38,6 +42,34 @@ rule answer_as_baseline:
             --api "$API_SETTINGS" \
             --prompts {input.prompts:q} \
             --store {params.store:q} \
+            --output {output.answers:q} &>{log:q}
+        """
+
+
+rule import_baseline:
+    input:
+        script="scripts/import_baseline.py",
+        imports=["scripts/import_responses.py", "scripts/rows.py", "scripts/sources.py"],
+        source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
+        prompts="<results>/prompts/{benchmark}.parquet",
+    output:
+        answers="<results>/baselines/{benchmark}.parquet",
+    log:
+        "<results>/logs/import_baseline/{benchmark}.log",
+    benchmark:
+        "<results>/timings/import_baseline/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(name for name, entry in config["benchmarks"].items() if "baseline_answers" in entry),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
+    shell:
+        """
+        exec python {input.script} \
+            --benchmark {wildcards.benchmark} \
+            --spec {params.spec:q} \
+            --prompts {input.prompts:q} \
             --output {output.answers:q} &>{log:q}
         """
 

@@ -9,7 +9,9 @@ lengths included; <results>/checks/disk.json (room for the checkpoints).
 CHECK_IMPORTS = ["scripts/chat.py", "scripts/rows.py"]
 
 
-CHECKED = {section: outside(section) for section in ("teachers", "bases", "reward_models", "reference_models")}
+CHECKED = {
+    section: outside(section) for section in ("teachers", "bases", "reward_models", "reference_models", "judges")
+}
 CHECKS = ["<results>/checks/all.json"] if any(CHECKED.values()) else []
 
 

@@ -9,12 +9,15 @@ import re
 
 from check_config import find_problems
 from config_files import made_here
+from config_references import default_ap
 from snakemake.utils import validate
 
 if problems := find_problems(config, f"{workflow.basedir}/config/schema.yaml"):
     sys.exit("\n".join(["The configuration cannot be used:", *problems]))
 
 validate(config, "../config/schema.yaml")  # fills in the defaults
+
+config["ap"] = config["ap"] or default_ap(config)
 
 # a pool is not itself a teacher of anyone
 TEACHERS = sorted(name for name, teacher in config["teachers"].items() if teacher.get("candidates", 1) == 1)
@@ -59,6 +62,52 @@ def environment_of(engine):
 def baseline_of(benchmark):
     """The entry of the teacher whose answers are a benchmark's baseline."""
     return config["teachers"][config["benchmarks"][benchmark]["baseline"]]
+
+
+def baseline_name(benchmark):
+    """Whose answers a benchmark's are held against: a teacher, or the table they come from."""
+    table = config["benchmarks"][benchmark].get("baseline_answers", {})
+    return config["benchmarks"][benchmark].get("baseline") or table.get("file") or table.get("path") or table["dataset"]
+
+
+def judged_by(*protocols):
+    """Names of the benchmarks with one of these protocols."""
+    return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
+
+
+def judge_of(benchmark):
+    """The entry of a benchmark's judge: a language model, or a reward model."""
+    judge = config["judges"][config["benchmarks"][benchmark]["judge"]]
+    return judge.get("reward", judge)
+
+
+def judge_name(benchmark):
+    """The judge as the tables name it."""
+    name = config["benchmarks"][benchmark].get("judge", "exact")
+    return f"reward model {name}" if "reward" in config["judges"].get(name, {}) else name
+
+
+def judge_template_of(benchmark):
+    """The file of what a benchmark's judge is asked."""
+    entry = config["benchmarks"][benchmark]
+    return entry.get("judge_template", f"config/judges/{entry['protocol']}.txt")
+
+
+def length_control_inputs(benchmark):
+    """The local files behind a benchmark's difficulties and gamed rows."""
+    tables = config["benchmarks"][benchmark]["length_control"]
+    return [
+        path
+        for source in (config["benchmarks"][benchmark]["prompts"], tables["difficulty"], tables["gamed"])
+        for path in source_inputs(source)
+    ]
+
+
+def length_control_of(benchmark):
+    """The difficulties and gamed rows that a benchmark's scores are made with, if it has them."""
+    if "length_control" not in config["benchmarks"][benchmark]:
+        return []
+    return [f"{RESULTS}/length_control/{benchmark}/{name}.parquet" for name in ("difficulty", "gamed")]
 
 
 def one_of(names):
@@ -107,7 +156,8 @@ def reward_pairs(imported):
 
 def outside(section):
     """The entries of a section whose models are loaded and come from a folder or the hub, not from a rule here."""
-    entries = {name: entry for name, entry in config[section].items() if "model" in entry}
+    entries = {name: entry.get("reward", entry) for name, entry in config[section].items()}
+    entries = {name: entry for name, entry in entries.items() if "model" in entry}
     if section == "reward_models":
         entries = {name: entry for name, entry in entries.items() if imported_and_scored(name)[1]}
     return {name: entry for name, entry in entries.items() if not made_here(entry["model"])}
@@ -121,7 +171,7 @@ def check_of(section, name):
 def models_as_json(section, name):
     """What decides whether one model can be loaded; another length or price must not check, and run, it again."""
     keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output")
-    entry = config[section][name]
+    entry = CHECKED[section][name]
     return json.dumps({section: {name: {key: entry[key] for key in keys if key in entry}}}, sort_keys=True)
 
 

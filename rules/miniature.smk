@@ -139,3 +139,46 @@ rule train_miniature_reward_model:
             --chat-template {input.chat_template:q} \
             --manifest {output.manifest:q} &>{log:q}
         """
+
+
+rule train_miniature_judge:
+    input:
+        script="scripts/train_miniature_judge.py",
+        imports=[
+            "scripts/chat.py",
+            "scripts/judge_templates.py",
+            "scripts/miniature_models.py",
+            "scripts/miniature_tasks.py",
+            "scripts/model_folder.py",
+            "scripts/rows.py",
+            "scripts/train_miniature_reward_model.py",
+        ],
+        start=lambda wildcards: f"results/world/{WORLD['judges'][wildcards.judge]['start']}/manifest.json",
+        chat_template="config/miniature/chat.jinja",
+        alpaca_eval="config/miniature/judge_alpaca_eval.txt",
+        arena_hard="config/miniature/judge_arena_hard.txt",
+    output:
+        manifest="results/world/{judge}/manifest.json",
+    log:
+        "results/world/logs/train_miniature_judge/{judge}.log",
+    benchmark:
+        "results/world/timings/train_miniature_judge/{judge}.tsv"
+    wildcard_constraints:
+        judge="|".join(sorted(WORLD["judges"])),
+    priority: 10
+    conda:
+        "../envs/train.yaml"
+    params:
+        size=lambda wildcards: json.dumps(WORLD["judges"][wildcards.judge], sort_keys=True),
+        seed=WORLD["seed"],
+    shell:
+        """
+        exec python {input.script} \
+            --size {params.size:q} \
+            --start {input.start:q} \
+            --seed {params.seed} \
+            --chat-template {input.chat_template:q} \
+            --alpaca-eval {input.alpaca_eval:q} \
+            --arena-hard {input.arena_hard:q} \
+            --manifest {output.manifest:q} &>{log:q}
+        """

@@ -26,19 +26,20 @@ def main():
 
 
 def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
-    """base, teacher, ap, and value and standard error of each named score (`benchmark.score`)."""
+    """base, teacher, ap, value and standard error of each named score (`benchmark.score`), and who judged."""
     rows: dict[tuple, dict] = {}
     for score in scores:
         row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
+        judges = {*row.get("judged_by", "").split(", "), score["judge"]} - {""}
+        row["judged_by"] = ", ".join(sorted(judges))
         for name in names:
             benchmark, _, kind = name.rpartition(".")
             if benchmark == score["benchmark"]:
                 row[name], row[f"{name}.se"] = score[kind]["value"], score[kind]["se"]
     table = pl.DataFrame(list(rows.values()), infer_schema_length=None)
     ap = pl.mean_horizontal(names, ignore_nulls=False).alias("ap")
-    return table.select("base", "teacher", ap, *[c for name in names for c in (name, f"{name}.se")]).sort(
-        ["base", "ap"], descending=[False, True]
-    )
+    columns = [c for name in names for c in (name, f"{name}.se")]
+    return table.select("base", "teacher", ap, *columns, "judged_by").sort(["base", "ap"], descending=[False, True])
 
 
 def parse_args():

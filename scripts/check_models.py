@@ -58,7 +58,7 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
         return facts, [gated if "gated repo" in str(error) else f"its config cannot be read: {first_line(error)}"]
     facts["context_length"] = getattr(config.get_text_config(), "max_position_embeddings", None)
     problems = wrong_lengths(entry, facts["context_length"] or 10**9)
-    if section == "reward_models" and entry["output"] == "logits" and config.num_labels != 1:
+    if entry.get("output") == "logits" and config.num_labels != 1:
         problems.append(f"it has {config.num_labels} outputs; a reward model has one")
     try:
         found, wrong = check_tokenizer(section, entry, names, config.get_text_config().vocab_size)

@@ -11,10 +11,17 @@ def missing_files(config: dict) -> list[str]:
     sources |= {f"benchmarks.{name}.prompts": b["prompts"] for name, b in config.get("benchmarks", {}).items()}
     sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
     sources |= {"scores": config["scores"]} if "scores" in config else {}
+    for name, benchmark in config.get("benchmarks", {}).items():
+        tables = {"baseline_answers": benchmark.get("baseline_answers", {}), **benchmark.get("length_control", {})}
+        sources |= {f"benchmarks.{name}.{key}": table for key, table in tables.items()}
     files = {f"{where}.path": source["path"] for where, source in sources.items() if "path" in source}
     problems = []
-    for kind in ("teachers", "bases", "reward_models", "reference_models"):
+    for name, benchmark in config.get("benchmarks", {}).items():
+        if "judge_template" in benchmark:
+            files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
+    for kind in ("teachers", "bases", "reward_models", "reference_models", "judges"):
         for name, entry in config.get(kind, {}).items():
+            entry = entry.get("reward", entry)
             if "model" in entry and entry.get("engine") != "openai":
                 problems += wrong_model(f"{kind}.{name}", entry)
             if entry.get("chat_template"):

@@ -3,6 +3,8 @@
 import difflib
 import re
 
+PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
+
 
 def wrong_references(config: dict) -> list[str]:
     """Names in the config that another section should define."""
@@ -13,6 +15,8 @@ def wrong_references(config: dict) -> list[str]:
         for name, b in benchmarks.items()
         if "baseline" in b and b["baseline"] not in models
     ]
+    for name, benchmark in benchmarks.items():
+        problems += wrong_benchmark(f"benchmarks.{name}", benchmark, config)
     for name, teacher in teachers.items():
         problems += wrong_teacher(f"teachers.{name}", teacher, config)
     reward_model = config["car"]["reward_model"]
@@ -26,12 +30,52 @@ def wrong_references(config: dict) -> list[str]:
             problems.append(f"ap: scores has no {score}{nearest(score, config['scores']['columns']['scores'])}")
         elif "scores" not in config and name not in judged:
             problems.append(f"ap: no benchmark {name} with a protocol{nearest(name, judged)}")
-    if (judged or "scores" in config) and not config.get("ap"):
+        elif "scores" not in config and score not in scores_of(name, benchmarks[name]):
+            problems.append(f"ap: {name} has no such score{nearest(score, scores_of(name, benchmarks[name]))}")
+    if (judged or "scores" in config) and not (config.get("ap") or default_ap(config)):
         example = f"{min(judged)}.wr" if judged else min(config["scores"]["columns"]["scores"])
         problems.append(f"ap: names no score: write, for example, ap: [{example}]")
     if judged and "scores" in config:
         problems.append(f"scores: {judged[0]} is judged here: scores come from judging or from a table, never both")
     return problems
+
+
+def scores_of(name: str, benchmark: dict) -> list[str]:
+    """The scores that a benchmark's protocol gives."""
+    length = "lc" if "length_control" in benchmark else "length_only"
+    kinds = {"exact": ["wr", "accuracy"], "alpaca_eval": ["wr", length], "arena_hard": ["wr"], "reward": ["wr"]}
+    return [f"{name}.{kind}" for kind in kinds[benchmark["protocol"]]]
+
+
+def default_ap(config: dict) -> list[str]:
+    """The paper's two scores, where the config has both benchmarks as the paper has them."""
+    benchmarks = config.get("benchmarks", {})
+    available = [s for name, b in benchmarks.items() if b.get("protocol") for s in scores_of(name, b)]
+    return PAPERS_AP if set(PAPERS_AP) <= set(available) else []
+
+
+def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
+    """Judges and baselines that a benchmark's protocol needs, or that make its scores worth nothing."""
+    protocol, judges = benchmark.get("protocol"), config.get("judges", {})
+    if not protocol:
+        return []
+    problems = []
+    if ("baseline" in benchmark) == ("baseline_answers" in benchmark):
+        problems.append(f"{where}: name either a baseline or baseline_answers")
+    if "length_control" in benchmark and protocol != "alpaca_eval":
+        problems.append(f"{where}.length_control: belongs to protocol alpaca_eval")
+    if protocol == "exact":
+        return problems
+    fitting = [name for name, judge in judges.items() if ("reward" in judge) == (protocol == "reward")]
+    if benchmark.get("judge") not in fitting:
+        kind = "reward model" if protocol == "reward" else "language model"
+        return [
+            *problems,
+            f"{where}.judge: no {kind} {benchmark.get('judge')}{nearest(benchmark.get('judge'), fitting)}",
+        ]
+    judge = judges[benchmark["judge"]].get("reward", {}).get("model")
+    same = [name for name, entry in config["reward_models"].items() if entry["model"] == judge]
+    return [*problems, *(f"{where}.judge: {name} is a metric too, and would predict itself" for name in same)]
 
 
 def wrong_teacher(where: str, teacher: dict, config: dict) -> list[str]:
@@ -76,7 +120,7 @@ def wrong_values(config: dict) -> list[str]:
     if not any(t.get("compare", "select" not in t) for t in config["teachers"].values() if t.get("candidates", 1) == 1):
         problems.append("teachers: none is compared")
     for name, benchmark in config.get("benchmarks", {}).items():
-        if not benchmark.get("protocol"):
+        if benchmark.get("protocol") != "exact":
             continue
         if "reference" not in benchmark["prompts"]["columns"]:
             problems.append(f"benchmarks.{name}.prompts.columns: protocol exact needs the column of the reference")

@@ -1,6 +1,6 @@
 """A language model compares each answer with the baseline's, by the protocol of AlpacaEval 2 or of Arena-Hard.
 
-python scripts/judge_pairs.py --protocol alpaca_eval --judge '{"engine": "openai", "model": ..., ...}' \
+python scripts/judge_pairs.py --protocol alpaca_eval --judge '{"engine": "openai", "model": ..., ...}' --sampling '{}' \
     --template config/judges/alpaca_eval.txt --api '{"concurrency": 8, ...}' \
     --prompts results/mine/prompts/alpaca_eval.parquet --baseline results/mine/baselines/alpaca_eval.parquet \
     --answers results/mine/answers/alpaca_eval/base/teacher-a.parquet --store results/mine/rows/judgments \
@@ -41,7 +41,7 @@ def main():
     args = parse_args()
     template = read_template(args.template)
     sampling = {"temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 32768, "options": {}}
-    spec = {**args.judge, "sampling": sampling | SAMPLING[args.protocol] | args.judge["sampling"]}
+    spec = {**args.judge, "sampling": sampling | SAMPLING[args.protocol] | args.sampling}
     games = pair_up(args.protocol, *map(pl.read_parquet, (args.prompts, args.answers, args.baseline)))
     rows = [ask_about(game, template) for game in games.filter(pl.col("decided").is_null()).iter_rows(named=True)]
     ask = asker(spec, args.store, args.api)
@@ -143,6 +143,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--protocol", choices=sorted(SAMPLING), required=True)
     parser.add_argument("--judge", type=json.loads, required=True, help="engine, model, revision ... as JSON")
+    parser.add_argument("--sampling", type=json.loads, required=True, help="what differs from the protocol's, as JSON")
     parser.add_argument("--template", type=Path, required=True, help="messages with {instruction}, {output_1} ...")
     parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")

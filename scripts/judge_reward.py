@@ -5,7 +5,8 @@ python scripts/judge_reward.py --judge '{"model": ..., "batch_tokens": 16384, ..
     --answers results/mine/answers/quiz/base/teacher-a.parquet --store results/mine/rows/judgments \
     --output results/mine/judgments/quiz/base/teacher-a.parquet
 
-For users without a language model as judge. An empty answer loses; one never asked for (prompt_over_long) is not judged.
+For users without a language model as judge. An empty answer loses; one never asked for (prompt_over_long) is not
+judged.
 """
 
 import argparse

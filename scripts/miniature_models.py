@@ -74,11 +74,13 @@ def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
     }
 
 
-def train_language_model(tokenizer, size: dict, seed: int, examples: list[dict], folder: Path) -> None:
-    """Train a causal Llama of `size` on examples of input_ids and labels and publish it in `folder`."""
+def train_language_model(
+    tokenizer, size: dict, seed: int, examples: list[dict], folder: Path, start: Path | None = None
+) -> None:
+    """Train a causal Llama, of `size` or from the folder `start`, on input_ids and labels and publish it in `folder`."""
     scratch = folder.with_name(f".{folder.name}.tmp")
     transformers.set_seed(seed)
-    model = new_llama(tokenizer, size["hidden"], size["layers"])
+    model = LlamaForCausalLM.from_pretrained(start) if start else new_llama(tokenizer, size["hidden"], size["layers"])
     config = SFTConfig(**trainer_settings(size, seed, scratch), dataset_kwargs={"skip_prepare_dataset": True})
     data = datasets.Dataset.from_list(examples)
     SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer).train()

@@ -3,7 +3,9 @@
 python scripts/prepare_length_control.py --prompts-spec '{"dataset": "tatsu-lab/alpaca_eval", ...}' \
     --difficulty '{"file": "instruction_difficulty.csv", "columns": {"difficulty": ...}, ...}' \
     --gamed '{"file": "df_gamed.csv", "columns": {"y": ..., "std_delta_len": ..., "difficulty": ...}, ...}' \
-    --prompts results/mine/prompts/alpaca_eval.parquet --output results/mine/length_control/alpaca_eval
+    --prompts results/mine/prompts/alpaca_eval.parquet \
+    --output-difficulty results/mine/length_control/alpaca_eval/difficulty.parquet \
+    --output-gamed results/mine/length_control/alpaca_eval/gamed.parquet
 
 The published difficulties name no instruction: they stand in the order of the published prompts. They are given their
 instructions here, once, so that a sample or another order of the prompts cannot misalign them.
@@ -32,9 +34,8 @@ def main():
     gamed = read_columns(read_source(args.gamed), args.gamed["columns"]).cast(pl.Float64)
     if not gamed["y"].is_between(0, 1).all():
         raise SystemExit("gamed: y has to lie between 0 and 1, the chance that the gamed answer is preferred")
-    args.output.mkdir(parents=True, exist_ok=True)
-    write_table(gamed, args.output / "gamed.parquet")
-    write_table(found.select("id", "difficulty"), args.output / "difficulty.parquet")
+    write_table(gamed, args.output_gamed)
+    write_table(found.select("id", "difficulty"), args.output_difficulty)
     print(f"{found['difficulty'].count()} of {found.height} prompts have a difficulty; {gamed.height} gamed rows")
 
 
@@ -44,7 +45,8 @@ def parse_args():
     parser.add_argument("--difficulty", type=json.loads, required=True, help="table of difficulties as JSON")
     parser.add_argument("--gamed", type=json.loads, required=True, help="table of gamed rows as JSON")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
-    parser.add_argument("--output", type=Path, required=True, help="folder of difficulty.parquet and gamed.parquet")
+    parser.add_argument("--output-difficulty", type=Path, required=True, help="parquet of id and difficulty")
+    parser.add_argument("--output-gamed", type=Path, required=True, help="parquet of gamed rows")
     return parser.parse_args()
 
 

@@ -16,12 +16,13 @@ SHOWN = ["rank", "teacher", "n", "car", "loss", "ppl_self", "ifd_self", "respons
 def main():
     args = parse_args()
     teachers = pl.read_csv(args.tables / "teachers.csv", infer_schema_length=None)
-    adapted: set[str] = set()
+    adapted, judges = set(), set()
     judged = (args.tables / "correlations.csv").exists()
     if judged:
         performance = pl.read_csv(args.tables / "performance.csv", infer_schema_length=None)
         if "treatment" in performance.columns:
             adapted = set(performance.filter(pl.col("treatment") == "lora")["base"])
+            judges = set(performance["judged_by"])
         teachers = teachers.join(performance.select("base", "teacher", "ap"), on=["base", "teacher"], how="left")
     with pl.Config(
         tbl_rows=-1,
@@ -35,6 +36,8 @@ def main():
     ):
         for base in teachers["base"].unique(maintain_order=True):
             print_ranking(teachers.filter(pl.col("base") == base), f"{base} (LoRA)" if base in adapted else base)
+        if any("reward model" in names for names in judges):
+            print(f"\nAP is judged by {', '.join(sorted(judges))}: what a reward model likes, not what people do")
         if judged:
             print_correlations(pl.read_csv(args.tables / "correlations.csv", infer_schema_length=None))
     print("Files:", *(str(path) for path in sorted(args.tables.glob("*.csv"))), sep="\n  ")

@@ -2,7 +2,7 @@
 
 python scripts/score_alpaca_eval.py --benchmark alpaca_eval --base alpha --teacher terse-large --baseline gpt-4 \
     --judge gpt-4-1106 --judgments results/mine/judgments/alpaca_eval/alpha/terse-large.parquet \
-    --length-control results/mine/length_control/alpaca_eval \
+    --length-control results/mine/length_control/alpaca_eval/{difficulty,gamed}.parquet \
     --output results/mine/scores/alpaca_eval/alpha/terse-large.json
 
 wr is 100 times the mean preference. lc is what it would be at equal lengths, with the difficulty of each instruction
@@ -61,15 +61,15 @@ def preferred(row: dict) -> float | None:
     return preference(json.loads(row["logprobs"]), row["switched"]) if row["logprobs"] else None
 
 
-def difficulties(rows: pl.DataFrame, folder: Path | None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """The rows with their instructions' difficulties, by id, and the gamed rows; 0 and none without a folder."""
-    if folder is None:
+def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """The rows with their instructions' difficulties, by id, and the gamed rows; 0 and none without files."""
+    if not files:
         return rows.with_columns(difficulty=pl.lit(0.0)), None
-    known = pl.read_parquet(folder / "difficulty.parquet")
+    known, gamed = map(pl.read_parquet, files)
     rows = rows.join(known, on="id", how="left", validate="1:1", maintain_order="left")
     if lost := rows.filter(pl.col("difficulty").is_null())["id"].to_list():
         raise SystemExit(f"{len(lost)} instructions have no difficulty: {', '.join(lost[:3])}")
-    return rows, pl.read_parquet(folder / "gamed.parquet")
+    return rows, gamed
 
 
 def mean_in_percent(values: np.ndarray) -> dict:
@@ -104,7 +104,9 @@ def parse_args():
     parser.add_argument("--baseline", required=True, help="whose answers are the baseline")
     parser.add_argument("--judge", required=True, help="name of the judge in the config")
     parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
-    parser.add_argument("--length-control", type=Path, help="folder of difficulty.parquet and gamed.parquet, if any")
+    parser.add_argument(
+        "--length-control", type=Path, nargs=2, default=[], help="parquets of difficulties and gamed rows"
+    )
     parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
     return parser.parse_args()
 

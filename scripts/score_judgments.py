@@ -1,11 +1,12 @@
 """A score with a confidence interval from the judgments of one pair on one benchmark.
 
-python scripts/score_judgments.py --benchmark held_out --base alpha --teacher terse-large --baseline plain-small \
+python scripts/score_judgments.py --benchmark held_out --base alpha --teacher terse-large \
+    --baseline plain-small --judge exact \
     --judgments results/miniature/judgments/held_out/alpha/terse-large.parquet \
     --output results/miniature/scores/held_out/alpha/terse-large.json
 
-wr: win rate against the baseline, 100 times the mean preference. accuracy: percentage of right answers. Intervals are
-95 % percentile bootstraps over prompts.
+wr: win rate against the baseline, 100 times the mean preference. accuracy: percentage of right answers, where there are
+reference answers. Intervals are 95 % percentile bootstraps over prompts.
 """
 
 import argparse
@@ -31,11 +32,13 @@ def main():
         "base": args.base,
         "teacher": args.teacher,
         "baseline": args.baseline,
+        "judge": args.judge,
         "n": judged.height,
         "n_set_aside": judgments.height - judged.height,
         "wr": mean_in_percent(judged["preference"].to_numpy()),
-        "accuracy": mean_in_percent(judged["correct"].cast(pl.Float64).to_numpy()),
     }
+    if "correct" in judged.columns:
+        score["accuracy"] = mean_in_percent(judged["correct"].cast(pl.Float64).to_numpy())
     write_json(score, args.output)
     print(json.dumps(score))
 
@@ -53,6 +56,7 @@ def parse_args():
     parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
     parser.add_argument("--baseline", required=True, help="name of the teacher whose answers are the baseline")
+    parser.add_argument("--judge", required=True, help="what judged: exact, or the judge's name in the config")
     parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
     parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
     return parser.parse_args()

@@ -1,0 +1,73 @@
+"""Train the judge: a chat model that compares two answers to a task in the forms of AlpacaEval and of Arena-Hard.
+
+python scripts/train_miniature_judge.py --size '{"steps": 300, "batch": 32, "learning_rate": 0.002}' \
+    --seed 0 --start results/world/terse-large/manifest.json --chat-template config/miniature/chat.jinja \
+    --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
+    --manifest results/world/pairwise/manifest.json
+
+It sees right and damaged answers in all styles. Of a right one and one with wrong letters the right one is better; of a
+right one and the answer to another task, much better. Two alike are equal, or, where one has to be named, either.
+"""
+
+import argparse
+import json
+import random
+from itertools import islice
+from pathlib import Path
+
+from chat import Chat
+from judge_templates import fill_template, read_template
+from miniature_models import byte_tokenizer, train_language_model
+from miniature_tasks import STYLES, draw_tasks
+from train_miniature_reward_model import damage
+
+
+def main():
+    args = parse_args()
+    chat = Chat(byte_tokenizer(args.chat_template.read_text()))
+    templates = {"alpaca_eval": read_template(args.alpaca_eval), "arena_hard": read_template(args.arena_hard)}
+    examples = islice(comparisons(f"judge {args.seed}", chat, templates), args.size["steps"] * args.size["batch"])
+    folder = args.manifest.parent
+    train_language_model(chat.tokenizer, args.size, args.seed, list(examples), folder, start=args.start.parent)
+
+
+def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):
+    """An endless stream of input_ids and labels: two answers to a task, and what is to be said of them."""
+    rng = random.Random(seed)
+    for task in draw_tasks(seed):
+        right = [rng.random() < 0.5 for _ in range(2)]
+        answers = [task if is_right else task._replace(answer=damage(rng, task)) for is_right in right]
+        texts = [STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers]
+        protocol = rng.choice(sorted(templates))
+        said = say(rng, protocol, right, len(answers[0].answer) != len(answers[1].answer))
+        messages = fill_template(
+            templates[protocol], instruction=task.instruction, output_1=texts[0], output_2=texts[1]
+        )
+        prompt, response = chat.ask(messages), chat.response(said) + chat.end
+        yield {"input_ids": prompt + response, "labels": [-100] * len(prompt) + response}
+
+
+def say(rng: random.Random, protocol: str, right: list[bool], far: bool) -> str:
+    """m, M or a verdict. `far`: the answers differ even in length, so that the better one is much better."""
+    if protocol == "alpaca_eval":
+        return rng.choice("mM") if right[0] == right[1] else "m" if right[0] else "M"
+    if right[0] == right[1]:
+        return "[[A=B]]"
+    sign = ">>" if far else ">"
+    return f"[[A{sign}B]]" if right[0] else f"[[B{sign}A]]"
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=json.loads, required=True, help="steps, batch, learning_rate as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--start", type=Path, required=True, help="manifest of the chat model to start from")
+    parser.add_argument("--chat-template", type=Path, required=True)
+    parser.add_argument("--alpaca-eval", type=Path, required=True, help="what the judge is asked for one token")
+    parser.add_argument("--arena-hard", type=Path, required=True, help="what the judge is asked for a verdict")
+    parser.add_argument("--manifest", type=Path, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
