@@ -68,6 +68,7 @@ rule all:
         expand(
             "<results>/answers/{benchmark}/{base}/{teacher}.parquet", benchmark=UNJUDGED, base=BASES, teacher=TEACHERS
         ),
+        expand("<results>/scores/{benchmark}/{base}/{teacher}.json", benchmark=JUDGED, base=BASES, teacher=TEACHERS),
         expand("<results>/tables/{table}.csv", table=["performance", "correlations"] if config["ap"] else []),
 
 

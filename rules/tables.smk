@@ -7,6 +7,7 @@ Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.c
 """
 
 UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
+JUDGED = sorted(set(config["benchmarks"]) - set(UNJUDGED))
 AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
 
 

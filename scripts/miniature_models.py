@@ -77,7 +77,7 @@ def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
 def train_language_model(
     tokenizer, size: dict, seed: int, examples: list[dict], folder: Path, start: Path | None = None
 ) -> None:
-    """Train a causal Llama, of `size` or from the folder `start`, on input_ids and labels and publish it in `folder`."""
+    """Train a causal Llama, of `size` or from `start`, on input_ids and labels and publish it in `folder`."""
     scratch = folder.with_name(f".{folder.name}.tmp")
     transformers.set_seed(seed)
     model = LlamaForCausalLM.from_pretrained(start) if start else new_llama(tokenizer, size["hidden"], size["layers"])
