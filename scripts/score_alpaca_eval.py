@@ -23,6 +23,7 @@ from rows import write_json
 
 RESAMPLES, SEED = 200, 0
 MOST_UNPARSED = 0.02
+FEWEST = 10
 
 
 def main():
@@ -36,6 +37,10 @@ def main():
     if unparsed.height > MOST_UNPARSED * rows.height:
         reasons = unparsed["reason"].fill_null("neither m nor M").value_counts(sort=True).rows()
         raise SystemExit(f"{args.judgments}: {unparsed.height} of {rows.height} without a preference: {reasons}")
+    if rows.height - unparsed.height < FEWEST:
+        raise SystemExit(
+            f"{args.judgments}: {rows.height} prompts are too few to control for length; {FEWEST} are needed"
+        )
     score = {
         "benchmark": args.benchmark,
         "base": args.base,

@@ -35,7 +35,8 @@ def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):
     """An endless stream of input_ids and labels: two answers to a task, and what is to be said of them."""
     rng = random.Random(seed)
     for task in draw_tasks(seed):
-        right = [rng.random() < 0.5 for _ in range(2)]
+        first = rng.random() < 0.5
+        right = [first, first if rng.random() < 0.1 else not first]  # seldom alike: little is learned from that
         answers = [task if is_right else task._replace(answer=damage(rng, task)) for is_right in right]
         texts = [STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers]
         protocol = rng.choice(sorted(templates))
