@@ -41,7 +41,8 @@ def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: 
     ranked = pl.when(pl.col("teacher").is_in(compared)).then(pl.col("car"))
     return (
         usable.join(common, on="id", how="semi")
-        .group_by("base", "teacher")
+        .sort("teacher", "id")  # sums in another order differ in the last digit
+        .group_by("base", "teacher", maintain_order=True)
         .agg(pl.len().alias("n"), pl.col(*METRICS, *named_columns(rows)).mean())
         .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
         .with_columns(

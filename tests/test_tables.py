@@ -1,5 +1,7 @@
 """The tables, against numbers computed by hand."""
 
+import random
+
 import polars as pl
 import pytest
 
@@ -45,6 +47,19 @@ def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
     assert [(r["teacher"], r["rank"], r["n"]) for r in got] == [("y", 1, 2), ("x", 2, 2), ("below", None, 1)]
     assert [r["car"] for r in got] == [6 / (1 + 0.5 * 1.0), 6 / (1 + 0.5 * 2.0), 9.0]
     assert [r["note"] for r in got] == [None, None, None]
+
+
+def test_the_order_of_the_rows_changes_no_digit():
+    rng = random.Random(0)
+    cells = [(t, str(i), rng.gauss(0, 1), rng.random(), None) for t in "xyz" for i in range(2000)]
+    rows = metric_rows(cells)
+    tables = {
+        rank(
+            rows.sample(fraction=1, shuffle=True, seed=seed), ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0
+        ).write_csv()
+        for seed in range(20)
+    }
+    assert len(tables) == 1
 
 
 def test_a_negative_mean_reward_is_marked():
