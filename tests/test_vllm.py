@@ -102,6 +102,30 @@ def test_candidates_are_seeded_row_by_row_whatever_they_are_batched_with(study, 
     assert again["response"].to_list() == got.tail(4)["response"].to_list()
 
 
+def test_a_fine_tuned_base_answers_a_benchmark_as_with_transformers(study, tmp_path):
+    checkpoint = {**vllm("terse-large"), "model": str(study / "results/miniature/checkpoints/alpha/terse-large")}
+    output = tmp_path / "answers.parquet"
+    arguments = {
+        "benchmark": "held_out",
+        "base": "alpha",
+        "teacher": "terse-large",
+        "model": json.dumps(NAMES | checkpoint),
+        "sampling": json.dumps(SAMPLING),
+        "api": json.dumps(API),
+        "prompts": study / "results/miniature/prompts/held_out.parquet",
+        "store": tmp_path / "rows",
+        "output": output,
+    }
+    command = [PYTHON, ROOT / "scripts/answer_benchmark.py"]
+    command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout[-3000:]
+    expected = pl.read_parquet(study / "results/miniature/answers/held_out/alpha/terse-large.parquet")
+    same = [a == b for a, b in zip(pl.read_parquet(output).rows(), expected.rows(), strict=True)]
+    print(f"{sum(same)} of {len(same)} answers agree")
+    assert sum(same) >= 0.99 * len(same)
+
+
 @pytest.fixture(scope="module")
 def endpoint(study):
     """vLLM's own OpenAI server with one of the miniature's teachers."""
