@@ -99,6 +99,12 @@ def test_the_configurations_that_ship_are_right():
             {"import": {"path": "t.csv", "columns": {"response": "r"}}},
             "teachers.x.import.columns: name the column of",
         ),
+        ("benchmarks/held_out/protocol", "alpaca_eval", "benchmarks.held_out.judge: no language model None"),
+        ("benchmarks/held_out/protocol", "reward", "benchmarks.held_out.judge: no reward model None"),
+        ("benchmarks/held_out/protocol", "arena", "benchmarks.held_out.protocol: 'arena' is not one of"),
+        ("benchmarks/held_out/baseline", ..., "benchmarks.held_out: name either a baseline or baseline_answers"),
+        ("benchmarks/held_out/judge_template", "no.txt", "benchmarks.held_out.judge_template: no file no.txt"),
+        ("ap", ["held_out.lc"], "ap: held_out has no such score"),
         ("bases/alpha/processes", 3, "bases.alpha.processes: 3 times 16 does not divide batch_size 16"),
         ("bases/alpha/fsdp", True, "bases.alpha.fsdp: needs several processes, a GPU for each, and no lora"),
         ("bases/alpha/trust_remote_code", "yes", "bases.alpha.trust_remote_code: 'yes' is not of type 'boolean'"),
@@ -119,6 +125,13 @@ def test_the_configurations_that_ship_are_right():
 def test_each_mistake_gets_its_own_line(path, value, line):
     problems = find_problems(put(example(), path, value), SCHEMA)
     assert len(problems) == 1 and problems[0].startswith(line), problems
+
+
+def test_a_judge_that_is_a_metric_of_the_same_table_is_refused():
+    config = put(example(), "judges", {"j": {"reward": {"model": example()["reward_models"]["right-answer"]["model"]}}})
+    config["benchmarks"]["held_out"] |= {"protocol": "reward", "judge": "j"}
+    line = "benchmarks.held_out.judge: right-answer is a metric too, and would predict itself"
+    assert find_problems(config, SCHEMA) == [line]
 
 
 def test_all_problems_are_told_at_once():

@@ -19,7 +19,7 @@ def test_the_papers_study_has_its_jobs_and_plans_in_fifteen_seconds():
     teachers, bases, reward_models, benchmarks = 20, 5, 3, 2  # one teacher's responses are imported, with its rewards
     pairs = teachers * bases
     assert plan("paper") == {
-        "check_model": (teachers - 1) + bases + reward_models + 1,
+        "check_model": (teachers - 1) + bases + reward_models + 1 + 1,  # GPT-2 and the judge
         "check_models": 1,
         "check_disk": 1,
         "prepare_instructions": 1,
@@ -34,8 +34,15 @@ def test_the_papers_study_has_its_jobs_and_plans_in_fifteen_seconds():
         "rank_teachers": 1,
         "finetune": pairs,
         "answer_benchmark": pairs * benchmarks,
+        "import_baseline": benchmarks,
+        "judge_pairs": pairs * benchmarks,
+        "prepare_length_control": 1,
+        "score_alpaca_eval": pairs,
+        "score_arena_hard": pairs,
+        "average_performance": 1,
+        "correlate_metrics": 1,
         "all": 1,
-        "total": 635,
+        "total": 1041,
     }
 
 
