@@ -88,8 +88,10 @@ class Endpoint:
         except APIStatusError as error:
             quota = error.status_code == 429 and error.code == "insufficient_quota"
             return self.refuse(error) if quota or error.status_code in REFUSALS else self.told(error)
-        except (OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
-            return self.told(error)  # no connection, no answer in time, or not a completion
+        except OpenAIError as error:
+            return self.told(error)  # no connection, or no answer in time
+        except (ValueError, AttributeError, IndexError, TypeError):
+            return RuntimeError(f"what {self.spec['openai']['base_url']} sent is no chat completion")
 
     def body(self, row: dict) -> dict:
         sampling = self.spec["sampling"]

@@ -72,6 +72,7 @@ def test_retry_after_is_waited_for(server):
 def test_a_fault_that_lasts_is_no_answer_and_harms_no_other_row(server, fault):
     failed, answer = ask(server, [f"{','.join([fault] * 9)} x", "Fine"])
     assert isinstance(failed, Exception) and answer["text"] == "eniF"
+    assert ("no chat completion" in str(failed)) == (fault in ("garbage", "torn", "hollow"))
 
 
 @pytest.mark.parametrize(
