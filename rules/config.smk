@@ -123,9 +123,9 @@ def teachers_by(key):
 def import_spec(teacher, reward_model=None):
     """What decides which responses, or whose rewards, are imported for a teacher."""
     source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
-    if reward_model:
-        reward = config["teachers"][teacher]["import"]["rewards"][reward_model]
-        source["columns"] = source["columns"] | {"reward": reward}
+    if reward_model:  # the texts are not needed to match rewards to rows
+        keys = {name: way for name, way in source["columns"].items() if name in ("id", "instruction")}
+        source["columns"] = keys | {"reward": config["teachers"][teacher]["import"]["rewards"][reward_model]}
     return as_json(source)
 
 

@@ -125,13 +125,13 @@ rule select_responses:
     params:
         select=lambda wildcards: config["teachers"][wildcards.teacher]["select"],
         seed=lambda wildcards: config["teachers"][wildcards.teacher]["seed"],
-        rewards=lambda wildcards, input: ["--rewards", *input.rewards] if input.rewards else [],
     shell:
         """
         exec python {input.script} \
             --teacher {wildcards.teacher} \
             --select {params.select} \
             --seed {params.seed} \
-            --responses {input.responses:q} {params.rewards:q} \
+            --responses {input.responses:q} \
+            --rewards {input.rewards:q} \
             --output {output.responses:q} &>{log:q}
         """

@@ -38,8 +38,7 @@ class Chat:
         self.tokenizer = tokenizer
         control = sorted({str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}, key=len, reverse=True)
         self.control = re.compile("|".join(re.escape(token) for token in control) or r"(?!)")
-        plain_start = tokenizer("").input_ids
-        self.bos = [tokenizer.bos_token_id] if tokenizer.bos_token_id in plain_start else []
+        self.bos = start_of_text(tokenizer)
         self.end = self._end_of_turn()
 
     def prompt(self, instruction: str) -> list[int]:
@@ -52,7 +51,7 @@ class Chat:
 
     def response(self, text: str) -> list[int]:
         """Ids of the response's own text, control tokens in it as plain characters."""
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        return plain_ids(self.tokenizer, text)
 
     def conversation(self, instruction: str, response: str) -> list[int]:
         """Ids of the whole conversation as the template renders it; what reward models read."""
@@ -105,14 +104,21 @@ class PlainText:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self.tokenizer = tokenizer
-        self.bos = [tokenizer.bos_token_id] if tokenizer.bos_token_id in tokenizer("").input_ids else []
+        self.bos = start_of_text(tokenizer)
 
     def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
         """Ids of the prompt and of the response's text."""
-        return self.bos + self._ids(f"{instruction}\n"), self._ids(response), []
+        return self.bos + plain_ids(self.tokenizer, f"{instruction}\n"), plain_ids(self.tokenizer, response), []
 
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+
+def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a text, control tokens in it as plain characters."""
+    return tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+
+
+def start_of_text(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before plain text: its BOS, or nothing."""
+    return [tokenizer.bos_token_id] if tokenizer.bos_token_id in tokenizer("").input_ids else []
 
 
 def user(content: str) -> dict:

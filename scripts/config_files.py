@@ -32,10 +32,10 @@ def missing_files(config: dict) -> list[str]:
 
 def wrong_model(where: str, entry: dict) -> list[str]:
     """A folder that is not there or not a model's, and code of its own that nobody pinned."""
-    model, where_model = entry["model"], f"{where}.model"
+    model = entry["model"]
     if entry.get("trust_remote_code") and not entry.get("revision") and not model.startswith(LOCAL):
         return [f"{where}.trust_remote_code: pin the revision whose code you have read"]
-    return wrong_folder(where_model, model)
+    return wrong_folder(f"{where}.model", model)
 
 
 def wrong_folder(where: str, model: str) -> list[str]:

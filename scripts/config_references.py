@@ -9,9 +9,9 @@ PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
 def wrong_references(config: dict) -> list[str]:
     """Names in the config that another section should define."""
     teachers, benchmarks = config["teachers"], config.get("benchmarks", {})
+    models = [name for name, teacher in teachers.items() if "model" in teacher]
     problems = [
         f"benchmarks.{name}.baseline: no teacher {b['baseline']} with a model{nearest(b['baseline'], models)}"
-        for models in [[name for name, teacher in teachers.items() if "model" in teacher]]
         for name, b in benchmarks.items()
         if "baseline" in b and b["baseline"] not in models
     ]

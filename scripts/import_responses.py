@@ -24,7 +24,9 @@ def main():
     if not table.height:
         raise SystemExit(f"{args.teacher}: the table has no row for {args.spec['match'] or 'anyone'}")
     table = table.select(as_text(column) for column in table)
-    found = match_rows(instructions, table)
+    if "finish_reason" not in table.columns:
+        table = table.with_columns(pl.lit(None, pl.String).alias("finish_reason"))
+    found = match_rows(instructions, table).with_columns(reason_against().alias("reason"))
     responses = found.select(
         "id",
         pl.lit(0, pl.Int32).alias("candidate"),
@@ -45,11 +47,11 @@ def main():
 
 
 def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    """The instructions in their order with the table's columns, among them response and finish_reason, and a reason.
+    """The instructions in their order with the table's columns; `there` is null where the table has no row for one.
 
     By id where the table has ids, else by the instruction's text. Exits where an id stands for another instruction.
     """
-    for name in {"finish_reason", "id", "instruction"} - set(table.columns):
+    for name in {"id", "instruction"} - set(table.columns):
         table = table.with_columns(pl.lit(None, pl.String).alias(name))
     table = table.with_columns(normal(table["instruction"]).alias("theirs"), pl.lit(True).alias("there"))
     key = "id" if table["id"].null_count() < table.height else "instruction"
@@ -64,7 +66,12 @@ def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
         raise SystemExit(
             f"{other.height} ids stand for another instruction in the table: {other['id'].head(3).to_list()}"
         )
-    reason = (
+    return found
+
+
+def reason_against() -> pl.Expr:
+    """Why a matched response cannot be used; null where it can."""
+    return (
         pl.when(pl.col("there").is_null())
         .then(pl.lit("not_in_import"))
         .when(pl.col("response").is_null())
@@ -74,7 +81,6 @@ def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("response").str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
-    return found.with_columns(reason.alias("reason"))
 
 
 def parse_args():

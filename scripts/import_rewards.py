@@ -1,7 +1,7 @@
 """Take the rewards of imported responses from the table that has them.
 
 python scripts/import_rewards.py --reward-model armorm --teacher gemma-2-9b-it \
-    --spec '{"path": ..., "columns": {"id": ..., "response": ..., "reward": ...}, ...}' \
+    --spec '{"path": ..., "columns": {"id": ..., "reward": ...}, ...}' \
     --responses results/mine/responses/gemma-2-9b-it.parquet --instructions results/mine/instructions.parquet \
     --output results/mine/rewards/armorm/gemma-2-9b-it.parquet
 

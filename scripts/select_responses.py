@@ -54,7 +54,9 @@ def parse_args():
     parser.add_argument("--select", choices=["best", "worst", "random"], required=True, help="which candidate")
     parser.add_argument("--seed", type=int, required=True, help="seed of a random choice")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the pool's responses")
-    parser.add_argument("--rewards", type=Path, help="parquet of the pool's rewards; not for a random choice")
+    parser.add_argument(
+        "--rewards", type=Path, nargs="?", help="parquet of the pool's rewards; not for a random choice"
+    )
     parser.add_argument("--output", type=Path, required=True, help="parquet of responses")
     return parser.parse_args()
 

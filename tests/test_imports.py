@@ -70,6 +70,7 @@ def test_a_long_table_is_read_for_one_teacher_and_matched_by_the_instructions_te
 def test_the_rewards_of_a_column_go_to_the_right_rows(tmp_path):
     spec = wide(tmp_path)
     run("import_responses", tmp_path, spec)
+    del spec["columns"]["response"]
     spec["columns"]["reward"] = ["Qwen2.5-3B", "rm-8.B"]
     more = {"reward-model": "rm", "responses": tmp_path / "import_responses.parquet"}
     got = run("import_rewards", tmp_path, spec, **more)
@@ -88,7 +89,7 @@ def test_a_missing_reward_of_a_good_response_has_a_reason(tmp_path):
     table.write_parquet(tmp_path / "t.parquet")
     spec = {"path": str(tmp_path / "t.parquet"), "columns": {"id": "id", "response": "said"}}
     run("import_responses", tmp_path, spec)
-    spec["columns"]["reward"] = "reward"
+    spec["columns"] = {"id": "id", "reward": "reward"}
     more = {"reward-model": "rm", "responses": tmp_path / "import_responses.parquet"}
     got = run("import_rewards", tmp_path, spec, **more)
     assert got["reason"].to_list() == [None, "no_reward", "no_reward", None, None, None]
@@ -142,6 +143,7 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
         ("import_rewards", ["--reward-model", "rm2", "--responses", str(tmp_path / "import_responses.parquet")]),
     ):
         if more:
+            del columns["response"]
             columns["reward"] = ["t7", "rm2"]
         command = [sys.executable, "-c", code, str(ROOT / f"scripts/{script}.py"), "--teacher", "t7"]
         command += ["--spec", json.dumps(spec), "--instructions", str(tmp_path / "instructions.parquet"), *more]

@@ -109,8 +109,8 @@ def test_imported_rewards_are_taken_and_others_are_scored(results):
     assert set(taken) == {7.5} and len(set(scored)) > 1
     responses = [read(results / f"responses/{name}.parquet", "id", "response") for name in ("rewarded", "imported")]
     assert responses[0].equals(responses[1])
-    made = {path.parent.name for path in results.glob("logs/*/**/*rewarded.log")}
-    assert "score_rewards" not in made
+    scored_by = results / "logs/score_rewards/right-answer"
+    assert (scored_by / "imported.log").exists() and not (scored_by / "rewarded.log").exists()
 
 
 def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(results):
