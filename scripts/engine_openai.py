@@ -50,7 +50,7 @@ class Endpoint:
         self.lock = threading.Lock()
         self.closed = None  # why nothing more is asked
         self.failures = 0  # since the last success
-        self.spent = sum(map(self.paid, stored))
+        self.spent = sum(answer["usd"] or 0 for answer in stored)
 
     def ask(self, row: dict) -> dict | Exception:
         """The answer to one row; an exception, which names no key, where the request failed or was not made."""
@@ -66,21 +66,22 @@ class Endpoint:
             if self.closed:
                 return self.closed
             self.spent += most
-        answer, paid = self.request(row), 0.0
+        answer = self.request(row)
         with self.lock:
+            self.spent -= most
             if isinstance(answer, Exception):
                 self.failures += 1
                 if self.failures > 2 * self.api["concurrency"]:
                     self.closed = self.closed or answer
-            else:
-                self.failures = 0
-                paid = self.paid(answer)
-            self.spent += paid - most
-        return answer
+                return answer
+            self.failures = 0
+            paid = self.paid(answer)
+            self.spent += paid
+        return answer | {"usd": paid if self.spec["model"] in self.api["prices"] else None}
 
     def request(self, row: dict) -> dict | Exception:
         try:
-            return read_completion(self.client.chat.completions.create(**self.body(row)))
+            answer = read_completion(self.client.chat.completions.create(**self.body(row)))
         except BadRequestError as error:
             if reason := lasting_reason(error):
                 return unanswered(reason) | {"n_prompt_tokens": None}
@@ -92,6 +93,9 @@ class Endpoint:
             return self.told(error)  # no connection, or no answer in time
         except (ValueError, AttributeError, IndexError, TypeError):
             return RuntimeError(f"what {self.spec['openai']['base_url']} sent is no chat completion")
+        if self.spec["sampling"].get("logprobs") and answer["text"] and "logprobs" not in answer:
+            return RuntimeError(f"{self.spec['openai']['base_url']} sent no log-probabilities of {self.spec['model']}")
+        return answer
 
     def body(self, row: dict) -> dict:
         sampling = self.spec["sampling"]

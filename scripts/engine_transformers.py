@@ -38,7 +38,9 @@ def load(spec: dict, stored: list[dict]):
             numbers = [asked[j] for j in batch]
             generated, first = continue_prompts(model, [prompts[i] for i in numbers], sampling)
             for i, ids, logprobs in zip(numbers, generated, first, strict=True):
-                answers[i] = answered(chat, ids, stops) | likeliest(chat, logprobs)
+                answers[i] = (
+                    answered(chat, ids, stops) | likeliest(chat, logprobs) | {"n_prompt_tokens": len(prompts[i])}
+                )
         return answers
 
     return generate

@@ -51,7 +51,8 @@ def load(spec: dict, stored: list[dict]):
         for i, output in zip(asked, outputs, strict=True):
             generated = output.outputs[0]
             first = {token: p.logprob for token, p in generated.logprobs[0].items()} if generated.logprobs else None
-            answers[i] = answered(chat, list(generated.token_ids), stops) | likeliest(chat, first)
+            counted = {"n_prompt_tokens": len(prompts[i])}
+            answers[i] = answered(chat, list(generated.token_ids), stops) | likeliest(chat, first) | counted
         return answers
 
     return generate

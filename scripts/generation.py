@@ -4,9 +4,9 @@ An engine is a module engine_<name>.py. Its BLOCK is the number of rows stored a
 do again. Its `load(spec, stored)` gives a function from rows to results, one per row in their order; `stored` holds the
 results that earlier runs left. A row is a dict of instruction, or else messages (role and content), and of whatever
 tells it from others. A result is a dict of text (None where there is none), finish_reason (stop | length), n_tokens
-(generated tokens, the end of turn not counted), reason (why the text cannot be used, else None) and, where sampling
-asks for `logprobs`, those of the likeliest first tokens, as JSON; or an exception for a row that failed, which is asked
-again in the next run.
+(generated tokens, the end of turn not counted), n_prompt_tokens, reason (why the text cannot be used, else None), usd
+where the model has a price and, where sampling asks for `logprobs`, those of the likeliest first tokens, as JSON; or an
+exception for a row that failed, which is asked again in the next run.
 """
 
 from collections.abc import Callable

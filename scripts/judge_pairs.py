@@ -33,6 +33,7 @@ SAID = {
     "logprobs": pl.String,
     "n_tokens": pl.Int64,
     "n_prompt_tokens": pl.Int64,
+    "usd": pl.Float64,
     "reason": pl.String,
 }
 
@@ -49,10 +50,12 @@ def main():
     if args.protocol == "arena_hard":
         said = finish(rows, said, ask)
     judgments = put_together(games, rows, said, args.protocol)
-    check_rows(judgments, games["id"].to_list(), value="decided" if not rows else "judged")
+    check_rows(judgments, games["id"].to_list(), value="judged")
     write_table(judgments.drop("judged"), args.output)
-    spent = judgments.select(pl.col("n_prompt_tokens", "n_tokens").sum()).row(0)
-    print(f"{judgments.height} comparisons, {len(rows)} by the judge; {spent[0]} tokens read, {spent[1]} written")
+    read, written, usd = judgments.select(pl.col("n_prompt_tokens", "n_tokens", "usd").sum()).row(0)
+    print(
+        f"{judgments.height} comparisons, {len(rows)} by the judge: {read} tokens read, {written} written, ${usd:.2f}"
+    )
 
 
 def pair_up(protocol: str, prompts: pl.DataFrame, answers: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
@@ -99,7 +102,8 @@ def finish(rows: list[dict], said: list[dict], ask) -> list[dict]:
     open_ = [i for i, judgement in enumerate(said) if judgement["text"] and not verdict(judgement["text"])]
     more = ask([{**rows[i], "messages": go_on(rows[i]["messages"], said[i]["text"])} for i in open_])
     for i, added in zip(open_, more, strict=True):
-        counts = {k: (said[i].get(k) or 0) + (added.get(k) or 0) for k in ("n_tokens", "n_prompt_tokens")}
+        spent = [name for name in ("n_tokens", "n_prompt_tokens", "usd") if said[i].get(name) is not None]
+        counts = {name: said[i][name] + (added.get(name) or 0) for name in spent}
         said[i] = said[i] | counts | {"text": f"{said[i]['text']}\n{added['text'] or ''}"}
     return said
 
@@ -117,7 +121,7 @@ def put_together(games: pl.DataFrame, rows: list[dict], said: list[dict], protoc
     heard = keys.hstack(pl.DataFrame([{name: r.get(name) for name in SAID} for r in said], schema=SAID))
     readable = pl.col("logprobs" if protocol == "alpaca_eval" else "text")
     judged = pl.coalesce("decided", readable)
-    unreadable = pl.when(judged.is_null()).then(pl.coalesce("reason", pl.lit("no_logprobs")))
+    unreadable = pl.when(judged.is_null()).then("reason")
     not_asked = pl.when(pl.col("decided") == "not_asked").then(pl.lit("prompt_over_long"))
     return games.join(heard, on=["id", "game"], how="left", validate="1:1", maintain_order="left").select(
         "id",
@@ -131,6 +135,7 @@ def put_together(games: pl.DataFrame, rows: list[dict], said: list[dict], protoc
         "logprobs",
         "n_tokens",
         "n_prompt_tokens",
+        "usd",
         pl.col("answer").str.len_chars().fill_null(0).alias("len_model"),
         pl.col("baseline_answer").str.len_chars().alias("len_baseline"),
         (pl.col("finish_reason") == "length").fill_null(False).alias("answer_cut"),

@@ -52,6 +52,7 @@ def main():
         "truncation_rate": rows["answer_cut"].mean(),
         "n_tokens": rows["n_tokens"].sum(),
         "n_prompt_tokens": rows["n_prompt_tokens"].sum(),
+        "usd": rows["usd"].sum() if rows["usd"].count() else None,  # None: the config has no price of the judge
         "wr": mean_in_percent(rows["y"].drop_nulls().to_numpy()),
         "lc" if gamed is not None else "length_only": length_controlled(rows, gamed),
     }

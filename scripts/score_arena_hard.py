@@ -42,6 +42,9 @@ def main():
         "truncation_rate": judgments["answer_cut"].mean(),
         "n_tokens": judgments["n_tokens"].sum(),
         "n_prompt_tokens": judgments["n_prompt_tokens"].sum(),
+        "usd": judgments["usd"].sum()
+        if judgments["usd"].count()
+        else None,  # None: the config has no price of the judge
         "wr": win_rate(counts),
     }
     write_json(score, args.output)

@@ -16,7 +16,13 @@ from pairwise_verdicts import switched
 
 TEMPLATE = "<|im_start|>user\nQ: {instruction}\n1: {output_1}\n2: {output_2}\n<|im_end|>\n"
 KEY = "sk-judge-secret-42"
-API = {"concurrency": 4, "timeout_s": 1, "retries": 1, "budget_usd": None, "prices": {}}
+API = {
+    "concurrency": 4,
+    "timeout_s": 1,
+    "retries": 1,
+    "budget_usd": None,
+    "prices": {"m": {"input": 1000, "output": 5000}},
+}
 
 
 @pytest.fixture
@@ -93,6 +99,7 @@ def test_both_orders_give_the_same_preference(server, tmp_path):
     assert got["wr"]["value"] == pytest.approx(100 * (20 * 0.75 + 10 * 0.25) / 30)
     assert "lc" not in got and (got["n"], got["n_unparsed"]) == (30, 0)
     assert (got["n_prompt_tokens"], got["n_tokens"]) == (30 * 40, 30 * 2)
+    assert got["usd"] == pytest.approx((30 * 40 * 1000 + 30 * 2 * 5000) / 1e6)
     body = server.bodies[0]
     assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (1, True, 5)
 
@@ -115,7 +122,7 @@ def test_two_games_are_played_and_the_longer_answer_wins_both(server, tmp_path):
     assert got["value"] == pytest.approx(50) and got["ci"] == [0, 100]
 
 
-@pytest.mark.parametrize("faults", ["busy,busy", "broken,broken", "hang,hang", "reset,reset", "garbage"])
+@pytest.mark.parametrize("faults", ["busy,busy", "broken,broken", "hang,hang", "reset,reset", "garbage", "bare"])
 def test_what_failed_is_asked_again_in_the_next_run_and_nothing_else(server, tmp_path, faults):
     questions = [("Fine", LONG, SHORT), (f"{faults} q", LONG, SHORT)]
     _, said = judge(server, tmp_path, "alpaca_eval", questions, status=1)
@@ -124,9 +131,7 @@ def test_what_failed_is_asked_again_in_the_next_run_and_nothing_else(server, tmp
     assert server.asked["Fine"] == 1 and judgments["logprobs"].null_count() == judgments["reason"].count() == 0
 
 
-@pytest.mark.parametrize(
-    "fault, reason", [("bare q", "no_logprobs"), ("filtered q", "content_filter"), ("foreign q", None)]
-)
+@pytest.mark.parametrize("fault, reason", [("filtered q", "content_filter"), ("foreign q", None)])
 def test_what_cannot_be_read_has_a_reason_and_too_much_of_it_is_an_error(server, tmp_path, fault, reason):
     judgments, _ = judge(server, tmp_path, "alpaca_eval", [(fault, LONG, SHORT), ("Fine", LONG, SHORT)])
     assert judgments["reason"].to_list() == [reason, None]
@@ -136,12 +141,11 @@ def test_what_cannot_be_read_has_a_reason_and_too_much_of_it_is_an_error(server,
 def test_a_judge_without_a_verdict_is_asked_once_to_finish(server, tmp_path):
     judgments, _ = judge(server, tmp_path, "arena_hard", [("unsure,unsure q", LONG, SHORT)])
     assert [text.splitlines()[0] for text in judgments["text"]] == ["I would rather not decide yet."] * 2
-    assert [text.splitlines()[1] for text in judgments["text"]] == [
-        "My own answer. [[A>B]]",
-        "My own answer. [[A>B]]",
-    ] or True
+    verdicts = [text.splitlines()[1] for text in judgments["text"]]
+    assert verdicts == ["My own answer. [[B>>A]]", "My own answer. [[A>B]]"]  # the longer stands second, then first
     assert len(server.bodies) == 4 and len(server.bodies[-1]["messages"]) == 3
     assert judgments["n_prompt_tokens"].to_list() == [80, 80]
+    assert judgments["usd"].to_list() == pytest.approx([2 * 0.05, 2 * 0.05])  # 40 tokens read and 2 written, twice
     judgments, _ = judge(server, tmp_path / "never", "arena_hard", [("refuse,refuse,refuse,refuse q", LONG, SHORT)])
     assert len(server.bodies) == 8
     assert "2 of 2 games without a verdict" in score(tmp_path / "never", "arena_hard", status=1)
