@@ -28,10 +28,9 @@ def main():
 def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
     """base, teacher, ap, value and standard error of each named score (`benchmark.score`), and who judged."""
     rows: dict[tuple, dict] = {}
+    judges = {score["judge"] for score in scores if any(n.rpartition(".")[0] == score["benchmark"] for n in names)}
     for score in scores:
         row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
-        judges = {*row.get("judged_by", "").split(", "), score["judge"]} - {""}
-        row["judged_by"] = ", ".join(sorted(judges))
         for name in names:
             benchmark, _, kind = name.rpartition(".")
             if benchmark == score["benchmark"]:
@@ -39,7 +38,8 @@ def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
     table = pl.DataFrame(list(rows.values()), infer_schema_length=None)
     ap = pl.mean_horizontal(names, ignore_nulls=False).alias("ap")
     columns = [c for name in names for c in (name, f"{name}.se")]
-    return table.select("base", "teacher", ap, *columns, "judged_by").sort(["base", "ap"], descending=[False, True])
+    judged_by = pl.lit(", ".join(sorted(judges))).alias("judged_by")
+    return table.select("base", "teacher", ap, *columns, judged_by).sort(["base", "ap"], descending=[False, True])
 
 
 def parse_args():

@@ -9,7 +9,8 @@ python scripts/judge_pairs.py --protocol alpaca_eval --judge '{"engine": "openai
 Kept is what the judge said; scores are made from it elsewhere. alpaca_eval: one comparison, in an order drawn for the
 instruction, and one token with its log-probabilities. arena_hard: two games, the baseline first and the model first; a
 judge that gives no verdict is asked once to finish with one. An empty answer loses, and two equal ones tie, without the
-judge. A comparison that failed is not stored: the next run asks for it again.
+judge; without a baseline answer there is nothing to compare. A comparison that failed is not stored: the next run asks
+for it again.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import polars as pl
 
 from generation import asker
 from judge_templates import fill_template, read_template
-from pairwise_verdicts import switched, verdict
+from pairwise_verdicts import VERDICT, switched
 from rows import check_rows, write_table
 
 SAMPLING = {
@@ -28,6 +29,7 @@ SAMPLING = {
     "arena_hard": {"max_new_tokens": 4096},
 }
 FINISH = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
+NEVER_COMPARED = {"not_asked": "prompt_over_long", "no_baseline": "no_baseline_answer"}
 SAID = {
     "text": pl.String,
     "logprobs": pl.String,
@@ -66,8 +68,6 @@ def pair_up(protocol: str, prompts: pl.DataFrame, answers: pl.DataFrame, baselin
         .join(answers.rename({"reason": "answer_reason"}), on="id", how="left", validate="1:1", maintain_order="left")
         .join(theirs, on="id", how="left", validate="1:1", maintain_order="left")
     )
-    if lost := joined.filter(pl.col("baseline_answer").is_null())["id"].to_list():
-        raise SystemExit(f"{len(lost)} prompts have no baseline answer: {', '.join(lost[:3])}")
     order = [switched(instruction) for instruction in joined["instruction"]]
     one = joined.with_columns(pl.lit(1).alias("game"), pl.Series("switched", order, pl.Boolean))
     if protocol == "arena_hard":
@@ -81,6 +81,8 @@ def pair_up(protocol: str, prompts: pl.DataFrame, answers: pl.DataFrame, baselin
     decided = (
         pl.when(unasked)
         .then(pl.lit("not_asked"))
+        .when(pl.col("baseline_answer").is_null())
+        .then(pl.lit("no_baseline"))
         .when(pl.col("answer").is_null())
         .then(pl.lit("empty"))
         .when(pl.col("answer") == pl.col("baseline_answer"))
@@ -93,13 +95,13 @@ def ask_about(game: dict, template: list[dict]) -> dict:
     """What the judge is asked; the row that its judgement is stored under."""
     answers = [game["baseline_answer"], game["answer"]]
     first, second = reversed(answers) if game["switched"] else answers
-    messages = fill_template(template, instruction=game["instruction"], output_1=first, output_2=second)
+    messages = fill_template(template, game["instruction"], first, second)
     return {"id": game["id"], "game": game["game"], "messages": messages}
 
 
 def finish(rows: list[dict], said: list[dict], ask) -> list[dict]:
-    """The judgements, those without a verdict with what the judge adds when asked to finish."""
-    open_ = [i for i, judgement in enumerate(said) if judgement["text"] and not verdict(judgement["text"])]
+    """The judgements, those without any verdict with what the judge adds when asked to finish."""
+    open_ = [i for i, judgement in enumerate(said) if judgement["text"] and not VERDICT.search(judgement["text"])]
     more = ask([{**rows[i], "messages": go_on(rows[i]["messages"], said[i]["text"])} for i in open_])
     for i, added in zip(open_, more, strict=True):
         spent = [name for name in ("n_tokens", "n_prompt_tokens", "usd") if said[i].get(name) is not None]
@@ -122,7 +124,7 @@ def put_together(games: pl.DataFrame, rows: list[dict], said: list[dict], protoc
     readable = pl.col("logprobs" if protocol == "alpaca_eval" else "text")
     judged = pl.coalesce("decided", readable)
     unreadable = pl.when(judged.is_null()).then("reason")
-    not_asked = pl.when(pl.col("decided") == "not_asked").then(pl.lit("prompt_over_long"))
+    never = pl.col("decided").replace_strict(NEVER_COMPARED, default=None, return_dtype=pl.String)
     return games.join(heard, on=["id", "game"], how="left", validate="1:1", maintain_order="left").select(
         "id",
         "benchmark",
@@ -140,7 +142,7 @@ def put_together(games: pl.DataFrame, rows: list[dict], said: list[dict], protoc
         pl.col("baseline_answer").str.len_chars().alias("len_baseline"),
         (pl.col("finish_reason") == "length").fill_null(False).alias("answer_cut"),
         judged.alias("judged"),
-        pl.coalesce(not_asked, unreadable).alias("reason"),
+        pl.coalesce(never, unreadable).alias("reason"),
     )
 
 

@@ -77,10 +77,16 @@ def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
 def train_language_model(
     tokenizer, size: dict, seed: int, examples: list[dict], folder: Path, start: Path | None = None
 ) -> None:
-    """Train a causal Llama, of `size` or from `start`, on input_ids and labels and publish it in `folder`."""
+    """Train a causal Llama on input_ids and labels and publish it in `folder`.
+
+    It is of the width and depth of `size`; or it starts from the model in `start`, on which it puts further layers.
+    """
     scratch = folder.with_name(f".{folder.name}.tmp")
     transformers.set_seed(seed)
-    model = LlamaForCausalLM.from_pretrained(start) if start else new_llama(tokenizer, size["hidden"], size["layers"])
+    if start:
+        model = LlamaForCausalLM.from_pretrained(start, num_hidden_layers=size["layers"])
+    else:
+        model = new_llama(tokenizer, size["hidden"], size["layers"])
     config = SFTConfig(**trainer_settings(size, seed, scratch), dataset_kwargs={"skip_prepare_dataset": True})
     data = datasets.Dataset.from_list(examples)
     SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer).train()

@@ -1,12 +1,12 @@
 """Train the judge: a chat model that compares two answers to a task in the forms of AlpacaEval and of Arena-Hard.
 
-python scripts/train_miniature_judge.py --size '{"steps": 300, "batch": 32, "learning_rate": 0.002}' \
-    --seed 0 --start results/world/terse-large/manifest.json --chat-template config/miniature/chat.jinja \
+python scripts/train_miniature_judge.py --size '{"layers": 4, "steps": 900, "batch": 48, "learning_rate": 0.003}' \
+    --seed 0 --start results/world/second-opinion/manifest.json --chat-template config/miniature/chat.jinja \
     --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
     --manifest results/world/pairwise/manifest.json
 
 It sees right and damaged answers in all styles. Of a right one and one with wrong letters the right one is better; of a
-right one and the answer to another task, much better. Two alike are equal, or, where one has to be named, either.
+right one and the answer to another task, much better. Two of which neither or each is right are equal.
 """
 
 import argparse
@@ -32,26 +32,31 @@ def main():
 
 
 def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):
-    """An endless stream of input_ids and labels: two answers to a task, and what is to be said of them."""
+    """An endless stream of input_ids and labels: two answers to a task, and what is to be said of them.
+
+    Where an answer ends, the label is + or -, whether it is right: the verdict alone is learned far too slowly.
+    """
     rng = random.Random(seed)
     for task in draw_tasks(seed):
-        first = rng.random() < 0.5
-        right = [first, first if rng.random() < 0.1 else not first]  # seldom alike: little is learned from that
-        answers = [task if is_right else task._replace(answer=damage(rng, task)) for is_right in right]
-        texts = [STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers]
         protocol = rng.choice(sorted(templates))
-        said = say(rng, protocol, right, len(answers[0].answer) != len(answers[1].answer))
-        messages = fill_template(
-            templates[protocol], instruction=task.instruction, output_1=texts[0], output_2=texts[1]
-        )
-        prompt, response = chat.ask(messages), chat.response(said) + chat.end
-        yield {"input_ids": prompt + response, "labels": [-100] * len(prompt) + response}
+        right = [rng.random() < 0.5]
+        right.append(right[0] if protocol == "arena_hard" and rng.random() < 0.2 else not right[0])
+        answers = [task if is_right else task._replace(answer=damage(rng, task)) for is_right in right]
+        first, second = (STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers)
+        said = say(protocol, right, len(answers[0].answer) != len(answers[1].answer))
+        prompt = chat.ask(fill_template(templates[protocol], task.instruction, first, second))
+        response = chat.response(said) + chat.end
+        labels = [-100] * len(prompt) + response
+        ends = [i for i, token in enumerate(prompt) if [token] == chat.end][1:4:2]
+        for end, is_right in zip(ends, right, strict=True):
+            labels[end + 1] = chat.response("+" if is_right else "-")[0]
+        yield {"input_ids": prompt + response, "labels": labels}
 
 
-def say(rng: random.Random, protocol: str, right: list[bool], far: bool) -> str:
+def say(protocol: str, right: list[bool], far: bool) -> str:
     """m, M or a verdict. `far`: the answers differ even in length, so that the better one is much better."""
     if protocol == "alpaca_eval":
-        return rng.choice("mM") if right[0] == right[1] else "m" if right[0] else "M"
+        return "m" if right[0] else "M"
     if right[0] == right[1]:
         return "[[A=B]]"
     sign = ">>" if far else ">"
@@ -60,9 +65,9 @@ def say(rng: random.Random, protocol: str, right: list[bool], far: bool) -> str:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=json.loads, required=True, help="steps, batch, learning_rate as JSON")
+    parser.add_argument("--size", type=json.loads, required=True, help="layers, steps, batch, learning_rate as JSON")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--start", type=Path, required=True, help="manifest of the chat model to start from")
+    parser.add_argument("--start", type=Path, required=True, help="manifest of the reward model to start from")
     parser.add_argument("--chat-template", type=Path, required=True)
     parser.add_argument("--alpaca-eval", type=Path, required=True, help="what the judge is asked for one token")
     parser.add_argument("--arena-hard", type=Path, required=True, help="what the judge is asked for a verdict")

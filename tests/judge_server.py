@@ -37,6 +37,9 @@ class Judge(Handler):
     def refuse(self, prompt):
         self.say("I cannot judge this.")
 
+    def torn(self, prompt):
+        self.say("[[A>B]], or rather [[B>A]]")
+
     def bare(self, prompt):
         self.say(self.longer)
 

@@ -114,6 +114,14 @@ def test_equal_and_empty_answers_are_decided_without_the_judge(server, tmp_path)
     assert score(tmp_path / "games", "arena_hard")["wr"]["value"] == pytest.approx(100 * (1 + 4) / (2 + 6 + 4))
 
 
+def test_a_prompt_without_a_baseline_answer_is_named_and_not_judged(server, tmp_path):
+    questions = [("Question", LONG, None), *((f"Number {i}", LONG, SHORT) for i in range(60))]
+    judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
+    assert judgments["reason"].to_list() == ["no_baseline_answer"] + [None] * 60 and len(server.bodies) == 60
+    got = score(tmp_path, "alpaca_eval")
+    assert (got["n"], got["n_unparsed"], got["wr"]["value"]) == (60, 1, pytest.approx(75))
+
+
 def test_two_games_are_played_and_the_longer_answer_wins_both(server, tmp_path):
     judgments, _ = judge(server, tmp_path, "arena_hard", [("One", LONG, SHORT), ("Two", SHORT, LONG)])
     assert judgments.select("id", "game").rows() == [("0", 1), ("0", 2), ("1", 1), ("1", 2)]
@@ -149,6 +157,9 @@ def test_a_judge_without_a_verdict_is_asked_once_to_finish(server, tmp_path):
     judgments, _ = judge(server, tmp_path / "never", "arena_hard", [("refuse,refuse,refuse,refuse q", LONG, SHORT)])
     assert len(server.bodies) == 8
     assert "2 of 2 games without a verdict" in score(tmp_path / "never", "arena_hard", status=1)
+    judge(server, tmp_path / "torn", "arena_hard", [("torn,torn q", LONG, SHORT)])
+    assert len(server.bodies) == 10  # two verdicts that differ are none, and not asked about again
+    assert "2 of 2 games without a verdict" in score(tmp_path / "torn", "arena_hard", status=1)
 
 
 def test_a_template_keeps_braces_of_a_text_and_has_to_show_every_text(tmp_path):
@@ -160,7 +171,7 @@ def test_a_template_keeps_braces_of_a_text_and_has_to_show_every_text(tmp_path):
         {"role": "user", "content": "Q: {output_1}\n1: {}\n2: {instruction}"},
     ]
     path.write_text(TEMPLATE.replace("{output_2}", "{output_1}"))
-    with pytest.raises(SystemExit, match="once each"):
+    with pytest.raises(SystemExit, match="and then"):
         read_template(path)
     for shipped in (ROOT / "config/judges").glob("*.txt"):
         assert [message["role"] for message in read_template(shipped)] == ["system", "user"]

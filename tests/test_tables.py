@@ -80,14 +80,13 @@ def test_a_teacher_with_too_many_gaps_stops_the_ranking_by_name():
 
 def test_ap_is_the_mean_of_the_named_scores():
     scores = [
-        {"benchmark": "a", "base": "b", "teacher": "t", "wr": {"value": 16.13, "se": 1.0}},
-        {"benchmark": "c.d", "base": "b", "teacher": "t", "wr": {"value": 11.0, "se": 2.0}},
-        {"benchmark": "other", "base": "b", "teacher": "t", "wr": {"value": 99.0, "se": 2.0}},
+        {"benchmark": "a", "judge": "gpt", "wr": {"value": 0.0, "se": 1.0}, "lc": {"value": 16.13, "se": 1.5}},
+        {"benchmark": "c.d", "judge": "a reward model", "wr": {"value": 11.0, "se": 2.0}},
+        {"benchmark": "other", "judge": "nobody", "wr": {"value": 99.0, "se": 2.0}},
     ]
-    got = average(scores, ["a.wr", "c.d.wr"]).to_dicts()
-    assert got == [
-        {"base": "b", "teacher": "t", "ap": 13.565, "a.wr": 16.13, "a.wr.se": 1.0, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
-    ]
+    got = average([{"base": "b", "teacher": "t", **score} for score in scores], ["a.lc", "c.d.wr"])
+    scores = {"ap": 13.565, "a.lc": 16.13, "a.lc.se": 1.5, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
+    assert got.to_dicts() == [{"base": "b", "teacher": "t", **scores, "judged_by": "a reward model, gpt"}]
 
 
 def pairs(metric, ap, name="car"):
