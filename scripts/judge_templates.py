@@ -8,7 +8,7 @@ PLACE = re.compile(r"\{(instruction|output_1|output_2)\}")
 
 
 def read_template(path: Path) -> list[dict]:
-    """The messages of a template. Exits for one without the instruction, or with other than both outputs in their order."""
+    """The messages of a template. Exits for one without the instruction and both outputs in their order."""
     messages = [{"role": role, "content": content} for role, content in MESSAGE.findall(path.read_text())]
     places = [place for message in messages for place in PLACE.findall(message["content"])]
     if "instruction" not in places or [p for p in places if p != "instruction"] != ["output_1", "output_2"]:
