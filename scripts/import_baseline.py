@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from import_responses import match_rows
+from import_responses import match_rows, reason_against
 from rows import check_rows, write_table
 from sources import as_text, read_columns, read_source
 
@@ -23,13 +23,14 @@ def main():
     prompts = pl.read_parquet(args.prompts, columns=["id", "instruction"])
     table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
     found = match_rows(prompts, table.select(as_text(column) for column in table))
+    found = found.with_columns(reason_against().alias("reason"))
     answers = found.select(
         "id",
         pl.lit(args.benchmark).alias("benchmark"),
         pl.lit(None, pl.String).alias("base"),
         pl.lit(None, pl.String).alias("teacher"),
-        pl.col("response").alias("answer"),
-        "finish_reason",
+        pl.when(pl.col("reason").is_null() | (pl.col("reason") == "undecodable")).then("response").alias("answer"),
+        pl.lit(None, pl.String).alias("finish_reason"),
         pl.lit(None, pl.Int64).alias("n_tokens"),
         "reason",
     )

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from judge_exact import extract, judge
+from judge_reward import compare
 from score_judgments import mean_in_percent
 
 LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
@@ -72,3 +73,22 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     intervals = [mean_in_percent(rng.choice([0, 0.5, 1], 100, p=[0.2, 0.5, 0.3]))["ci"] for _ in range(400)]
     hits = sum(low <= 55 <= high for low, high in intervals)
     assert stats.binomtest(hits, 400, 0.95).pvalue > 0.001
+
+
+def test_the_higher_reward_wins_and_what_has_none_is_named():
+    ids = ["higher", "lower", "equal", "empty", "unasked", "too long", "no baseline"]
+    prompts = pl.DataFrame({"id": ids})
+    said = [None if i in ("empty", "unasked") else "text" for i in ids]
+    reasons = [{"empty": "empty", "unasked": "prompt_over_long"}.get(i) for i in ids]
+    names = {"benchmark": pl.lit("b"), "base": pl.lit("m"), "teacher": pl.lit("t")}
+    answers = pl.DataFrame({"id": ids, "answer": said, "reason": reasons}).with_columns(**names)
+    model = {"higher": 2.0, "lower": -1.0, "equal": 1.0, "too long": None, "no baseline": 1.0}
+    over = [("over_long" if i == "too long" else None) for i in model]
+    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_over_long": over})
+    baseline = pl.DataFrame({"id": ids[:-1], "baseline": [1.0] * 6}).with_columns(
+        baseline_over_long=pl.lit(None, pl.String)
+    )
+    got = compare(prompts, answers, model, baseline)
+    assert got["id"].to_list() == ids
+    assert got["preference"].to_list() == [1.0, 0.0, 0.5, 0.0, None, None, None]
+    assert got["reason"].to_list() == [None] * 4 + ["prompt_over_long", "over_long", "no_baseline_reward"]
