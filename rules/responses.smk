@@ -30,13 +30,13 @@ ENGINES = {
         "scripts/answers.py",
         "scripts/engine_openai.py",
         "scripts/generation.py",
+        "scripts/ledger.py",
         "scripts/model_folder.py",
         "scripts/rows.py",
     ],
 }
-os.environ.update(
-    API_SETTINGS=as_json(config["api"])
-)  # not a param: it changes no answer, so changing it reruns nothing
+# not a param: it changes no answer, so changing it reruns nothing
+os.environ.update(API_SETTINGS=as_json({**config["api"], "ledger": f"{RESULTS}/spent_usd.txt"}))
 SELECTED = teachers_by("select")
 
 

@@ -2,30 +2,33 @@
 
 The client backs off with jitter, or as long as Retry-After says, when the endpoint is busy, broken or silent. A row
 that still fails has no answer in this run. Once the endpoint refuses as a whole (key, model, parameters, quota), fails
-row after row, or could cost more than the budget, nothing more is asked; what was answered is kept.
+row after row, or could cost more than the study's budget, nothing more is asked; what was answered is kept.
 """
 
 import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from openai import APIStatusError, BadRequestError, OpenAI, OpenAIError
 
 from answers import messages_of, row_seed, told, unanswered
+from ledger import book, spent
 
 BLOCK = 64
 REFUSALS = (400, 401, 402, 403, 404, 422)
 
 
-def load(spec: dict, stored: list[dict]):
+def load(spec: dict):
     """Return the endpoint's function from rows to answers (see generation.py).
 
     spec: model, sampling (max_new_tokens, temperature, top_p, seed, options), openai (base_url, api_key_env,
-    max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd, prices). `options` are further fields of the
-    request. Exits when the variable that should hold the key is not set.
+    max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd, prices, ledger). `options` are further fields
+    of the request; `ledger` is the file that says what the study has spent. Exits when the variable that should hold
+    the key is not set.
     """
-    endpoint = Endpoint(spec, stored)
+    endpoint = Endpoint(spec)
 
     def generate(rows: list[dict]) -> list[dict | Exception]:
         with ThreadPoolExecutor(spec["api"]["concurrency"]) as threads:
@@ -35,7 +38,7 @@ def load(spec: dict, stored: list[dict]):
 
 
 class Endpoint:
-    def __init__(self, spec: dict, stored: list[dict]):
+    def __init__(self, spec: dict):
         self.spec, self.api = spec, spec["api"]
         variable = spec["openai"]["api_key_env"]
         if variable and not os.environ.get(variable):
@@ -47,10 +50,10 @@ class Endpoint:
             timeout=self.api["timeout_s"],
             max_retries=self.api["retries"],
         )
+        self.price = self.api["prices"].get(spec["model"])
         self.lock = threading.Lock()
         self.closed = None  # why nothing more is asked
         self.failures = 0  # since the last success
-        self.spent = sum(answer["usd"] or 0 for answer in stored)
 
     def ask(self, row: dict) -> dict | Exception:
         """The answer to one row; an exception, which names no key, where the request failed or was not made."""
@@ -58,26 +61,25 @@ class Endpoint:
         asked = sum(len(message["content"].encode()) + 100 for message in messages_of(row))
         most = self.cost(asked, self.spec["sampling"]["max_new_tokens"])
         with self.lock:
-            budget = self.api["budget_usd"]
-            if budget is not None and self.spent + most > budget:
-                self.closed = self.closed or RuntimeError(
-                    f"budget_usd {budget} does not allow another request ({self.spent:.2f} spent)"
+            if not self.closed and not self.book(most, self.api["budget_usd"]):
+                paid = spent(Path(self.api["ledger"]))
+                self.closed = RuntimeError(
+                    f"budget_usd {self.api['budget_usd']} does not allow another request ({paid:.2f} spent)"
                 )
             if self.closed:
                 return self.closed
-            self.spent += most
         answer = self.request(row)
+        failed = isinstance(answer, Exception)
+        paid = 0.0 if failed else self.paid(answer)
         with self.lock:
-            self.spent -= most
-            if isinstance(answer, Exception):
-                self.failures += 1
-                if self.failures > 2 * self.api["concurrency"]:
-                    self.closed = self.closed or answer
-                return answer
-            self.failures = 0
-            paid = self.paid(answer)
-            self.spent += paid
-        return answer | {"usd": paid if self.spec["model"] in self.api["prices"] else None}
+            self.book(paid - most)
+            self.failures = self.failures + 1 if failed else 0
+            if self.failures > 2 * self.api["concurrency"]:
+                self.closed = self.closed or answer
+        return answer if failed else answer | {"usd": paid if self.price else None}
+
+    def book(self, usd: float, budget: float | None = None) -> bool:
+        return not self.price or book(Path(self.api["ledger"]), usd, budget)
 
     def request(self, row: dict) -> dict | Exception:
         try:
@@ -130,7 +132,7 @@ class Endpoint:
 
     def cost(self, n_prompt_tokens: int, n_tokens: int) -> float:
         """US dollars; 0 for a model without a price."""
-        price = self.api["prices"].get(self.spec["model"], {"input": 0, "output": 0})
+        price = self.price or {"input": 0, "output": 0}
         return (n_prompt_tokens * price["input"] + n_tokens * price["output"]) / 1e6
 
 

@@ -11,7 +11,7 @@ from model_loading import batches, context_length, load_model, pad_left
 BLOCK = 512
 
 
-def load(spec: dict, stored: list[dict]):
+def load(spec: dict):
     """Load a model and return its function from rows to answers (see generation.py).
 
     spec: model, revision, chat_template, trust_remote_code and sampling (max_new_tokens, temperature, top_p, seed,

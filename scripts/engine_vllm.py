@@ -9,7 +9,7 @@ from decoding import answered, likeliest, stop_ids
 BLOCK = 2048  # large, since the engine idles while the last answers of a block come in
 
 
-def load(spec: dict, stored: list[dict]):
+def load(spec: dict):
     """Start the engine and return its function from rows to answers (see generation.py).
 
     spec: model, revision, chat_template, trust_remote_code, sampling (max_new_tokens, temperature, top_p, seed,

@@ -1,12 +1,12 @@
 """Rows answered by the engine that a config entry names, through the row store.
 
 An engine is a module engine_<name>.py. Its BLOCK is the number of rows stored at a time, which a killed job may have to
-do again. Its `load(spec, stored)` gives a function from rows to results, one per row in their order; `stored` holds the
-results that earlier runs left. A row is a dict of instruction, or else messages (role and content), and of whatever
-tells it from others. A result is a dict of text (None where there is none), finish_reason (stop | length), n_tokens
-(generated tokens, the end of turn not counted), n_prompt_tokens, reason (why the text cannot be used, else None), usd
-where the model has a price and, where sampling asks for `logprobs`, those of the likeliest first tokens, as JSON; or an
-exception for a row that failed, which is asked again in the next run.
+do again. Its `load(spec)` gives a function from rows to results, one per row in their order. A row is a dict of
+instruction, or else messages (role and content), and of whatever tells it from others. A result is a dict of text (None
+where there is none), finish_reason (stop | length), n_tokens (generated tokens, the end of turn not counted),
+n_prompt_tokens, reason (why the text cannot be used, else None), usd where the model has a price and, where sampling
+asks for `logprobs`, those of the likeliest first tokens, as JSON; or an exception for a row that failed, which is asked
+again in the next run.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], l
 
     @cache
     def load():
-        return engine.load({**spec, "api": api}, list(store.done.values()))
+        return engine.load({**spec, "api": api})
 
     return lambda rows: store.fill(rows, load, engine.BLOCK)
 

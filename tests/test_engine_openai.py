@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import engine_openai
 from conftest import ROOT
 from fault_server import FaultServer
+from ledger import spent
 
 KEY = "sk-very-secret-0123456789"
 SAMPLING = {"max_new_tokens": 200, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 1, "options": {}}
@@ -19,8 +21,9 @@ API = {"concurrency": 4, "timeout_s": 1, "retries": 2, "budget_usd": None, "pric
 
 
 @pytest.fixture
-def server():
+def server(tmp_path):
     server = FaultServer()
+    server.ledger = str(tmp_path / "spent_usd.txt")
     yield server
     server.shutdown()
     server.server_close()
@@ -29,12 +32,17 @@ def server():
 def spec(server, api=(), **sampling):
     os.environ["TEST_KEY"] = KEY
     endpoint = {"base_url": server.url, "api_key_env": "TEST_KEY", "max_tokens_name": "max_tokens"}
-    return {"model": "m", "openai": endpoint, "sampling": SAMPLING | sampling, "api": API | dict(api)}
+    return {
+        "model": "m",
+        "openai": endpoint,
+        "sampling": SAMPLING | sampling,
+        "api": API | {"ledger": server.ledger} | dict(api),
+    }
 
 
-def ask(server, prompts, api=(), stored=(), **sampling):
+def ask(server, prompts, api=(), **sampling):
     rows = [{"id": str(i), "instruction": prompt, "candidate": 0} for i, prompt in enumerate(prompts)]
-    return engine_openai.load(spec(server, api, **sampling), list(stored))(rows)
+    return engine_openai.load(spec(server, api, **sampling))(rows)
 
 
 def test_answers_come_in_the_order_of_the_rows_whatever_the_threads(server):
@@ -103,22 +111,33 @@ def test_an_endpoint_that_fails_row_after_row_is_given_up(server):
     assert len(server.asked) < 20
 
 
-def test_the_budget_is_never_exceeded_and_counts_what_earlier_runs_paid(server):
+def test_the_budget_is_never_exceeded_and_counts_what_other_jobs_paid(server):
     prices = {"m": {"input": 1000, "output": 10_000}}  # an answer costs 1.01 dollars, at most 2.11 were asked for
     prompts = [f"Prompt {i}" for i in range(10)]
     answers = ask(server, prompts, {"budget_usd": 5.3, "prices": prices, "concurrency": 1})
     done = [answer for answer in answers if not isinstance(answer, Exception)]
     assert len(done) == len(server.bodies) == 4
     assert "budget_usd 5.3" in str(answers[-1])
-    again = ask(server, prompts[4:], {"budget_usd": 5.3, "prices": prices}, stored=done)
+    assert [answer["usd"] for answer in done] == [pytest.approx(1.01)] * 4
+    assert spent(Path(server.ledger)) == pytest.approx(4 * 1.01)
+    again = ask(server, prompts[4:], {"budget_usd": 5.3, "prices": prices})
     assert all(isinstance(answer, Exception) for answer in again) and len(server.bodies) == 4
+
+
+def test_jobs_that_spend_at_once_lose_no_dollar_and_overspend_none(tmp_path):
+    code = "import sys; from pathlib import Path; from ledger import book; "
+    code += "print(sum(book(Path(sys.argv[1]), 0.25, 60.0) for _ in range(100)))"
+    command = [sys.executable, "-c", code, tmp_path / "spent_usd.txt"]
+    jobs = [subprocess.Popen(command, cwd=ROOT / "scripts", stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sum(int(job.communicate()[0]) for job in jobs) == 240
+    assert spent(tmp_path / "spent_usd.txt") == 60.0
 
 
 def test_the_variable_of_the_key_has_to_be_set(server):
     wanted = spec(server)
     wanted["openai"]["api_key_env"] = "NOT_THERE"
     with pytest.raises(SystemExit, match="environment variable NOT_THERE holds no key"):
-        engine_openai.load(wanted, [])
+        engine_openai.load(wanted)
 
 
 def run_script(server, folder, prompts):

@@ -53,7 +53,7 @@ def judge(server, folder, protocol, questions, status=0):
         "protocol": protocol,
         "judge": json.dumps({"engine": "openai", "model": "m", "openai": endpoint, **names}),
         "sampling": "{}",
-        "api": json.dumps(API),
+        "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
         "output": folder / "judgments.parquet",
         **{name: folder / f"{name}.parquet" for name in ("prompts", "answers", "baseline")},
