@@ -1,6 +1,6 @@
 """Train the judge: a chat model that compares two answers to a task in the forms of AlpacaEval and of Arena-Hard.
 
-python scripts/train_miniature_judge.py --size '{"layers": 4, "steps": 900, "batch": 48, "learning_rate": 0.003}' \
+python scripts/train_miniature_judge.py --size '{"layers": 4, "steps": 700, "batch": 48, "learning_rate": 0.003}' \
     --seed 0 --start results/world/second-opinion/manifest.json --chat-template config/miniature/chat.jinja \
     --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
     --manifest results/world/pairwise/manifest.json
