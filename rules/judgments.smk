@@ -193,7 +193,12 @@ rule prepare_length_control:
 rule score_alpaca_eval:
     input:
         script="scripts/score_alpaca_eval.py",
-        imports=["scripts/length_controlled.py", "scripts/pairwise_verdicts.py", "scripts/rows.py"],
+        imports=[
+            "scripts/length_controlled.py",
+            "scripts/pairwise_verdicts.py",
+            "scripts/rows.py",
+            "scripts/score_judgments.py",
+        ],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
         length_control=lambda wildcards: length_control_of(wildcards.benchmark),
     output:

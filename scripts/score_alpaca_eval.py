@@ -20,6 +20,7 @@ import polars as pl
 from length_controlled import fit, win_rate
 from pairwise_verdicts import preference
 from rows import write_json
+from score_judgments import mean_in_percent
 
 RESAMPLES, SEED = 200, 0
 MOST_UNPARSED = 0.02
@@ -76,13 +77,6 @@ def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, p
     if lost := rows.filter(pl.col("difficulty").is_null())["id"].to_list():
         raise SystemExit(f"{len(lost)} instructions have no difficulty: {', '.join(lost[:3])}")
     return rows, gamed
-
-
-def mean_in_percent(values: np.ndarray) -> dict:
-    """100 times the mean, its standard error and its 95 % percentile bootstrap interval."""
-    means = 100 * np.random.default_rng(SEED).choice(values, (10 * RESAMPLES, len(values))).mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {"value": 100 * values.mean(), "se": 100 * values.std(ddof=1) / len(values) ** 0.5, "ci": [low, high]}
 
 
 def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
