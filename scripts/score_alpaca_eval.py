@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from length_controlled import fit, win_rate
+from length_controlled import STRENGTHS, fit, win_rate
 from pairwise_verdicts import preference
 from rows import write_json
 from score_judgments import mean_in_percent
@@ -80,8 +80,11 @@ def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, p
 
 
 def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
-    """The score at equal lengths, its weights, and an interval from fits to drawn instructions at the same penalty."""
-    weights, strength = fit(rows, gamed)
+    """The score at equal lengths, its weights, and an interval from fits to drawn instructions at the same penalty.
+
+    Without gamed rows there is next to no penalty, since it would pull every score to 50.
+    """
+    weights, strength = fit(rows, gamed, STRENGTHS[-1] if gamed is None else None)
     value, published_se = win_rate(rows, weights)
     rng = np.random.default_rng(SEED)
     drawn = [rows[rng.integers(rows.height, size=rows.height)] for _ in range(RESAMPLES)]

@@ -10,9 +10,11 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from scipy import optimize, special
 
 from conftest import ROOT
 from length_controlled import fit, win_rate
+from score_alpaca_eval import length_controlled
 
 DATA = ROOT / "tests/data/alpaca_eval"
 PUBLISHED = json.loads((DATA / "published.json").read_text())
@@ -76,3 +78,18 @@ def test_a_row_without_a_preference_leaves_the_fit_and_not_the_score():
     gap = whole.with_columns(y=pl.when(pl.int_range(pl.len()) > 9).then("y"))
     assert np.allclose(fit(gap, GAMED, 1.0)[0], fit(whole, GAMED, 1.0)[0], atol=0.1)
     assert not np.allclose(fit(gap, GAMED, 1.0)[0], fit(whole, GAMED, 1.0)[0], atol=1e-6)
+
+
+def test_without_gamed_rows_the_score_is_that_of_a_regression_on_length_alone():
+    own = rows("gpt4_gamed").with_columns(difficulty=pl.lit(0.0))
+    difference = (own["len_baseline"] - own["len_model"]).to_numpy().astype(float)
+    length, y = np.tanh(difference / difference.std(ddof=1)), own["y"].to_numpy()
+
+    def loss(weights):
+        chance = special.expit(weights[0] * length + weights[1])
+        return -np.sum(y * np.log(chance) + (1 - y) * np.log(1 - chance))
+
+    best = optimize.minimize(loss, [0.0, 0.0]).x
+    got = length_controlled(own, None)
+    assert got["value"] == pytest.approx(100 * special.expit(best[1]), abs=0.05)
+    assert got["ci"][0] < got["value"] < got["ci"][1] and got["weights"]["difficulty"] == 0
