@@ -1,6 +1,6 @@
 """Train the judge: a chat model that compares two answers to a task in the forms of AlpacaEval and of Arena-Hard.
 
-python scripts/train_miniature_judge.py --size '{"layers": 4, "steps": 700, "batch": 48, "learning_rate": 0.003}' \
+python scripts/train_miniature_judge.py --size '{"layers": 5, "steps": 800, "batch": 48, "learning_rate": 0.003}' \
     --seed 0 --start results/world/second-opinion/manifest.json --chat-template config/miniature/chat.jinja \
     --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
     --manifest results/world/pairwise/manifest.json
@@ -45,7 +45,7 @@ def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):
         first, second = (STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers)
         said = say(protocol, right, len(answers[0].answer) != len(answers[1].answer))
         prompt = chat.ask(fill_template(templates[protocol], task.instruction, first, second))
-        response = chat.response(said) + chat.end
+        response = chat.response(said) + (chat.end if protocol == "arena_hard" else [])
         labels = [-100] * len(prompt) + response
         ends = [i for i, token in enumerate(prompt) if [token] == chat.end][1:4:2]
         for end, is_right in zip(ends, right, strict=True):
