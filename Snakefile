@@ -50,6 +50,7 @@ include: "rules/finetune.smk"
 include: "rules/answers.smk"
 include: "rules/judgments.smk"
 include: "rules/tables.smk"
+include: "rules/statistics.smk"
 
 
 localrules:
@@ -69,7 +70,7 @@ rule all:
             "<results>/answers/{benchmark}/{base}/{teacher}.parquet", benchmark=UNJUDGED, base=BASES, teacher=TEACHERS
         ),
         expand("<results>/scores/{benchmark}/{base}/{teacher}.json", benchmark=JUDGED, base=BASES, teacher=TEACHERS),
-        expand("<results>/tables/{table}.csv", table=["performance", "correlations"] if config["ap"] else []),
+        expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),
 
 
 rule rank:

@@ -2,8 +2,8 @@
 
 Inputs: <results>/likelihoods/{base}/{teacher}.parquet, <results>/rewards/{reward_model}/{teacher}.parquet and
 <results>/scores/{benchmark}/{base}/{teacher}.json or, in their place, the config's table of known scores.
-Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.csv (metrics and the ranking by CAR),
-<results>/tables/performance.csv (AP) and <results>/tables/correlations.csv (rho of each metric with AP).
+Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.csv (metrics and the ranking by CAR) and
+<results>/tables/performance.csv (AP).
 """
 
 UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
@@ -133,26 +133,3 @@ else:
                 --scores {input.scores:q} \
                 --output {output.performance:q} &>{log:q}
             """
-
-
-rule correlate_metrics:
-    input:
-        script="scripts/correlate_metrics.py",
-        imports=["scripts/metrics.py", "scripts/rows.py"],
-        teachers="<results>/tables/teachers.csv",
-        performance="<results>/tables/performance.csv",
-    output:
-        correlations="<results>/tables/correlations.csv",
-    log:
-        "<results>/logs/correlate_metrics.log",
-    benchmark:
-        "<results>/timings/correlate_metrics.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    shell:
-        """
-        exec python {input.script} \
-            --teachers {input.teachers:q} \
-            --performance {input.performance:q} \
-            --output {output.correlations:q} &>{log:q}
-        """

@@ -4,65 +4,115 @@ python scripts/correlate_metrics.py --teachers results/miniature/tables/teachers
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/correlations.csv
 
 rho is Spearman's, over the compared teachers of one base, signed by the metric's declared direction: positive means
-that what the metric calls better is better. raw_rho has the sign as computed. The row `average` is the mean over bases
-of the within-base values.
+that what the metric calls better is better. raw_rho has the sign as computed. Its interval is a percentile bootstrap
+over teachers in which AP varies by its own standard error. top1_regret: points of AP that the metric's first choice
+loses against the best teacher; top3_regret: the best of its first three. partial_rho: given the response length. The
+row `average` is the mean over bases of the within-base values.
 """
 
 import argparse
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from scipy import stats
 
 from metrics import METRICS, better, named_columns
+from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, partial_rho, regret, rho
 from rows import write_table
 
-ENOUGH_TEACHERS = 10  # below, no interval of rho covers what it says (simulated for 6 to 19 teachers)
+MEANS = ("rho", "raw_rho", "tau_b", "top1_regret", "top3_regret", "partial_rho")
+SCHEMA = {"base": pl.String, "metric": pl.String, "better": pl.String, "n": pl.Int64, "rho": pl.Float64}
+SCHEMA |= dict.fromkeys(("low", "high", *MEANS[1:]), pl.Float64) | {"note": pl.String}
 
 
 def main():
     args = parse_args()
-    teachers = pl.read_csv(args.teachers, infer_schema_length=None).filter(pl.col("rank").is_not_null())
-    performance = pl.read_csv(args.performance, infer_schema_length=None).select("base", "teacher", "ap")
-    pairs = teachers.join(performance, on=["base", "teacher"], validate="1:1")
-    if pairs.height != teachers.height:
-        raise SystemExit(f"{teachers.height} ranked pairs, but {pairs.height} of them have a score")
+    pairs = join_pairs(pl.read_csv(args.teachers, infer_schema_length=None), pl.read_csv(args.performance))
     metrics = ["car", *named_columns(pairs), *METRICS]
-    per_base = [
-        correlate(pairs.filter(pl.col("base") == base), m) for m in metrics for base in sorted(set(pairs["base"]))
-    ]
-    table = pl.DataFrame(per_base, infer_schema_length=None, schema_overrides={"note": pl.String})
-    write_table(pl.concat([table, average(table)]), args.output)
+    if pairs["base"].n_unique() > 1:
+        pairs, metrics = pairs.with_columns(transfer()), [*metrics, "transfer"]
+    write_table(pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA), args.output)
 
 
-def correlate(pairs: pl.DataFrame, metric: str) -> dict:
-    """Spearman's rho of one metric and AP over the teachers of one base; none, and the cause, where there is none."""
+def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
+    """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP."""
+    ranked = teachers.filter(pl.col("rank").is_not_null())
+    errors = [pl.col(name) for name in performance.columns if name.endswith(".se")]
+    ap_se = pl.sum_horizontal(error**2 for error in errors).sqrt() / len(errors) if errors else pl.lit(0.0)
+    performance = performance.select("base", "teacher", "ap", ap_se=ap_se.fill_null(0.0))
+    pairs = ranked.join(performance, on=["base", "teacher"], validate="1:1")
+    if pairs.height != ranked.height:
+        raise SystemExit(f"{ranked.height} ranked pairs, but {pairs.height} of them have a score")
+    return pairs.sort("base", "teacher")
+
+
+def transfer() -> pl.Expr:
+    """A teacher's mean AP over the other bases: what is known of it without this base."""
+    others = pl.col("ap").sum().over("teacher") - pl.col("ap")
+    return (others / (pl.len().over("teacher") - 1)).alias("transfer")
+
+
+def correlate(pairs: pl.DataFrame, metrics: list[str]) -> list[dict]:
+    """For each metric a row per base and the row `average`, the mean over bases; the cause where there is no value.
+
+    `pairs` has the same teachers in the same order for every base.
+    """
+    bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
+    rows = {metric: [describe(of_base, metric) for of_base in bases] for metric in metrics}
+    usable = [metric for metric in metrics if all(row["rho"] is not None for row in rows[metric])]
+    ap, ap_se = stacked(bases, "ap"), stacked(bases, "ap_se")
+    drawn = bootstrap(np.array([signed(bases, metric) for metric in usable]), ap, ap_se) if usable else []
+    averages = {metric: mean_of(rows[metric]) for metric in metrics}
+    for metric, values in zip(usable, drawn, strict=True):
+        for row, of_base in zip([*rows[metric], averages[metric]], [*values.T, values.mean(-1)], strict=True):
+            row["low"], row["high"] = interval(of_base)
+    return [row for metric in metrics for row in (*rows[metric], averages[metric])]
+
+
+def mean_of(rows: list[dict]) -> dict:
+    """The mean over bases of a metric's values; none where a base has none."""
+    notes = [row["note"] for row in sorted(rows, key=lambda row: row["rho"] is not None) if row["note"]]
+    values = {name: [row.get(name) for row in rows] for name in MEANS}
+    means = {name: None if None in of_name else float(np.mean(of_name)) for name, of_name in values.items()}
+    return {**rows[0], "base": "average", "note": notes[0] if notes else None, **means}
+
+
+def describe(pairs: pl.DataFrame, metric: str) -> dict:
+    """What one metric is worth for the teachers of one base, as point estimates."""
     n = pairs.height
-    row = {"base": pairs["base"][0], "metric": metric, "better": better(metric), "n": n}
+    row = {"base": pairs["base"][0], "metric": metric, "better": better(metric), "n": n, "rho": None, "note": None}
     for name in (metric, "ap"):
         values = pairs[name].cast(float)
         if values.null_count() or not values.is_finite().all():
-            return row | {"rho": None, "raw_rho": None, "note": f"n/a: {name} is missing for a teacher"}
+            return row | {"note": f"n/a: {name} is missing for a teacher"}
         if values.n_unique() < 2:
-            return row | {"rho": None, "raw_rho": None, "note": f"n/a: {name} is the same for every teacher"}
-    rho = float(stats.spearmanr(pairs[metric], pairs["ap"]).statistic)
-    note = None if n >= ENOUGH_TEACHERS else f"too few teachers ({n}) to conclude anything"
-    return row | {"rho": rho if row["better"] == "higher" else -rho, "raw_rho": rho, "note": note}
+            return row | {"note": f"n/a: {name} is the same for every teacher"}
+    ap, raw = column(pairs, "ap"), column(pairs, metric)
+    signed = raw if row["better"] == "higher" else -raw
+    partial = partial_rho(signed, ap, column(pairs, "response_length"))
+    return row | {
+        "rho": float(rho(signed, ap)),
+        "raw_rho": float(rho(raw, ap)),
+        "tau_b": float(stats.kendalltau(signed, ap).statistic),
+        "top1_regret": regret(signed, ap, 1),
+        "top3_regret": regret(signed, ap, 3),
+        "partial_rho": None if np.isnan(partial) else partial,
+        "note": None if n >= ENOUGH_TEACHERS else f"too few teachers ({n}) to conclude anything",
+    }
 
 
-def average(table: pl.DataFrame) -> pl.DataFrame:
-    """Per metric, the mean over bases; none where a base has none."""
-    complete = pl.col("rho").is_not_null().all()
-    return (
-        table.group_by("metric", "better", maintain_order=True)
-        .agg(
-            pl.col("n").min(),
-            pl.when(complete).then(pl.col("rho").mean()).alias("rho"),
-            pl.when(complete).then(pl.col("raw_rho").mean()).alias("raw_rho"),
-            pl.col("note").drop_nulls().first(),
-        )
-        .select(pl.lit("average").alias("base"), *table.columns[1:])
-    )
+def column(pairs: pl.DataFrame, name: str) -> np.ndarray:
+    return pairs[name].cast(pl.Float64).to_numpy()
+
+
+def stacked(bases: list[pl.DataFrame], name: str) -> np.ndarray:
+    return np.stack([column(of_base, name) for of_base in bases])
+
+
+def signed(bases: list[pl.DataFrame], metric: str) -> np.ndarray:
+    """A metric's values (bases, teachers), larger being better."""
+    return stacked(bases, metric) if better(metric) == "higher" else -stacked(bases, metric)
 
 
 def parse_args():

@@ -39,7 +39,8 @@ def main():
         if any("reward model" in names for names in judges):
             print(f"\nAP is judged by {', '.join(sorted(judges))}: what a reward model likes, not what people do")
         if judged:
-            print_correlations(pl.read_csv(args.tables / "correlations.csv", infer_schema_length=None))
+            correlations = pl.read_csv(args.tables / "correlations.csv", infer_schema_length=None)
+            print_correlations(correlations, pl.read_csv(args.tables / "conclusions.csv"))
     print("Files:", *(str(path) for path in sorted(args.tables.glob("*.csv"))), sep="\n  ")
 
 
@@ -51,13 +52,18 @@ def print_ranking(teachers: pl.DataFrame, base: str) -> None:
         print(f"  {note}: {', '.join(teachers.filter(pl.col('note') == note)['teacher'])}")
 
 
-def print_correlations(correlations: pl.DataFrame) -> None:
+def print_correlations(correlations: pl.DataFrame, conclusions: pl.DataFrame) -> None:
     table = correlations.pivot("base", index="metric", values="rho", maintain_order=True)
     bases = [name for name in table.columns if name not in ("metric", "average")]
-    print("\nSpearman's rho of each metric with average performance (AP), positive where the metric is right")
-    print(table.select("metric", *bases, "average"))
+    average = correlations.filter(pl.col("base") == "average").select("metric", "low", "high", "top1_regret")
+    print("\nSpearman's rho of each metric with average performance (AP), positive where the metric is right; the 95 %")
+    print("interval of the average; and the points of AP that the metric's first choice loses")
+    print(table.select("metric", *bases, "average").join(average, on="metric", how="left", maintain_order="left"))
     for note in correlations["note"].drop_nulls().unique(maintain_order=True):
         print(f"  {note}")
+    print("\nWhat can be concluded")
+    for base, conclusion in conclusions.select("base", "conclusion").iter_rows():
+        print(f"  {base}: {conclusion}")
     print()
 
 

@@ -41,8 +41,10 @@ def test_the_papers_study_has_its_jobs_and_plans_in_fifteen_seconds():
         "score_arena_hard": pairs,
         "average_performance": 1,
         "correlate_metrics": 1,
+        "compare_metrics": 1,
+        "draw_conclusions": 1,
         "all": 1,
-        "total": 1041,
+        "total": 1043,
     }
 
 
@@ -62,7 +64,13 @@ def test_the_imported_study_ranks_with_likelihoods_alone():
     ranked = plan("paper-import", "rank")
     assert ranked == expected | {"rank": 1, "total": sum(expected.values()) + 1}
     studied = plan("paper-import")
-    more = {"check_disk": 1, "import_performance": 1, "correlate_metrics": 1}
+    more = {
+        "check_disk": 1,
+        "import_performance": 1,
+        "correlate_metrics": 1,
+        "compare_metrics": 1,
+        "draw_conclusions": 1,
+    }
     assert studied == expected | more | {"all": 1, "total": sum((expected | more).values()) + 1}
 
 

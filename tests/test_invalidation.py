@@ -76,7 +76,8 @@ def add_selection(root):
 
 
 POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
-TABLES = {"average_performance": 1, "correlate_metrics": 1}
+STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "draw_conclusions": 1}
+TABLES = {"average_performance": 1, **STATISTICS}
 JUDGE_AND_AFTER = {"judge_exact": PAIRS, "score_judgments": PAIRS, **TABLES}
 ONE_TEACHER = {
     "generate_responses": 1,
@@ -97,11 +98,11 @@ CHANGES = {
     "an edit reverted": (edit_and_revert, {}),
     "beta": (
         lambda root: edit_config(root, lambda c: c["car"].update(beta=2.0)),
-        {"rank_teachers": 1, "correlate_metrics": 1},
+        {"rank_teachers": 1, **STATISTICS},
     ),
     "a teacher's family": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"].update(family="curt")),
-        {"rank_teachers": 1, "correlate_metrics": 1},
+        {"rank_teachers": 1, **STATISTICS},
     ),
     "one teacher's sampling": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),
@@ -137,7 +138,7 @@ CHANGES = {
     "the judge's script": (lambda root: append(root / "scripts/judge_exact.py", "\n"), JUDGE_AND_AFTER),
     "a module that two scripts import": (
         lambda root: append(root / "scripts/metrics.py", "\n"),
-        {"join_metrics": PAIRS, "rank_teachers": 1, "correlate_metrics": 1},
+        {"join_metrics": PAIRS, "rank_teachers": 1, **STATISTICS},
     ),
     "a base's chat template": (
         lambda root: append(root / "config/templates/plain.jinja", "{# the same #}\n"),

@@ -6,8 +6,6 @@ import polars as pl
 import pytest
 
 from average_performance import average
-from correlate_metrics import average as average_row
-from correlate_metrics import correlate
 from metrics import METRICS, car
 from rank_teachers import rank, refuse_gaps
 
@@ -87,42 +85,3 @@ def test_ap_is_the_mean_of_the_named_scores():
     got = average([{"base": "b", "teacher": "t", **score} for score in scores], ["a.lc", "c.d.wr"])
     scores = {"ap": 13.565, "a.lc": 16.13, "a.lc.se": 1.5, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
     assert got.to_dicts() == [{"base": "b", "teacher": "t", **scores, "judged_by": "a reward model, gpt"}]
-
-
-def pairs(metric, ap, name="car"):
-    return pl.DataFrame({"base": "b", name: metric, "ap": ap})
-
-
-def test_rho_with_ties_equals_the_hand_computed_one():
-    # ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: covariance 4.5, variances 4.5 and 5
-    got = correlate(pairs([0.1, 0.2, 0.2, 0.9], [10, 30, 20, 40]), "car")
-    assert got["rho"] == got["raw_rho"] == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
-    assert got["n"] == 4 and got["note"] == "too few teachers (4) to conclude anything"
-
-
-def test_rho_is_signed_by_the_declared_direction_and_the_raw_sign_is_kept():
-    got = correlate(pairs([3.0, 2.0, 1.0], [1, 2, 3], "loss"), "loss")
-    assert (got["better"], got["rho"], got["raw_rho"]) == ("lower", pytest.approx(1), pytest.approx(-1))
-
-
-def test_ten_teachers_are_enough_for_no_note():
-    assert correlate(pairs([float(i) for i in range(10)], list(range(10))), "car")["note"] is None
-
-
-@pytest.mark.parametrize(
-    "metric, cause",
-    [([1.0, 1.0, 1.0], "the same for every"), ([1.0, float("nan"), 2.0], "missing"), ([1.0, None, 2.0], "missing")],
-)
-def test_a_constant_or_missing_metric_has_no_rho_but_a_cause(metric, cause):
-    got = correlate(pairs(metric, [1, 2, 3]), "car")
-    assert got["rho"] is None and cause in got["note"]
-
-
-def test_the_average_row_is_the_mean_within_bases_and_none_where_one_is_missing():
-    one = correlate(pairs([1.0, 2.0, 3.0], [1, 2, 3]), "car") | {"base": "a"}
-    two = correlate(pairs([1.0, 3.0, 2.0], [1, 2, 3]), "car")
-    schema = {"note": pl.String, "rho": pl.Float64, "raw_rho": pl.Float64}
-    got = average_row(pl.DataFrame([one, two], schema_overrides=schema)).to_dicts()
-    assert (got[0]["base"], got[0]["rho"]) == ("average", pytest.approx(0.75))
-    none = correlate(pairs([1.0, 1.0, 1.0], [1, 2, 3]), "car") | {"base": "c"}
-    assert average_row(pl.DataFrame([one, none], schema_overrides=schema))["rho"].to_list() == [None]

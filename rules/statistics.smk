@@ -1,0 +1,86 @@
+"""How well the metrics predict average performance, which of them differ, and what can be concluded.
+
+Inputs: <results>/tables/teachers.csv and <results>/tables/performance.csv.
+Outputs: <results>/tables/correlations.csv (rho of each metric with AP, with intervals), differences.csv (every pair of
+metrics) and conclusions.csv (in words, for each base).
+"""
+
+TABLES = ["performance", "correlations", "differences", "conclusions"]
+
+
+rule correlate_metrics:
+    input:
+        script="scripts/correlate_metrics.py",
+        imports=["scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        correlations="<results>/tables/correlations.csv",
+    log:
+        "<results>/logs/correlate_metrics.log",
+    benchmark:
+        "<results>/timings/correlate_metrics.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.correlations:q} &>{log:q}
+        """
+
+
+rule compare_metrics:
+    input:
+        script="scripts/compare_metrics.py",
+        imports=["scripts/correlate_metrics.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        differences="<results>/tables/differences.csv",
+    log:
+        "<results>/logs/compare_metrics.log",
+    benchmark:
+        "<results>/timings/compare_metrics.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.differences:q} &>{log:q}
+        """
+
+
+rule draw_conclusions:
+    input:
+        script="scripts/draw_conclusions.py",
+        imports=[
+            "scripts/correlate_metrics.py",
+            "scripts/metrics.py",
+            "scripts/rank_statistics.py",
+            "scripts/rows.py",
+        ],
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+        correlations="<results>/tables/correlations.csv",
+        differences="<results>/tables/differences.csv",
+    output:
+        conclusions="<results>/tables/conclusions.csv",
+    log:
+        "<results>/logs/draw_conclusions.log",
+    benchmark:
+        "<results>/timings/draw_conclusions.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --correlations {input.correlations:q} \
+            --differences {input.differences:q} \
+            --output {output.conclusions:q} &>{log:q}
+        """

@@ -1,0 +1,73 @@
+"""Whether one metric predicts average performance (AP) better than another: every pair of metrics, for every base.
+
+python scripts/compare_metrics.py --teachers results/miniature/tables/teachers.csv \
+    --performance results/miniature/tables/performance.csv --output results/miniature/tables/differences.csv
+
+difference is rho of metric_a minus rho of metric_b, both signed as in correlations.csv, with a paired bootstrap
+interval over teachers. p is that of a permutation test which swaps both metrics' ranks within teachers. With fewer than
+ten teachers neither can tell metrics apart: p is left out, and the note says so. The row `average` tests the mean over
+bases.
+"""
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from correlate_metrics import describe, join_pairs, signed, stacked, transfer
+from metrics import METRICS, named_columns
+from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, permutation_p, rho
+from rows import write_table
+
+SCHEMA = {"base": pl.String, "metric_a": pl.String, "metric_b": pl.String, "n": pl.Int64}
+SCHEMA |= dict.fromkeys(("difference", "low", "high", "p"), pl.Float64) | {"note": pl.String}
+
+
+def main():
+    args = parse_args()
+    pairs = join_pairs(pl.read_csv(args.teachers, infer_schema_length=None), pl.read_csv(args.performance))
+    metrics = ["car", *named_columns(pairs), *METRICS]
+    if pairs["base"].n_unique() > 1:
+        pairs, metrics = pairs.with_columns(transfer()), [*metrics, "transfer"]
+    bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
+    usable = [name for name in metrics if all(describe(of_base, name)["rho"] is not None for of_base in bases)]
+    write_table(pl.DataFrame(compare(bases, usable), schema=SCHEMA), args.output)
+
+
+def compare(bases: list[pl.DataFrame], metrics: list[str]) -> list[dict]:
+    """A row per pair of metrics and base, and one for the mean over bases. Every frame has the same teachers."""
+    ap, ap_se = stacked(bases, "ap"), stacked(bases, "ap_se")
+    values = {name: signed(bases, name) for name in metrics}
+    drawn = dict(zip(metrics, bootstrap(np.stack(list(values.values())), ap, ap_se), strict=True))
+    names, rows = [b["base"][0] for b in bases], []
+    for a, b in combinations(metrics, 2):
+        x, y, spread = values[a], values[b], drawn[a] - drawn[b]
+        for i, base in enumerate(names):
+            row = difference(x[[i]], y[[i]], ap[[i]], spread[:, [i]])
+            rows.append({"base": base, "metric_a": a, "metric_b": b, **row})
+        rows.append({"base": "average", "metric_a": a, "metric_b": b, **difference(x, y, ap, spread)})
+    return rows
+
+
+def difference(x: np.ndarray, y: np.ndarray, ap: np.ndarray, spread: np.ndarray) -> dict:
+    """How much better x predicts ap than y does: arrays (bases, teachers), and resamples of it (resamples, bases)."""
+    n = ap.shape[-1]
+    low, high = interval(spread.mean(-1))
+    row = {"n": n, "difference": float(np.mean(rho(x, ap) - rho(y, ap))), "low": low, "high": high}
+    if n < ENOUGH_TEACHERS:
+        return row | {"note": f"too few teachers ({n}): no difference can be shown"}
+    return row | {"p": permutation_p(x, y, ap)}
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teachers", type=Path, required=True, help="CSV with the metrics of each base and teacher")
+    parser.add_argument("--performance", type=Path, required=True, help="CSV with the AP of each base and teacher")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and pair of metrics")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

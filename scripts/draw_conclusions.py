@@ -1,0 +1,88 @@
+"""What can and cannot be concluded of each base model, in words.
+
+python scripts/draw_conclusions.py --teachers results/miniature/tables/teachers.csv \
+    --performance results/miniature/tables/performance.csv --correlations results/miniature/tables/correlations.csv \
+    --differences results/miniature/tables/differences.csv --output results/miniature/tables/conclusions.csv
+"""
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+
+from correlate_metrics import join_pairs
+from rank_statistics import ENOUGH_TEACHERS
+from rows import write_table
+
+LEVEL = 0.05  # of the permutation test
+
+
+def main():
+    args = parse_args()
+    read = {name: pl.read_csv(vars(args)[name], infer_schema_length=None) for name in vars(args) if name != "output"}
+    pairs = join_pairs(read["teachers"], read["performance"])
+    rows = []
+    for (base,), of_base in pairs.group_by("base", maintain_order=True):
+        car = read["correlations"].row(by_predicate=(pl.col("base") == base) & (pl.col("metric") == "car"), named=True)
+        sentences = [of_correlation(car), of_best(of_base), of_choice(of_base)]
+        if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
+            sentences.append(of_others(read["differences"].filter(pl.col("base") == base)))
+        rows.append({"base": base, "conclusion": " ".join(sentences)})
+    write_table(pl.DataFrame(rows), args.output)
+
+
+def of_correlation(car: dict) -> str:
+    """How well CAR predicts AP."""
+    if car["rho"] is None:
+        return f"CAR has no correlation with AP ({car['note']})."
+    if car["n"] < ENOUGH_TEACHERS:
+        return f"{car['n']} teachers are too few to tell how well CAR, or any metric, predicts AP."
+    verb = "predicts AP" if car["low"] > 0 else "cannot be shown to predict AP"
+    return f"CAR {verb}: rho {car['rho']:.2f} [{car['low']:.2f}, {car['high']:.2f}] over {car['n']} teachers."
+
+
+def of_best(pairs: pl.DataFrame) -> str:
+    """The best teacher by AP, and which of the others cannot be told from it."""
+    first, *others = pairs.sort("ap", descending=True).to_dicts()
+    near = [o for o in others if first["ap"] - o["ap"] < 1.96 * (first["ap_se"] ** 2 + o["ap_se"] ** 2) ** 0.5]
+    best = f"The best teacher by AP is {first['teacher']} ({first['ap']:.1f})"
+    if not first["ap_se"]:
+        return f"{best}; how sure its AP is, is not known."
+    return f"{best}, not to be told from {listed([o['teacher'] for o in near])}." if near else f"{best}."
+
+
+def of_choice(pairs: pl.DataFrame) -> str:
+    """What taking CAR's first choice costs."""
+    choice = pairs.sort("car", descending=True).row(0, named=True)
+    lost = pairs["ap"].max() - choice["ap"]
+    return f"CAR's first choice, {choice['teacher']}, " + (f"loses {lost:.1f} points." if lost else "is that teacher.")
+
+
+def of_others(differences: pl.DataFrame) -> str:
+    """Which metrics predict AP better or worse than CAR by more than chance."""
+    told = {"better": [], "worse": []}
+    for row in differences.filter(pl.col("p") < LEVEL).to_dicts():
+        if "car" in (row["metric_a"], row["metric_b"]):
+            other, sign = (row["metric_b"], -1) if row["metric_a"] == "car" else (row["metric_a"], 1)
+            told["better" if sign * row["difference"] > 0 else "worse"].append(f"{other} (p = {row['p']:.3f})")
+    verbs = {how: "predicts" if len(names) == 1 else "predict" for how, names in told.items()}
+    found = [f"{listed(names)} {verbs[how]} it {how}" for how, names in told.items() if names]
+    return "; ".join(found) + "." if found else "No other metric can be told from it."
+
+
+def listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teachers", type=Path, required=True, help="CSV with the metrics of each base and teacher")
+    parser.add_argument("--performance", type=Path, required=True, help="CSV with the AP of each base and teacher")
+    parser.add_argument("--correlations", type=Path, required=True, help="CSV with rho of each metric")
+    parser.add_argument("--differences", type=Path, required=True, help="CSV with the differences of metrics' rho")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

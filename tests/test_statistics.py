@@ -1,0 +1,195 @@
+"""Correlations of metrics with AP, their intervals, differences and what is said of them."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from compare_metrics import compare
+from conftest import ROOT
+from correlate_metrics import correlate, describe, join_pairs, transfer
+from draw_conclusions import of_best, of_choice, of_correlation, of_others
+from rank_statistics import bootstrap, interval, partial_rho, permutation_p, regret, resampled_ranks, rho
+
+RNG = np.random.default_rng(7)
+
+
+def pairs(metric, ap, name="car", base="b", ap_se=0.0):
+    frame = pl.DataFrame({"base": base, name: metric, "ap": ap, "ap_se": ap_se})
+    return frame.with_columns(teacher=pl.format("t{}", pl.int_range(pl.len())), response_length=pl.int_range(pl.len()))
+
+
+def test_rho_with_ties_equals_the_hand_computed_one():
+    # ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: covariance 4.5, variances 4.5 and 5
+    got = describe(pairs([0.1, 0.2, 0.2, 0.9], [10, 30, 20, 40]), "car")
+    assert got["rho"] == got["raw_rho"] == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
+    assert got["n"] == 4 and got["note"] == "too few teachers (4) to conclude anything"
+
+
+def test_tau_b_counts_a_tied_pair_as_neither():
+    # 5 concordant pairs of 6, one tied in the metric: 5 / sqrt(5 * 6)
+    got = describe(pairs([1.0, 2.0, 2.0, 3.0], [1, 2, 3, 4]), "car")
+    assert got["tau_b"] == pytest.approx(5 / 30**0.5)
+
+
+def test_rho_is_signed_by_the_declared_direction_and_the_raw_sign_is_kept():
+    got = describe(pairs([3.0, 2.0, 1.0], [1, 2, 3], "loss"), "loss")
+    assert (got["better"], got["rho"], got["raw_rho"]) == ("lower", pytest.approx(1), pytest.approx(-1))
+    assert got["tau_b"] == pytest.approx(1) and got["top1_regret"] == 0
+
+
+def test_ten_teachers_are_enough_for_no_note():
+    assert describe(pairs([float(i) for i in range(10)], list(range(10))), "car")["note"] is None
+
+
+@pytest.mark.parametrize(
+    "metric, cause",
+    [([1.0, 1.0, 1.0], "the same for every"), ([1.0, float("nan"), 2.0], "missing"), ([1.0, None, 2.0], "missing")],
+)
+def test_a_constant_or_missing_metric_has_no_rho_but_a_cause(metric, cause):
+    rows = correlate(pairs(metric, [1, 2, 3]), ["car"])
+    assert [row["rho"] for row in rows] == [None, None] and all(cause in row["note"] for row in rows)
+
+
+def test_the_average_row_is_the_mean_within_bases_and_none_where_one_is_missing():
+    one, two = pairs([1.0, 2.0, 3.0], [1, 2, 3], base="a"), pairs([1.0, 3.0, 2.0], [1, 2, 3])
+    *_, average = correlate(pl.concat([one, two]), ["car"])
+    assert (average["base"], average["rho"]) == ("average", pytest.approx(0.75))
+    *_, average = correlate(pl.concat([one, pairs([1.0, 1.0, 1.0], [1, 2, 3], base="c")]), ["car"])
+    assert average["rho"] is None and "car is the same" in average["note"]
+
+
+def test_regret_is_the_ap_lost_and_ties_are_shared():
+    metric, ap = np.array([3.0, 2.0, 1.0, 0.0]), np.array([10.0, 12.0, 17.0, 20.0])
+    assert (regret(metric, ap, 1), regret(metric, ap, 3), regret(-metric, ap, 1)) == (10, 3, 0)
+    tied = np.array([1.0, 1.0, 0.0])  # the choice falls on 10 or on 20
+    assert regret(tied, np.array([10.0, 20.0, 15.0]), 1) == pytest.approx(5, abs=1)
+
+
+def test_rho_and_its_ranks_equal_scipys_row_by_row():
+    x, y = RNG.integers(0, 6, (50, 12)), RNG.normal(size=(50, 12))
+    assert rho(x, y) == pytest.approx([stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)])
+    values, drawn = RNG.integers(0, 6, 12).astype(float), RNG.integers(12, size=(50, 12))
+    counts = np.stack([np.bincount(row, minlength=12) for row in drawn])
+    assert np.array_equal(resampled_ranks(values, drawn, counts), stats.rankdata(values[drawn], axis=-1))
+    assert np.isnan(rho(np.ones(4), np.arange(4)))
+
+
+def test_the_partial_correlation_is_that_of_the_residual_ranks():
+    x, y, z = RNG.normal(size=(3, 15)) + RNG.normal(size=15)
+    ranks = [stats.rankdata(v) for v in (x, y, z)]
+    residuals = [r - np.polyval(np.polyfit(ranks[2], r, 1), ranks[2]) for r in ranks[:2]]
+    assert partial_rho(x, y, z) == pytest.approx(np.corrcoef(*residuals)[0, 1])
+    assert np.isnan(partial_rho(x, y, x))
+
+
+def test_the_interval_grows_with_the_error_of_ap_and_means_over_bases_are_paired():
+    x = RNG.normal(size=19)
+    ap = np.stack([x, x]) + 0.1 * RNG.normal(size=(2, 19))
+    sure, unsure = (bootstrap(np.stack([[x, x]]), ap, np.full((2, 19), se), 2000)[0] for se in (0.0, 1.0))
+    assert sure.shape == (2000, 2)
+    widths = [np.subtract(*interval(values[:, 0])[::-1]) for values in (sure, unsure)]
+    assert widths[1] > 2 * widths[0]
+    same = bootstrap(np.stack([[x, x], [x, x]]), ap, np.zeros((2, 19)), 200)
+    assert np.array_equal(same[0], same[1], equal_nan=True)
+
+
+def published():
+    """The paper's 5 bases x 19 teachers: AlpacaEval 2 LC, Arena-Hard and their mean."""
+    scores = pl.read_csv(ROOT / "config/paper/scores.csv")
+    return scores.with_columns(ap=pl.mean_horizontal("alpaca_eval_lc", "arena_hard_wr")).sort("base", "teacher")
+
+
+def test_ap_over_the_other_bases_has_the_rho_known_of_the_papers_table():
+    table = published().with_columns(transfer())
+    within = {b[0]: float(rho(t["transfer"].to_numpy(), t["ap"].to_numpy())) for b, t in table.group_by("base")}
+    known = {"qwen2-1.5b": 0.925, "gemma-2-2b": 0.909, "qwen2.5-3b": 0.868, "llama-3.2-3b": 0.935, "minitron-4b": 0.925}
+    assert {base: round(value, 3) for base, value in within.items()} == pytest.approx(known, abs=6e-4)
+    assert np.mean(list(within.values())) == pytest.approx(0.912, abs=5e-4)
+
+
+def test_ap_has_the_standard_error_of_a_mean_of_scores():
+    teachers = pl.DataFrame({"base": "b", "teacher": ["x", "below"], "rank": [1, None], "car": [1.0, 2.0]})
+    performance = pl.DataFrame(
+        {"base": "b", "teacher": ["x", "below"], "ap": [3.0, 4.0], "a.lc.se": 3.0, "c.wr.se": 4.0}
+    )
+    got = join_pairs(teachers, performance)
+    assert got["teacher"].to_list() == ["x"] and got["ap_se"].to_list() == [2.5]
+    assert join_pairs(teachers, performance.select("base", "teacher", "ap"))["ap_se"].to_list() == [0.0]
+    with pytest.raises(SystemExit, match="1 ranked pairs, but 0"):
+        join_pairs(teachers, performance.filter(teacher="below"))
+
+
+def two_metrics(n, bases=2):
+    """Bases whose AP follows car, and does not follow loss."""
+    car = RNG.normal(size=n)
+    frames = [pairs(car, car + 0.2 * RNG.normal(size=n), base=str(b)) for b in range(bases)]
+    return [frame.with_columns(loss=pl.Series(RNG.normal(size=n))) for frame in frames]
+
+
+def test_a_difference_has_an_interval_and_a_p_value_for_each_base_and_their_mean():
+    rows = compare(two_metrics(19), ["car", "loss"])
+    assert [row["base"] for row in rows] == ["0", "1", "average"]
+    assert rows[2]["difference"] == pytest.approx((rows[0]["difference"] + rows[1]["difference"]) / 2)
+    assert all(row["low"] < row["difference"] < row["high"] for row in rows)
+    assert rows[2]["p"] < 0.02
+    same, ap = RNG.normal(size=(2, 1, 12))
+    assert permutation_p(same, same, ap) == permutation_p(np.ones((1, 12)), same, ap) == 1
+
+
+def test_six_teachers_show_no_difference_however_large():
+    rows = compare(two_metrics(6), ["car", "loss"])
+    assert all("p" not in row and "too few teachers (6)" in row["note"] for row in rows)
+
+
+def test_what_is_concluded():
+    car = {"n": 19, "rho": 0.81, "low": 0.44, "high": 0.95, "note": None}
+    assert of_correlation(car) == "CAR predicts AP: rho 0.81 [0.44, 0.95] over 19 teachers."
+    assert of_correlation(car | {"low": -0.1}).startswith("CAR cannot be shown to predict AP: rho 0.81")
+    assert of_correlation(car | {"n": 6}).startswith("6 teachers are too few")
+    assert "(n/a: x)" in of_correlation(car | {"rho": None, "note": "n/a: x"})
+    table = pairs([1.0, 3.0, 2.0, 0.0], [50.0, 49.0, 40.0, 48.5], ap_se=0.5)
+    assert of_best(table) == "The best teacher by AP is t0 (50.0), not to be told from t1."
+    assert of_choice(table) == "CAR's first choice, t1, loses 1.0 points."
+    schema = ["metric_a", "metric_b", "difference", "p"]
+    rows = [("car", "loss", 0.5, 0.01), ("loss", "transfer", -0.6, 0.001), ("car", "transfer", -0.3, 0.04)]
+    said = of_others(pl.DataFrame(rows, schema=schema, orient="row"))
+    assert said == "transfer (p = 0.040) predicts it better; loss (p = 0.010) predicts it worse."
+    assert of_others(pl.DataFrame([("car", "loss", 0.5, 0.2)], schema=schema, orient="row")) == (
+        "No other metric can be told from it."
+    )
+
+
+def draw(n, correlations):
+    """AP and metrics (bases 1, n) of one invented study, normal with these Spearman correlations."""
+    matrix = 2 * np.sin(np.pi * np.array(correlations) / 6)
+    np.fill_diagonal(matrix, 1)
+    return [values[None] for values in RNG.multivariate_normal(np.zeros(len(matrix)), matrix, n).T]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n, least", [(19, 0.92), (10, 0.92)])
+@pytest.mark.parametrize("true", [0, 0.5, 0.85])
+def test_intervals_of_rho_cover_what_they_say(n, least, true):
+    covered, widths = 0, []
+    for _ in range(1000):
+        ap, metric = draw(n, [[1, true], [true, 1]])
+        low, high = interval(bootstrap(metric[None], ap, np.zeros((1, n)), 1000)[0, :, 0])
+        covered += low <= true <= high
+        widths.append(high - low)
+    print(f"n = {n}, rho = {true}: {covered / 10:.1f} % covered, mean width {np.mean(widths):.2f}")
+    assert covered >= 1000 * least
+
+
+def rejections(correlations, studies=400):
+    return np.mean(
+        [permutation_p(a, b, ap, 1000) < 0.05 for ap, a, b in (draw(19, correlations) for _ in range(studies))]
+    )
+
+
+@pytest.mark.slow
+def test_the_permutation_test_keeps_its_level_and_has_power():
+    level = rejections([[1, 0.87, 0.87], [0.87, 1, 0.76], [0.87, 0.76, 1]])
+    power = rejections([[1, 0.90, 0.50], [0.90, 1, 0.50], [0.50, 0.50, 1]])
+    print(f"rejects {level:.1%} of equal metrics (rho .87) and {power:.1%} of .90 against .50, n = 19")
+    assert level <= 0.08 and power >= 0.5
