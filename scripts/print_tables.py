@@ -4,6 +4,7 @@ python scripts/print_tables.py results/miniature/tables
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import polars as pl
@@ -63,7 +64,7 @@ def print_correlations(correlations: pl.DataFrame, conclusions: pl.DataFrame) ->
         print(f"  {note}")
     print("\nWhat can be concluded")
     for base, conclusion in conclusions.select("base", "conclusion").iter_rows():
-        print(f"  {base}: {conclusion}")
+        print(textwrap.fill(f"{base}: {conclusion}", 110, initial_indent="  ", subsequent_indent="    "))
     print()
 
 

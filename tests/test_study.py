@@ -154,3 +154,5 @@ def test_the_demo_ends_with_a_ranking_per_base_the_correlations_and_the_names_of
         assert re.findall(r"\b(\w+-(?:small|large))\b", block)[: len(ranked)] == ranked
     assert re.search(r"^ car( +-?\d\.\d{3}){3}", shown, flags=re.M)
     assert all(f"results/miniature/tables/{name}.csv" in shown for name in ("teachers", "performance", "correlations"))
+    said = [row["conclusion"] for row in table("conclusions")]
+    assert len(said) == len(CONFIG["bases"]) and all(sentence in " ".join(shown.split()) for sentence in said)
