@@ -10,16 +10,15 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS, REFERENCE_METRICS
+from metrics import METRICS, PARTS, REFERENCE_METRICS
 from rows import check_rows, write_table
 
 
 def main():
     args = parse_args()
     likelihoods = pl.read_parquet(args.likelihoods)
-    metrics = likelihoods.select(
-        "id", pl.lit(args.base).alias("base"), "teacher", **{name: metric.row for name, metric in METRICS.items()}
-    )
+    values = {name: metric.row for name, metric in METRICS.items()} | PARTS
+    metrics = likelihoods.select("id", pl.lit(args.base).alias("base"), "teacher", **values)
     others = [*map(reward_values, args.rewards), *map(reference_values, args.reference_likelihoods)]
     reasons = [likelihoods["reason"]]
     for values in others:

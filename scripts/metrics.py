@@ -1,6 +1,7 @@
 """The metrics of a data set of responses: name, direction, formula, source.
 
-A row is one response with the sums of score_likelihoods.py and its rewards; a data set value is a mean over rows.
+A row is one response with the sums of score_likelihoods.py and its rewards; a data set value is a mean over rows, but
+for RSR, which is a ratio of two.
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ class Metric(NamedTuple):
     row: pl.Expr  # value of one row
     better: str  # higher | lower: the declared direction, by which correlations are signed
     source: str
+    of_rows: pl.Expr | None = None  # value of a data set, where that is not the mean over its rows
 
 
 METRICS = {
@@ -31,7 +33,14 @@ METRICS = {
         "perplexity given the instruction over perplexity alone (2402.00530, code_ifd/data_analysis.py); "
         "none for a one-token response to a base without BOS",
     ),
+    "rsr": Metric(
+        pl.when(pl.col("nll") > 0).then(pl.col("rank_sum") / pl.col("nll")),
+        "lower",
+        "rank-surprisal ratio: rank of a token, at most 100, over its nats (2601.14249); means over rows of both",
+        of_rows=pl.col("mean_rank").mean() / pl.col("loss_without_end").mean(),
+    ),
 }
+PARTS = {"mean_rank": pl.col("rank_sum") / pl.col("n_tokens")}  # of a row; no metrics, but data set values need them
 
 
 # what a reference model says of a response, as `ppl:<name>` and `ifd:<name>`
@@ -41,6 +50,12 @@ REFERENCE_METRICS = {"ppl": METRICS["ppl_self"], "ifd": METRICS["ifd_self"]}
 def named_columns(rows: pl.DataFrame) -> list[str]:
     """Columns of values by one named model: reward:<reward model>, ppl:<reference model>, ifd:<reference model>."""
     return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]
+
+
+def of_rows(names: list[str]) -> list[pl.Expr]:
+    """The data set value of each named column of rows."""
+    own = {name: metric.of_rows for name, metric in METRICS.items() if metric.of_rows is not None}
+    return [own.get(name, pl.col(name).mean()).alias(name) for name in names]
 
 
 def car(reward, loss, beta: float):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS, car, named_columns
+from metrics import METRICS, car, named_columns, of_rows
 from rows import write_table
 
 
@@ -43,7 +43,7 @@ def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: 
         usable.join(common, on="id", how="semi")
         .sort("teacher", "id")  # sums in another order differ in the last digit
         .group_by("base", "teacher", maintain_order=True)
-        .agg(pl.len().alias("n"), pl.col(*METRICS, *named_columns(rows)).mean())
+        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows)]))
         .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
         .with_columns(
             ranked.rank("min", descending=True).alias("rank"),

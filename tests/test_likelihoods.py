@@ -116,6 +116,7 @@ def test_metrics_of_a_row_computed_by_hand():
             "end_n_tokens": [1],
             "direct_nll": [9.0],
             "direct_n_tokens": [3],
+            "rank_sum": [21],
         }
     )
     got = row.select(**{name: metric.row for name, metric in METRICS.items()}).to_dicts()[0]
@@ -125,6 +126,7 @@ def test_metrics_of_a_row_computed_by_hand():
         "loss_without_end": 1.5,
         "ppl_self": pytest.approx(4.4816890703),  # e^1.5
         "ifd_self": pytest.approx(0.2231301601),  # e^(1.5 - 3)
+        "rsr": 3.5,
     }
     none = row.with_columns(direct_nll=0.0, direct_n_tokens=0)
     assert none.select(METRICS["ifd_self"].row).item() is None

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from average_performance import average
-from metrics import METRICS, car
+from metrics import METRICS, PARTS, car, of_rows
 from rank_teachers import rank, refuse_gaps
 
 
@@ -18,7 +18,7 @@ def test_car_is_reward_over_one_plus_beta_times_loss():
 
 def metric_rows(values):
     """Rows of metrics from (teacher, id, reward, loss, reason)."""
-    rest = {name: 1.0 for name in METRICS if name != "loss"}
+    rest = {name: 1.0 for name in [*METRICS, *PARTS] if name != "loss"}
     return pl.DataFrame(
         [
             {"id": i, "base": "b", "teacher": t, "reward:rm": r, "loss": loss, "reason": reason, **rest}
@@ -45,6 +45,11 @@ def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
     assert [(r["teacher"], r["rank"], r["n"]) for r in got] == [("y", 1, 2), ("x", 2, 2), ("below", None, 1)]
     assert [r["car"] for r in got] == [6 / (1 + 0.5 * 1.0), 6 / (1 + 0.5 * 2.0), 9.0]
     assert [r["note"] for r in got] == [None, None, None]
+
+
+def test_the_rank_surprisal_ratio_of_a_data_set_is_a_ratio_of_means():
+    rows = pl.DataFrame({"mean_rank": [2.0, 10.0], "loss_without_end": [1.0, 2.0], "rsr": [2.0, 5.0]})
+    assert rows.select(of_rows(["rsr", "loss_without_end"])).row(0) == (6 / 1.5, 1.5)
 
 
 def test_the_order_of_the_rows_changes_no_digit():
