@@ -8,6 +8,7 @@ Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.c
 
 UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
 JUDGED = sorted(set(config["benchmarks"]) - set(UNJUDGED))
+TOLD_OF_TEACHERS = ("family", "compare", "parameters", "published_score")
 AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
 
 
@@ -59,14 +60,16 @@ rule rank_teachers:
     params:
         car=lambda wildcards: as_json(config["car"]),
         teachers=lambda wildcards: json.dumps(
-            {name: {key: config["teachers"][name][key] for key in ("family", "compare")} for name in TEACHERS}
+            {name: {key: config["teachers"][name][key] for key in TOLD_OF_TEACHERS} for name in TEACHERS}
         ),
+        families=json.dumps({name: config["bases"][name]["family"] for name in BASES}),
         max_set_aside=config["max_set_aside"],
     shell:
         """
         exec python {input.script} \
             --car {params.car:q} \
             --teachers {params.teachers:q} \
+            --families {params.families:q} \
             --max-set-aside {params.max_set_aside} \
             --metrics {input.metrics:q} \
             --output {output.teachers:q} &>{log:q}

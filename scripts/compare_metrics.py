@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from correlate_metrics import describe, join_pairs, signed, stacked, transfer
-from metrics import METRICS, named_columns
+from correlate_metrics import describe, join_pairs, signed, stacked, with_transfer
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, permutation_p, rho
 from rows import write_table
 
@@ -28,9 +27,7 @@ SCHEMA |= dict.fromkeys(("difference", "low", "high", "p"), pl.Float64) | {"note
 def main():
     args = parse_args()
     pairs = join_pairs(pl.read_csv(args.teachers, infer_schema_length=None), pl.read_csv(args.performance))
-    metrics = ["car", *named_columns(pairs), *METRICS]
-    if pairs["base"].n_unique() > 1:
-        pairs, metrics = pairs.with_columns(transfer()), [*metrics, "transfer"]
+    pairs, metrics = with_transfer(pairs)
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
     usable = [name for name in metrics if all(describe(of_base, name)["rho"] is not None for of_base in bases)]
     write_table(pl.DataFrame(compare(bases, usable), schema=SCHEMA), args.output)

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from metrics import METRICS, better, named_columns
+from metrics import BASELINES, METRICS, better, named_columns
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, partial_rho, regret, rho
 from rows import write_table
 
@@ -29,9 +29,7 @@ SCHEMA |= dict.fromkeys(("low", "high", *MEANS[1:]), pl.Float64) | {"note": pl.S
 def main():
     args = parse_args()
     pairs = join_pairs(pl.read_csv(args.teachers, infer_schema_length=None), pl.read_csv(args.performance))
-    metrics = ["car", *named_columns(pairs), *METRICS]
-    if pairs["base"].n_unique() > 1:
-        pairs, metrics = pairs.with_columns(transfer()), [*metrics, "transfer"]
+    pairs, metrics = with_transfer(pairs)
     write_table(pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA), args.output)
 
 
@@ -47,10 +45,13 @@ def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFram
     return pairs.sort("base", "teacher")
 
 
-def transfer() -> pl.Expr:
-    """A teacher's mean AP over the other bases: what is known of it without this base."""
-    others = pl.col("ap").sum().over("teacher") - pl.col("ap")
-    return (others / (pl.len().over("teacher") - 1)).alias("transfer")
+def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The pairs, with a teacher's mean AP over the other bases where there are any; and the metrics they have."""
+    metrics = ["car", *named_columns(pairs), *METRICS, *(name for name in BASELINES if name in pairs.columns)]
+    if pairs["base"].n_unique() == 1:
+        return pairs, metrics
+    others = (pl.col("ap").sum().over("teacher") - pl.col("ap")) / (pl.len().over("teacher") - 1)
+    return pairs.with_columns(transfer=others), [*metrics, "transfer"]
 
 
 def correlate(pairs: pl.DataFrame, metrics: list[str]) -> list[dict]:

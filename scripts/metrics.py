@@ -47,6 +47,9 @@ PARTS = {"mean_rank": pl.col("rank_sum") / pl.col("n_tokens")}  # of a row; no m
 REFERENCE_METRICS = {"ppl": METRICS["ppl_self"], "ifd": METRICS["ifd_self"]}
 
 
+BASELINES = ["same_family", "parameters", "published_score"]  # told by the config; what a metric has to beat
+
+
 def named_columns(rows: pl.DataFrame) -> list[str]:
     """Columns of values by one named model: reward:<reward model>, ppl:<reference model>, ifd:<reference model>."""
     return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]

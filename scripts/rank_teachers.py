@@ -1,7 +1,8 @@
 """Mean metrics of every teacher for every base, and the ranking of teachers by CAR.
 
 python scripts/rank_teachers.py --car '{"reward_model": "right-answer", "beta": 1.0}' \
-    --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --max-set-aside 0.2 \
+    --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --families '{"alpha": null}' \
+    --max-set-aside 0.2 \
     --metrics results/miniature/metrics/*/*.parquet --output results/miniature/tables/teachers.csv
 
 Means are over the instructions for which every compared teacher has every metric, so that teachers are compared on the
@@ -28,8 +29,9 @@ def main():
     for base in sorted(rows["base"].unique()):
         of_base = rows.filter(pl.col("base") == base)
         refuse_gaps(of_base, compared, args.max_set_aside)
-        tables.append(rank(of_base, compared, families, args.car["reward_model"], args.car["beta"]))
-    write_table(pl.concat(tables), args.output)
+        table = rank(of_base, compared, families, args.car["reward_model"], args.car["beta"])
+        tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
+    write_table(pl.concat(tables, how="diagonal"), args.output)
 
 
 def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: str, beta: float) -> pl.DataFrame:
@@ -55,6 +57,18 @@ def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: 
     )
 
 
+def baselines(teachers: dict, compared: list[str], family: str | None) -> list[pl.Expr]:
+    """Columns of what is known without any metric: size and published score, if known of every compared teacher; and
+    whether a teacher is of the base's family, if that is known."""
+    columns = []
+    for key in ("parameters", "published_score"):
+        known = {name: float(teacher[key]) for name, teacher in teachers.items() if teacher[key] is not None}
+        if known.keys() >= set(compared):
+            value = pl.col("teacher").replace_strict(known, default=None, return_dtype=pl.Float64)
+            columns.append(value.alias(key))
+    return columns + ([(pl.col("family") == family).cast(pl.Float64).alias("same_family")] if family else [])
+
+
 def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
     """Exit naming the compared teachers of a base that lack more than `limit` of the instructions."""
     n = rows["id"].n_unique()
@@ -70,7 +84,8 @@ def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--car", type=json.loads, required=True, help="reward_model and beta as JSON")
-    parser.add_argument("--teachers", type=json.loads, required=True, help="name to family and compare as JSON")
+    parser.add_argument("--teachers", type=json.loads, required=True, help="what the config tells of them, as JSON")
+    parser.add_argument("--families", type=json.loads, required=True, help="base to its family as JSON")
     parser.add_argument("--max-set-aside", type=float, required=True, help="share of rows that a teacher may lack")
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet, one per base and teacher")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")

@@ -7,7 +7,7 @@ from scipy import stats
 
 from compare_metrics import compare
 from conftest import ROOT
-from correlate_metrics import correlate, describe, join_pairs, transfer
+from correlate_metrics import correlate, describe, join_pairs, with_transfer
 from draw_conclusions import of_best, of_choice, of_correlation, of_others
 from rank_statistics import bootstrap, interval, partial_rho, permutation_p, regret, resampled_ranks, rho
 
@@ -101,7 +101,8 @@ def published():
 
 
 def test_ap_over_the_other_bases_has_the_rho_known_of_the_papers_table():
-    table = published().with_columns(transfer())
+    table, metrics = with_transfer(published())
+    assert metrics[-1] == "transfer" and "transfer" not in with_transfer(table.filter(base="minitron-4b"))[1]
     within = {b[0]: float(rho(t["transfer"].to_numpy(), t["ap"].to_numpy())) for b, t in table.group_by("base")}
     known = {"qwen2-1.5b": 0.925, "gemma-2-2b": 0.909, "qwen2.5-3b": 0.868, "llama-3.2-3b": 0.935, "minitron-4b": 0.925}
     assert {base: round(value, 3) for base, value in within.items()} == pytest.approx(known, abs=6e-4)

@@ -7,7 +7,7 @@ import pytest
 
 from average_performance import average
 from metrics import METRICS, PARTS, car, of_rows
-from rank_teachers import rank, refuse_gaps
+from rank_teachers import baselines, rank, refuse_gaps
 
 
 def test_car_is_reward_over_one_plus_beta_times_loss():
@@ -50,6 +50,18 @@ def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
 def test_the_rank_surprisal_ratio_of_a_data_set_is_a_ratio_of_means():
     rows = pl.DataFrame({"mean_rank": [2.0, 10.0], "loss_without_end": [1.0, 2.0], "rsr": [2.0, 5.0]})
     assert rows.select(of_rows(["rsr", "loss_without_end"])).row(0) == (6 / 1.5, 1.5)
+
+
+def test_what_the_config_tells_of_a_teacher_is_a_baseline_where_it_is_known_of_all():
+    teachers = {
+        "x": {"family": "f", "parameters": 7, "published_score": None},
+        "y": {"family": "g", "parameters": 1.5, "published_score": 30.0},
+        "below": {"family": None, "parameters": None, "published_score": None},
+    }
+    table = pl.DataFrame({"teacher": ["x", "y", "below"], "family": ["f", "g", None]})
+    got = table.select(baselines(teachers, ["x", "y"], "f"))
+    assert got.to_dict(as_series=False) == {"parameters": [7.0, 1.5, None], "same_family": [1.0, 0.0, None]}
+    assert table.select(baselines(teachers, ["y"], None)).columns == ["parameters", "published_score"]
 
 
 def test_the_order_of_the_rows_changes_no_digit():
