@@ -24,10 +24,8 @@ from judge_templates import fill_template, read_template
 from pairwise_verdicts import VERDICT, switched
 from rows import check_rows, write_table
 
-SAMPLING = {
-    "alpaca_eval": {"max_new_tokens": 1, "logprobs": 5},
-    "arena_hard": {"max_new_tokens": 4096},
-}
+GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
+FIXED = {"alpaca_eval": {"max_new_tokens": 1, "logprobs": 5}, "arena_hard": {}}
 FINISH = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
 NEVER_COMPARED = {"not_asked": "prompt_over_long", "no_baseline": "no_baseline_answer"}
 SAID = {
@@ -43,8 +41,7 @@ SAID = {
 def main():
     args = parse_args()
     template = read_template(args.template)
-    sampling = {"temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 32768, "options": {}}
-    spec = {**args.judge, "sampling": sampling | SAMPLING[args.protocol] | args.sampling}
+    spec = {**args.judge, "sampling": GREEDY | args.sampling | FIXED[args.protocol]}
     games = pair_up(args.protocol, *map(pl.read_parquet, (args.prompts, args.answers, args.baseline)))
     rows = [ask_about(game, template) for game in games.filter(pl.col("decided").is_null()).iter_rows(named=True)]
     ask = asker(spec, args.store, args.api)
@@ -65,7 +62,13 @@ def pair_up(protocol: str, prompts: pl.DataFrame, answers: pl.DataFrame, baselin
     theirs = baseline.select("id", baseline_answer="answer", baseline_reason="reason")
     joined = (
         prompts.select("id", "instruction")
-        .join(answers.rename({"reason": "answer_reason"}), on="id", how="left", validate="1:1", maintain_order="left")
+        .join(
+            answers.drop("n_tokens").rename({"reason": "answer_reason"}),
+            on="id",
+            how="left",
+            validate="1:1",
+            maintain_order="left",
+        )
         .join(theirs, on="id", how="left", validate="1:1", maintain_order="left")
     )
     order = [switched(instruction) for instruction in joined["instruction"]]
@@ -148,9 +151,9 @@ def put_together(games: pl.DataFrame, rows: list[dict], said: list[dict], protoc
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--protocol", choices=sorted(SAMPLING), required=True)
+    parser.add_argument("--protocol", choices=sorted(FIXED), required=True)
     parser.add_argument("--judge", type=json.loads, required=True, help="engine, model, revision ... as JSON")
-    parser.add_argument("--sampling", type=json.loads, required=True, help="what differs from the protocol's, as JSON")
+    parser.add_argument("--sampling", type=json.loads, required=True, help="what differs from GREEDY, as JSON")
     parser.add_argument("--template", type=Path, required=True, help="messages with {instruction}, {output_1} ...")
     parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pairwise_verdicts import games, verdict
+from pairwise_verdicts import WEIGHTS, games, verdict
 from rows import write_json
 
 RESAMPLES, SEED = 2000, 0
@@ -27,7 +27,7 @@ def main():
     args = parse_args()
     judgments = pl.read_parquet(args.judgments)
     verdicts = [read_verdict(row) for row in judgments.iter_rows(named=True)]
-    unparsed = verdicts.count(None)
+    unparsed = sum(said not in WEIGHTS for said in verdicts)
     if unparsed > MOST_UNPARSED * len(verdicts):
         raise SystemExit(f"{args.judgments}: {unparsed} of {len(verdicts)} games without a verdict")
     counts = count_questions(judgments.with_columns(pl.Series("verdict", verdicts, pl.String)))

@@ -40,6 +40,9 @@ class Judge(Handler):
     def torn(self, prompt):
         self.say("[[A>B]], or rather [[B>A]]")
 
+    def sixth(self, prompt):
+        self.say("[[A>>>B]]")
+
     def bare(self, prompt):
         self.say(self.longer)
 

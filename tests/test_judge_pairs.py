@@ -44,7 +44,9 @@ def judge(server, folder, protocol, questions, status=0):
     names = {"benchmark": pl.lit("b"), "base": pl.lit("x"), "teacher": pl.lit("t"), "finish_reason": pl.lit("stop")}
     reason = pl.when(pl.col("answer").is_null()).then(pl.lit("empty")).alias("reason")
     # answers stand in another order than prompts
-    frame.select("id", "answer", reason, **names).reverse().write_parquet(folder / "answers.parquet")
+    frame.select("id", "answer", reason, n_tokens=pl.lit(777), **names).reverse().write_parquet(
+        folder / "answers.parquet"
+    )
     frame.select("id", answer="baseline", reason=pl.lit(None, pl.String)).write_parquet(folder / "baseline.parquet")
     (folder / "template.txt").write_text(TEMPLATE)
     endpoint = {"base_url": server.url, "api_key_env": "JUDGE_KEY", "max_tokens_name": "max_tokens"}
@@ -52,7 +54,7 @@ def judge(server, folder, protocol, questions, status=0):
     arguments = {
         "protocol": protocol,
         "judge": json.dumps({"engine": "openai", "model": "m", "openai": endpoint, **names}),
-        "sampling": "{}",
+        "sampling": '{"max_new_tokens": 900}',  # alpaca_eval takes one token all the same
         "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
         "output": folder / "judgments.parquet",
@@ -160,6 +162,9 @@ def test_a_judge_without_a_verdict_is_asked_once_to_finish(server, tmp_path):
     judge(server, tmp_path / "torn", "arena_hard", [("torn,torn q", LONG, SHORT)])
     assert len(server.bodies) == 10  # two verdicts that differ are none, and not asked about again
     assert "2 of 2 games without a verdict" in score(tmp_path / "torn", "arena_hard", status=1)
+    judge(server, tmp_path / "sixth", "arena_hard", [("sixth,sixth q", LONG, SHORT)])
+    assert "2 of 2 games without a verdict" in score(tmp_path / "sixth", "arena_hard", status=1)
+    assert server.bodies[-1]["max_tokens"] == 900
 
 
 def test_a_template_keeps_braces_of_a_text_and_has_to_show_every_text(tmp_path):
