@@ -26,7 +26,8 @@ SCHEMA |= dict.fromkeys(("difference", "low", "high", "p"), pl.Float64) | {"note
 
 def main():
     args = parse_args()
-    pairs = join_pairs(pl.read_csv(args.teachers, infer_schema_length=None), pl.read_csv(args.performance))
+    tables = (pl.read_csv(path, infer_schema_length=None) for path in (args.teachers, args.performance))
+    pairs = join_pairs(*tables)
     pairs, metrics = with_transfer(pairs)
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
     usable = [name for name in metrics if all(describe(of_base, name)["rho"] is not None for of_base in bases)]

@@ -28,7 +28,8 @@ SCHEMA |= dict.fromkeys(("low", "high", *MEANS[1:]), pl.Float64) | {"note": pl.S
 
 def main():
     args = parse_args()
-    pairs = join_pairs(pl.read_csv(args.teachers, infer_schema_length=None), pl.read_csv(args.performance))
+    tables = (pl.read_csv(path, infer_schema_length=None) for path in (args.teachers, args.performance))
+    pairs = join_pairs(*tables)
     pairs, metrics = with_transfer(pairs)
     write_table(pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA), args.output)
 
