@@ -49,6 +49,7 @@ include: "rules/likelihoods.smk"
 include: "rules/finetune.smk"
 include: "rules/answers.smk"
 include: "rules/judgments.smk"
+include: "rules/scores.smk"
 include: "rules/tables.smk"
 include: "rules/statistics.smk"
 

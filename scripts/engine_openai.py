@@ -69,8 +69,12 @@ class Endpoint:
             if self.closed:
                 return self.closed
         answer = self.request(row)
+        paid = 0.0 if isinstance(answer, Exception) else self.paid(answer)
+        if self.lacks_logprobs(answer):  # paid for all the same
+            answer = RuntimeError(
+                f"{self.spec['openai']['base_url']} sent no log-probabilities of {self.spec['model']}"
+            )
         failed = isinstance(answer, Exception)
-        paid = 0.0 if failed else self.paid(answer)
         with self.lock:
             self.book(paid - most)
             self.failures = self.failures + 1 if failed else 0
@@ -81,9 +85,13 @@ class Endpoint:
     def book(self, usd: float, budget: float | None = None) -> bool:
         return not self.price or book(Path(self.api["ledger"]), usd, budget)
 
+    def lacks_logprobs(self, answer: dict | Exception) -> bool:
+        wanted = self.spec["sampling"].get("logprobs") and not isinstance(answer, Exception)
+        return bool(wanted and answer["text"] and "logprobs" not in answer)
+
     def request(self, row: dict) -> dict | Exception:
         try:
-            answer = read_completion(self.client.chat.completions.create(**self.body(row)))
+            return read_completion(self.client.chat.completions.create(**self.body(row)))
         except BadRequestError as error:
             if reason := lasting_reason(error):
                 return unanswered(reason) | {"n_prompt_tokens": None}
@@ -95,9 +103,6 @@ class Endpoint:
             return self.told(error)  # no connection, or no answer in time
         except (ValueError, AttributeError, IndexError, TypeError):
             return RuntimeError(f"what {self.spec['openai']['base_url']} sent is no chat completion")
-        if self.spec["sampling"].get("logprobs") and answer["text"] and "logprobs" not in answer:
-            return RuntimeError(f"{self.spec['openai']['base_url']} sent no log-probabilities of {self.spec['model']}")
-        return answer
 
     def body(self, row: dict) -> dict:
         sampling = self.spec["sampling"]

@@ -10,12 +10,12 @@ def book(path: Path, usd: float, budget: float | None = None) -> bool:
 
     Written by one call in place, so that a killed job leaves either the old number or the new one.
     """
-    with open(path, "a+b") as file, open(path, "r+b") as place:
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         total = spent(path) + usd
         if budget is not None and usd > 0 and total > budget:
             return False
-        os.pwrite(place.fileno(), f"{total:24.9f}\n".encode(), 0)
+        os.pwrite(file.fileno(), f"{total:24.9f}\n".encode(), 0)
     return True
 
 

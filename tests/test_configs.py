@@ -1,16 +1,24 @@
 """The configurations that ship: each plans without an error, and the paper's plan has the jobs the paper has."""
 
 import re
+import resource
 import subprocess
 
 from conftest import ROOT, snakemake
 
 
+def children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def plan(name, *targets) -> dict[str, int]:
-    """Rule to number of jobs of a dry run."""
+    """Rule to number of jobs of a dry run; it has to take less than 15 seconds of its processor."""
+    before = children_seconds()
     command = ["snakemake", "-n", "--configfile", f"config/{name}.yaml", "--directory", ".", "--", *targets]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert children_seconds() - before < 15
     table = done.stdout.split("Job stats:")[1].split("\n\n")[0]
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
 

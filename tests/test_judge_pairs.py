@@ -12,6 +12,7 @@ from conftest import ROOT
 from fault_server import FaultServer
 from judge_server import Judge
 from judge_templates import fill_template, read_template
+from ledger import spent
 from pairwise_verdicts import switched
 
 TEMPLATE = "<|im_start|>user\nQ: {instruction}\n1: {output_1}\n2: {output_2}\n<|im_end|>\n"
@@ -137,6 +138,8 @@ def test_what_failed_is_asked_again_in_the_next_run_and_nothing_else(server, tmp
     questions = [("Fine", LONG, SHORT), (f"{faults} q", LONG, SHORT)]
     _, said = judge(server, tmp_path, "alpaca_eval", questions, status=1)
     assert "1 of 2 rows failed" in said and not (tmp_path / "judgments.parquet").exists()
+    paid = 0.05 * (1 + (faults == "bare"))  # what came without log-probabilities is billed as well
+    assert spent(tmp_path / "spent_usd.txt") == pytest.approx(paid)
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
     assert server.asked["Fine"] == 1 and judgments["logprobs"].null_count() == judgments["reason"].count() == 0
 

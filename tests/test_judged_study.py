@@ -108,7 +108,7 @@ def test_the_judge_prefers_right_answers_in_both_forms(tmp_path):
         prefers = preference if protocol == "alpaca_eval" else points
         agrees = [(prefers(row) > 0.5) == row["right"] for row in rows if prefers(row) not in (0.5, None)]
         print(f"{protocol}: right in {sum(agrees)} of {len(agrees)} comparisons of a right answer and a damaged one")
-        assert sum(agrees) / len(agrees) > 0.55  # 0.74 and 0.66 seen; how well so small a judge learns varies
+        assert sum(agrees) / len(agrees) > 0.58  # 0.74 and 0.66 seen
 
 
 def points(row):
