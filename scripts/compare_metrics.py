@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from correlate_metrics import describe, join_pairs, signed, stacked, with_transfer
+from correlate_metrics import describe, read_pairs, signed, stacked, with_transfer
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, permutation_p, rho
 from rows import write_table
 
@@ -26,9 +26,7 @@ SCHEMA |= dict.fromkeys(("difference", "low", "high", "p"), pl.Float64) | {"note
 
 def main():
     args = parse_args()
-    tables = (pl.read_csv(path, infer_schema_length=None) for path in (args.teachers, args.performance))
-    pairs = join_pairs(*tables)
-    pairs, metrics = with_transfer(pairs)
+    pairs, metrics = with_transfer(read_pairs(args.teachers, args.performance))
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
     usable = [name for name in metrics if all(describe(of_base, name)["rho"] is not None for of_base in bases)]
     write_table(pl.DataFrame(compare(bases, usable), schema=SCHEMA), args.output)

@@ -28,10 +28,12 @@ SCHEMA |= dict.fromkeys(("low", "high", *MEANS[1:]), pl.Float64) | {"note": pl.S
 
 def main():
     args = parse_args()
-    tables = (pl.read_csv(path, infer_schema_length=None) for path in (args.teachers, args.performance))
-    pairs = join_pairs(*tables)
-    pairs, metrics = with_transfer(pairs)
+    pairs, metrics = with_transfer(read_pairs(args.teachers, args.performance))
     write_table(pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA), args.output)
+
+
+def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
+    return join_pairs(*(pl.read_csv(path, infer_schema_length=None) for path in (teachers, performance)))
 
 
 def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:

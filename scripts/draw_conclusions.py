@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from correlate_metrics import join_pairs
+from correlate_metrics import read_pairs
 from rank_statistics import ENOUGH_TEACHERS
 from rows import write_table
 
@@ -19,14 +19,16 @@ LEVEL = 0.05  # of the permutation test
 
 def main():
     args = parse_args()
-    read = {name: pl.read_csv(vars(args)[name], infer_schema_length=None) for name in vars(args) if name != "output"}
-    pairs = join_pairs(read["teachers"], read["performance"])
+    pairs = read_pairs(args.teachers, args.performance)
+    correlations, differences = (
+        pl.read_csv(p, infer_schema_length=None) for p in (args.correlations, args.differences)
+    )
     rows = []
     for (base,), of_base in pairs.group_by("base", maintain_order=True):
-        car = read["correlations"].row(by_predicate=(pl.col("base") == base) & (pl.col("metric") == "car"), named=True)
+        car = correlations.row(by_predicate=(pl.col("base") == base) & (pl.col("metric") == "car"), named=True)
         sentences = [of_correlation(car), of_best(of_base), of_choice(of_base)]
         if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
-            sentences.append(of_others(read["differences"].filter(pl.col("base") == base)))
+            sentences.append(of_others(differences.filter(pl.col("base") == base)))
         rows.append({"base": base, "conclusion": " ".join(sentences)})
     write_table(pl.DataFrame(rows), args.output)
 
