@@ -3,6 +3,7 @@
 snakemake check   looks at every model, key and folder of the config, and computes nothing
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
 snakemake all     also fine-tunes and judges every pair, and tells how well each metric predicted the scores
+snakemake paper_table   what the paper's own tables say: results/paper-table/tables
 
 All read config/config.yaml, or the file given with --configfile in its place.
 """
@@ -46,18 +47,30 @@ include: "rules/instructions.smk"
 include: "rules/responses.smk"
 include: "rules/rewards.smk"
 include: "rules/likelihoods.smk"
+include: "rules/mixes.smk"
 include: "rules/finetune.smk"
 include: "rules/answers.smk"
 include: "rules/judgments.smk"
 include: "rules/scores.smk"
 include: "rules/tables.smk"
 include: "rules/statistics.smk"
+include: "rules/datasets.smk"
+include: "rules/paper_table.smk"
+
+
+RANKING = [
+    "<results>/tables/teachers.csv",
+    "<results>/tables/stability.csv",
+    "<results>/tables/sample_size.csv",
+    *expand("<results>/datasets/{base}/README.md", base=BASES),
+]
 
 
 localrules:
     all,
     rank,
     check,
+    paper_table,
 
 
 rule all:
@@ -65,19 +78,17 @@ rule all:
     input:
         CHECKS,
         CHECKS and "<results>/checks/disk.json",
-        "<results>/tables/teachers.csv",
+        RANKING,
         # benchmarks without a protocol end with the answers; a config without any benchmark, with the ranking
-        expand(
-            "<results>/answers/{benchmark}/{base}/{teacher}.parquet", benchmark=UNJUDGED, base=BASES, teacher=TEACHERS
-        ),
-        expand("<results>/scores/{benchmark}/{base}/{teacher}.json", benchmark=JUDGED, base=BASES, teacher=TEACHERS),
+        expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
+        expand("<results>/scores/{benchmark}/{pair}.json", benchmark=JUDGED, pair=PAIRS),
         expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),
 
 
 rule rank:
     input:
         CHECKS,
-        "<results>/tables/teachers.csv",
+        RANKING,
 
 
 rule check:

@@ -80,13 +80,13 @@ rule check_disk:
     conda:
         "../envs/analysis.yaml"
     params:
-        teachers=TEACHERS,
+        pairs=PAIRS,
         checkpoints=f"{RESULTS}/checkpoints",
     shell:
         """
         exec python {input.script} \
             --facts {input.facts:q} \
-            --teachers {params.teachers:q} \
+            --pairs {params.pairs:q} \
             --checkpoints {params.checkpoints:q} \
             --output {output.disk:q} &>{log:q}
         """

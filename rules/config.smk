@@ -21,7 +21,10 @@ config["ap"] = config["ap"] or default_ap(config)
 
 # a pool is not itself a teacher of anyone
 TEACHERS = sorted(name for name, teacher in config["teachers"].items() if teacher.get("candidates", 1) == 1)
+COMPARED = [name for name in TEACHERS if config["teachers"][name]["compare"]]
 BASES = sorted(config["bases"])
+# {base}/{teacher}: each teacher of each base, and a mix of its own base alone
+PAIRS = [f"{base}/{name}" for base in BASES for name in TEACHERS if config["teachers"][name].get("base", base) == base]
 
 
 def as_json(entry, *keys):
@@ -116,8 +119,13 @@ def one_of(names):
 
 
 def teachers_by(key):
-    """Names of the teachers whose entry has a key: model, select or import."""
+    """Names of the teachers whose entry has a key: model, select, import or mix."""
     return [name for name, entry in config["teachers"].items() if key in entry]
+
+
+def sources_of(mix):
+    """The teachers whose responses a mix takes, in one order: those of the config, or all that are compared."""
+    return sorted(config["teachers"][mix]["sources"] or COMPARED)
 
 
 def import_spec(teacher, reward_model=None):

@@ -29,6 +29,8 @@ rule score_likelihoods:
         "<results>/logs/score_likelihoods/{base}/{teacher}.log",
     benchmark:
         "<results>/timings/score_likelihoods/{base}/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(set(config["teachers"]) - set(MIXES)),
     conda:
         "../envs/train.yaml"
     resources:
@@ -66,6 +68,8 @@ rule score_reference_likelihoods:
         "<results>/logs/score_reference_likelihoods/{reference_model}/{teacher}.log",
     benchmark:
         "<results>/timings/score_reference_likelihoods/{reference_model}/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(set(config["teachers"]) - set(MIXES)),
     conda:
         "../envs/train.yaml"
     resources:
@@ -76,6 +80,7 @@ rule score_reference_likelihoods:
             {
                 "max_length": config["reference_models"][wildcards.reference_model]["max_length"],
                 "batch_tokens": config["likelihoods"]["batch_tokens"],
+                "per_token": config["likelihoods"]["per_token"],
             }
         ),
         store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",

@@ -38,6 +38,7 @@ ENGINES = {
 # not a param: it changes no answer, so changing it reruns nothing
 os.environ.update(API_SETTINGS=as_json({**config["api"], "ledger": f"{RESULTS}/spent_usd.txt"}))
 SELECTED = teachers_by("select")
+MIXES = teachers_by("mix")
 
 
 rule generate_responses:

@@ -1,11 +1,12 @@
 """How well the metrics predict average performance, which of them differ, and what can be concluded.
 
 Inputs: <results>/tables/teachers.csv and <results>/tables/performance.csv.
-Outputs: <results>/tables/correlations.csv (rho of each metric with AP, with intervals), differences.csv (every pair of
-metrics) and conclusions.csv (in words, for each base).
+Outputs, in <results>/tables/: correlations.csv (rho of each metric with AP, with intervals), differences.csv (every pair
+of metrics), car.csv (CAR with other betas, reward models and origins), size_steps.csv (whether a family's larger teacher
+is the better one) and conclusions.csv (in words, for each base).
 """
 
-TABLES = ["performance", "correlations", "differences", "conclusions"]
+TABLES = ["performance", "correlations", "differences", "car", "size_steps", "conclusions"]
 
 
 rule correlate_metrics:
@@ -51,6 +52,58 @@ rule compare_metrics:
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
             --output {output.differences:q} &>{log:q}
+        """
+
+
+rule vary_car:
+    input:
+        script="scripts/vary_car.py",
+        imports=["scripts/correlate_metrics.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        car="<results>/tables/car.csv",
+    log:
+        "<results>/logs/vary_car.log",
+    benchmark:
+        "<results>/timings/vary_car.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        beta=config["car"]["beta"],
+    shell:
+        """
+        exec python {input.script} \
+            --beta {params.beta} \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.car:q} &>{log:q}
+        """
+
+
+rule compare_sizes:
+    input:
+        script="scripts/compare_sizes.py",
+        imports=["scripts/correlate_metrics.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        performance="<results>/tables/performance.csv",
+    output:
+        size_steps="<results>/tables/size_steps.csv",
+    log:
+        "<results>/logs/compare_sizes.log",
+    benchmark:
+        "<results>/timings/compare_sizes.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        teachers=lambda wildcards: json.dumps(
+            {name: {key: config["teachers"][name][key] for key in ("family", "parameters")} for name in COMPARED}
+        ),
+    shell:
+        """
+        exec python {input.script} \
+            --teachers {params.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.size_steps:q} &>{log:q}
         """
 
 

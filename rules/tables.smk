@@ -2,8 +2,8 @@
 
 Inputs: <results>/likelihoods/{base}/{teacher}.parquet, <results>/rewards/{reward_model}/{teacher}.parquet and
 <results>/scores/{benchmark}/{base}/{teacher}.json or, in their place, the config's table of known scores.
-Outputs: <results>/metrics/{base}/{teacher}.parquet, <results>/tables/teachers.csv (metrics and the ranking by CAR) and
-<results>/tables/performance.csv (AP).
+Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
+teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how sure it is), performance.csv (AP).
 """
 
 UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
@@ -12,11 +12,34 @@ TOLD_OF_TEACHERS = ("family", "compare", "parameters", "published_score")
 AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
 
 
+rule measure_diversity:
+    input:
+        script="scripts/measure_diversity.py",
+        imports=["scripts/rows.py"],
+        responses="<results>/responses/{teacher}.parquet",
+    output:
+        diversity="<results>/diversity/{teacher}.parquet",
+    log:
+        "<results>/logs/measure_diversity/{teacher}.log",
+    benchmark:
+        "<results>/timings/measure_diversity/{teacher}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teacher {wildcards.teacher} \
+            --responses {input.responses:q} \
+            --output {output.diversity:q} &>{log:q}
+        """
+
+
 rule join_metrics:
     input:
         script="scripts/join_metrics.py",
         imports=["scripts/metrics.py", "scripts/rows.py"],
         likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
+        diversity="<results>/diversity/{teacher}.parquet",
         rewards=expand(
             "<results>/rewards/{reward_model}/{{teacher}}.parquet",
             reward_model=sorted(config["reward_models"]),
@@ -38,6 +61,7 @@ rule join_metrics:
         exec python {input.script} \
             --base {wildcards.base} \
             --likelihoods {input.likelihoods:q} \
+            --diversity {input.diversity:q} \
             --rewards {input.rewards:q} \
             --reference-likelihoods {input.reference_likelihoods:q} \
             --output {output.metrics:q} &>{log:q}
@@ -48,7 +72,7 @@ rule rank_teachers:
     input:
         script="scripts/rank_teachers.py",
         imports=["scripts/metrics.py", "scripts/rows.py"],
-        metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=TEACHERS),
+        metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
     output:
         teachers="<results>/tables/teachers.csv",
     log:
@@ -76,6 +100,36 @@ rule rank_teachers:
         """
 
 
+rule assess_ranking:
+    input:
+        script="scripts/assess_ranking.py",
+        imports=["scripts/metrics.py", "scripts/rank_teachers.py", "scripts/rows.py"],
+        metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=COMPARED),
+    output:
+        stability="<results>/tables/stability.csv",
+        sample_size="<results>/tables/sample_size.csv",
+    log:
+        "<results>/logs/assess_ranking.log",
+    benchmark:
+        "<results>/timings/assess_ranking.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        car=as_json(config["car"]),
+        compared=COMPARED,
+        p_same_top1=config["ranking"]["p_same_top1"],
+    shell:
+        """
+        exec python {input.script} \
+            --car {params.car:q} \
+            --compared {params.compared:q} \
+            --p-same-top1 {params.p_same_top1} \
+            --metrics {input.metrics:q} \
+            --output-stability {output.stability:q} \
+            --output-sample-size {output.sample_size:q} &>{log:q}
+        """
+
+
 if "scores" in config:
 
     rule import_performance:
@@ -94,7 +148,7 @@ if "scores" in config:
         params:
             ap=config["ap"],
             columns=as_json(config["scores"]["columns"]),
-            pairs=json.dumps({base: [t for t in TEACHERS if config["teachers"][t]["compare"]] for base in BASES}),
+            pairs=json.dumps(dict.fromkeys(BASES, COMPARED)),
         shell:
             """
             exec python {input.script} \
@@ -111,12 +165,7 @@ else:
         input:
             script="scripts/average_performance.py",
             imports=["scripts/rows.py"],
-            scores=expand(
-                "<results>/scores/{benchmark}/{base}/{teacher}.json",
-                benchmark=AP_BENCHMARKS,
-                base=BASES,
-                teacher=TEACHERS,
-            ),
+            scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
         output:
             performance="<results>/tables/performance.csv",
         log:

@@ -1,6 +1,6 @@
 """Whether the checkpoints still to be made fit on the disk.
 
-python scripts/check_disk.py --facts results/mine/checks/all.json --teachers teacher-a teacher-b \
+python scripts/check_disk.py --facts results/mine/checks/all.json --pairs base/teacher-a base/teacher-b \
     --checkpoints results/mine/checkpoints --output results/mine/checks/disk.json
 """
 
@@ -14,10 +14,11 @@ from rows import write_json
 
 def main():
     args = parse_args()
-    needed = {}
-    for base, facts in json.loads(args.facts.read_text())["bases"].items():
-        made = [t for t in args.teachers if (args.checkpoints / base / t / "manifest.json").exists()]
-        needed[base] = (len(args.teachers) - len(made)) * facts.get("weight_bytes", 0)
+    missing = [pair for pair in args.pairs if not (args.checkpoints / pair / "manifest.json").exists()]
+    needed = {
+        base: sum(pair.startswith(f"{base}/") for pair in missing) * facts.get("weight_bytes", 0)
+        for base, facts in json.loads(args.facts.read_text())["bases"].items()
+    }
     free = shutil.disk_usage(args.output.parent).free
     total = sum(needed.values())
     if total > free:
@@ -29,7 +30,7 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, required=True, help="JSON of check_models.py")
-    parser.add_argument("--teachers", nargs="+", required=True, help="teachers each base is fine-tuned on")
+    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, each to be fine-tuned")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder of the study's checkpoints")
     parser.add_argument("--output", type=Path, required=True, help="JSON, written if they fit")
     return parser.parse_args()

@@ -79,10 +79,17 @@ def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
 
 
 def wrong_teacher(where: str, teacher: dict, config: dict) -> list[str]:
-    """References of a selection or an import to what is not there, and pools that hold one answer several times."""
+    """References of a selection, mix or import to what is not there, and pools that hold one answer several times."""
     teachers, reward_models = config["teachers"], config["reward_models"]
     pools = [name for name, entry in teachers.items() if entry.get("candidates", 1) > 1]
     problems = []
+    if "mix" in teacher:
+        known = [name for name, entry in teachers.items() if name not in pools and "mix" not in entry]
+        wrong = [name for name in teacher.get("sources") or [] if name not in known]
+        problems += [f"{where}.sources: no teacher {n} with responses of its own{nearest(n, known)}" for n in wrong]
+        if teacher["base"] not in config["bases"]:
+            problems.append(f"{where}.base: no base {teacher['base']}{nearest(teacher['base'], config['bases'])}")
+        return problems
     if "select" in teacher:
         if teacher["pool"] not in pools:
             problems.append(
@@ -117,7 +124,10 @@ def wrong_values(config: dict) -> list[str]:
             problems.append(f"{where}: gpus {gpus}, but vllm.tensor_parallel_size {shared}")
     for name in sorted(set(config["bases"]) & set(config.get("reference_models", {}))):
         problems.append(f"reference_models.{name}: a base has this name too")
-    if not any(t.get("compare", "select" not in t) for t in config["teachers"].values() if t.get("candidates", 1) == 1):
+    derived = {"select", "mix"}
+    if not any(
+        t.get("compare", not derived & set(t)) for t in config["teachers"].values() if t.get("candidates", 1) == 1
+    ):
         problems.append("teachers: none is compared")
     for name, benchmark in config.get("benchmarks", {}).items():
         if benchmark.get("protocol") != "exact":

@@ -39,13 +39,19 @@ def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
 def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
     """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP."""
     ranked = teachers.filter(pl.col("rank").is_not_null())
-    errors = [pl.col(name) for name in performance.columns if name.endswith(".se")]
-    ap_se = pl.sum_horizontal(error**2 for error in errors).sqrt() / len(errors) if errors else pl.lit(0.0)
-    performance = performance.select("base", "teacher", "ap", ap_se=ap_se.fill_null(0.0))
+    performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
     pairs = ranked.join(performance, on=["base", "teacher"], validate="1:1")
     if pairs.height != ranked.height:
         raise SystemExit(f"{ranked.height} ranked pairs, but {pairs.height} of them have a score")
     return pairs.sort("base", "teacher")
+
+
+def ap_error(performance: pl.DataFrame) -> pl.Expr:
+    """The standard error of AP, a mean of scores, from theirs; 0 where the scores have none."""
+    errors = [pl.col(name) for name in performance.columns if name.endswith(".se")]
+    if not errors:
+        return pl.lit(0.0)
+    return (pl.sum_horizontal(error**2 for error in errors).sqrt() / len(errors)).fill_null(0.0)
 
 
 def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -94,7 +100,9 @@ def describe(pairs: pl.DataFrame, metric: str) -> dict:
             return row | {"note": f"n/a: {name} is the same for every teacher"}
     ap, raw = column(pairs, "ap"), column(pairs, metric)
     signed = raw if row["better"] == "higher" else -raw
-    partial = partial_rho(signed, ap, column(pairs, "response_length"))
+    partial = np.nan  # where lengths are not known
+    if "response_length" in pairs.columns:
+        partial = partial_rho(signed, ap, column(pairs, "response_length"))
     return row | {
         "rho": float(rho(signed, ap)),
         "raw_rho": float(rho(raw, ap)),

@@ -1,4 +1,4 @@
-"""What can and cannot be concluded of each base model, in words.
+"""What can and cannot be concluded of each base model, and of all of them on average, in words.
 
 python scripts/draw_conclusions.py --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --correlations results/miniature/tables/correlations.csv \
@@ -30,6 +30,8 @@ def main():
         if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
             sentences.append(of_others(differences.filter(pl.col("base") == base)))
         rows.append({"base": base, "conclusion": " ".join(sentences)})
+    if len(rows) > 1:
+        rows.append({"base": "average", "conclusion": of_average(correlations, differences)})
     write_table(pl.DataFrame(rows), args.output)
 
 
@@ -41,6 +43,15 @@ def of_correlation(car: dict) -> str:
         return f"{car['n']} teachers are too few to tell how well CAR, or any metric, predicts AP."
     verb = "predicts AP" if car["low"] > 0 else "cannot be shown to predict AP"
     return f"CAR {verb}: rho {car['rho']:.2f} [{car['low']:.2f}, {car['high']:.2f}] over {car['n']} teachers."
+
+
+def of_average(correlations: pl.DataFrame, differences: pl.DataFrame) -> str:
+    """What all bases together say: the same teachers, so that more bases do not make few teachers more."""
+    car = correlations.row(by_predicate=(pl.col("base") == "average") & (pl.col("metric") == "car"), named=True)
+    sentences = [of_correlation(car)]
+    if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
+        sentences.append(of_others(differences.filter(pl.col("base") == "average")))
+    return " ".join(sentences)
 
 
 def of_best(pairs: pl.DataFrame) -> str:

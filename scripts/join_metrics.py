@@ -1,6 +1,7 @@
 """Every per-row value of one base and teacher side by side, before any average, without CAR.
 
 python scripts/join_metrics.py --base alpha --likelihoods results/miniature/likelihoods/alpha/terse-large.parquet \
+    --diversity results/miniature/diversity/terse-large.parquet \
     --rewards results/miniature/rewards/right-answer/terse-large.parquet --reference-likelihoods \
     --output results/miniature/metrics/alpha/terse-large.parquet
 """
@@ -17,6 +18,8 @@ from rows import check_rows, write_table
 def main():
     args = parse_args()
     likelihoods = pl.read_parquet(args.likelihoods)
+    diversity = pl.read_parquet(args.diversity).drop("teacher", "reason")  # the likelihoods have the same reasons
+    likelihoods = likelihoods.join(diversity, on="id", how="left", validate="1:1", maintain_order="left")
     values = {name: metric.row for name, metric in METRICS.items()} | PARTS
     metrics = likelihoods.select("id", pl.lit(args.base).alias("base"), "teacher", **values)
     others = [*map(reward_values, args.rewards), *map(reference_values, args.reference_likelihoods)]
@@ -48,6 +51,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--likelihoods", type=Path, required=True, help="parquet of likelihoods")
+    parser.add_argument("--diversity", type=Path, required=True, help="parquet of bytes per row")
     parser.add_argument("--rewards", type=Path, nargs="+", required=True, help="parquet, one per reward model")
     parser.add_argument("--reference-likelihoods", type=Path, nargs="*", default=[], help="parquet, one per model")
     parser.add_argument("--output", type=Path, required=True, help="parquet of metrics per row")

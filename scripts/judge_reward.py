@@ -30,8 +30,8 @@ def main():
         rows = prompts.join(said, on="id", validate="1:1", maintain_order="left").filter(pl.col("answer").is_not_null())
         rows = rows.select("id", "instruction", response="answer")
         results = store.fill(rows.to_dicts(), lambda: load_scorer(args.judge), BLOCK)
-        rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "over_long": pl.String})
-        scored.append(rows.select("id").hstack(rewards.rename({"reward": whose, "over_long": f"{whose}_over_long"})))
+        rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
+        scored.append(rows.select("id").hstack(rewards.rename({"reward": whose, "unusable": f"{whose}_unusable"})))
     judgments = compare(prompts, answers, *scored)
     check_rows(judgments, prompts["id"].to_list(), value="preference")
     write_table(judgments, args.output)
@@ -48,7 +48,7 @@ def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, b
     preference = pl.when(empty & pl.col("baseline").is_not_null()).then(0.0).otherwise((difference.sign() + 1) / 2)
     unasked = pl.when(pl.col("answer_reason") == "prompt_over_long").then(pl.lit("prompt_over_long"))
     no_baseline = pl.when(pl.col("baseline").is_null()).then(pl.lit("no_baseline_reward"))
-    reason = pl.coalesce(unasked, "model_over_long", "baseline_over_long", no_baseline)
+    reason = pl.coalesce(unasked, "model_unusable", "baseline_unusable", no_baseline)
     return joined.select(
         "id",
         "benchmark",

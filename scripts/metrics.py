@@ -1,7 +1,7 @@
 """The metrics of a data set of responses: name, direction, formula, source.
 
-A row is one response with the sums of score_likelihoods.py and its rewards; a data set value is a mean over rows, but
-for RSR, which is a ratio of two.
+A row is one response with the sums of score_likelihoods.py, the bytes of measure_diversity.py and its rewards; a data
+set value is a mean over rows, but for RSR and diversity, which are ratios of two.
 """
 
 from typing import NamedTuple
@@ -39,8 +39,19 @@ METRICS = {
         "rank-surprisal ratio: rank of a token, at most 100, over its nats (2601.14249); means over rows of both",
         of_rows=pl.col("mean_rank").mean() / pl.col("loss_without_end").mean(),
     ),
+    "diversity": Metric(
+        pl.col("deflated_bytes") / pl.col("n_bytes"),
+        "higher",
+        "bytes of the responses compressed over their bytes: the inverse of the compression ratio (2403.00553)",
+        of_rows=pl.col("deflated_bytes").sum() / pl.col("n_bytes").sum(),
+    ),
 }
-PARTS = {"mean_rank": pl.col("rank_sum") / pl.col("n_tokens")}  # of a row; no metrics, but data set values need them
+# of a row; no metrics, but data set values need them
+PARTS = {
+    "mean_rank": pl.col("rank_sum") / pl.col("n_tokens"),
+    "n_bytes": pl.col("n_bytes"),
+    "deflated_bytes": pl.col("deflated_bytes"),
+}
 
 
 # what a reference model says of a response, as `ppl:<name>` and `ifd:<name>`
@@ -55,6 +66,11 @@ def named_columns(rows: pl.DataFrame) -> list[str]:
     return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]
 
 
+def preferred(reward: pl.Expr) -> pl.Expr:
+    """sigmoid(reward) of each row: the chance that the reward model prefers it to a response of reward 0."""
+    return 1 / (1 + (-reward).exp())
+
+
 def of_rows(names: list[str]) -> list[pl.Expr]:
     """The data set value of each named column of rows."""
     own = {name: metric.of_rows for name, metric in METRICS.items() if metric.of_rows is not None}
@@ -64,7 +80,7 @@ def of_rows(names: list[str]) -> list[pl.Expr]:
 def car(reward, loss, beta: float):
     """Compatibility-adjusted reward, r / (1 + beta L) of a data set's mean reward r and mean loss L (paper, section 5).
 
-    Takes numbers or polars expressions. Where r is negative a larger loss raises it: mark such values.
+    Takes numbers, arrays or polars expressions. Where r is negative a larger loss raises it: mark such values.
     """
     return reward / (1 + beta * loss)
 

@@ -53,6 +53,12 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def interval_of_printed(rho: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of a rho of which nothing but n is known (Bonett and Wright, Psychometrika 65, 2000)."""
+    z, error = np.arctanh(rho), np.sqrt((1 + rho**2 / 2) / (n - 3))
+    return np.tanh(z - 1.959964 * error), np.tanh(z + 1.959964 * error)
+
+
 def permutation_p(a: np.ndarray, b: np.ndarray, ap: np.ndarray, permutations: int = PERMUTATIONS) -> float:
     """The p-value of rho(a, ap) = rho(b, ap), as a mean over bases; arrays are (bases, n).
 

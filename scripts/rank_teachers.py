@@ -1,13 +1,13 @@
 """Mean metrics of every teacher for every base, and the ranking of teachers by CAR.
 
-python scripts/rank_teachers.py --car '{"reward_model": "right-answer", "beta": 1.0}' \
+python scripts/rank_teachers.py --car '{"reward_model": "right-answer", "beta": 1.0, "transform": "none"}' \
     --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --families '{"alpha": null}' \
     --max-set-aside 0.2 \
     --metrics results/miniature/metrics/*/*.parquet --output results/miniature/tables/teachers.csv
 
 Means are over the instructions for which every compared teacher has every metric, so that teachers are compared on the
 same questions; n says how many. A teacher with `compare: false` has its values, over the same instructions as far as
-it has them, but no rank.
+it has them, but no rank. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of CAR with that transform.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS, car, named_columns, of_rows
+from metrics import METRICS, car, named_columns, of_rows, preferred
 from rows import write_table
 
 
@@ -29,23 +29,31 @@ def main():
     for base in sorted(rows["base"].unique()):
         of_base = rows.filter(pl.col("base") == base)
         refuse_gaps(of_base, compared, args.max_set_aside)
-        table = rank(of_base, compared, families, args.car["reward_model"], args.car["beta"])
+        table = rank(of_base, compared, families, **args.car)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
 
 
-def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: str, beta: float) -> pl.DataFrame:
-    """The teachers of one base, best CAR first, from its rows; those not compared come last, without a rank."""
+def common_rows(rows: pl.DataFrame, compared: list[str]) -> pl.DataFrame:
+    """The usable rows of one base at the instructions that every compared teacher has, by teacher and id."""
     usable = rows.filter(pl.col("reason").is_null())
     answered = usable.filter(pl.col("teacher").is_in(compared)).group_by("id").len()
     common = answered.filter(pl.col("len") == len(compared))
-    reward = pl.col(f"reward:{reward_model}")
+    return usable.join(common, on="id", how="semi").sort("teacher", "id")
+
+
+def rank(
+    rows: pl.DataFrame, compared: list[str], families: dict, reward_model: str, beta: float, transform: str
+) -> pl.DataFrame:
+    """The teachers of one base, best CAR first, from its rows; those not compared come last, without a rank."""
+    rewards = {name.partition(":")[2]: pl.col(name) for name in named_columns(rows) if name.startswith("reward:")}
+    chances = [preferred(reward).mean().alias(f"sigmoid:{name}") for name, reward in rewards.items()]
+    reward = pl.col(f"{'reward' if transform == 'none' else transform}:{reward_model}")
     ranked = pl.when(pl.col("teacher").is_in(compared)).then(pl.col("car"))
     return (
-        usable.join(common, on="id", how="semi")
-        .sort("teacher", "id")  # sums in another order differ in the last digit
+        common_rows(rows, compared)  # in one order: sums in another differ in the last digit
         .group_by("base", "teacher", maintain_order=True)
-        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows)]))
+        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows)]), *chances)
         .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
         .with_columns(
             ranked.rank("min", descending=True).alias("rank"),
@@ -53,7 +61,18 @@ def rank(rows: pl.DataFrame, compared: list[str], families: dict, reward_model: 
             pl.when(reward < 0).then(pl.lit("negative reward: a larger loss raises CAR")).alias("note"),
         )
         .sort("rank", "teacher", nulls_last=True)
-        .select("base", "rank", "teacher", "family", "n", "car", *named_columns(rows), *METRICS, "note")
+        .select(
+            "base",
+            "rank",
+            "teacher",
+            "family",
+            "n",
+            "car",
+            *named_columns(rows),
+            *METRICS,
+            pl.col("^sigmoid:.*$"),
+            "note",
+        )
     )
 
 
@@ -83,7 +102,7 @@ def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--car", type=json.loads, required=True, help="reward_model and beta as JSON")
+    parser.add_argument("--car", type=json.loads, required=True, help="section car as JSON")
     parser.add_argument("--teachers", type=json.loads, required=True, help="what the config tells of them, as JSON")
     parser.add_argument("--families", type=json.loads, required=True, help="base to its family as JSON")
     parser.add_argument("--max-set-aside", type=float, required=True, help="share of rows that a teacher may lack")

@@ -1,7 +1,7 @@
 """A model's likelihood of a teacher's responses: sums per row, from which every likelihood metric is made.
 
 python scripts/score_likelihoods.py --name alpha --teacher terse-large --model '{"model": ..., "chat_template": ...}' \
-    --prompt chat --limits '{"max_length": 4096, "batch_tokens": 8192}' \
+    --prompt chat --limits '{"max_length": 4096, "batch_tokens": 8192, "per_token": false}' \
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/likelihoods \
     --output results/miniature/likelihoods/alpha/terse-large.parquet
@@ -13,7 +13,8 @@ Two forwards a row. Given the instruction, through the base's chat template: nll
 tokens, and apart from them over the end of turn (none where generation was cut). Direct, for IFD (Li et al.,
 Superfiltering, 2402.00530): the same response ids alone, behind the tokenizer's BOS where it has one; without, the
 first token has no prediction and is not counted. Ranks are 1 for the likeliest token, clipped at 100 (2601.14249,
-rsr_cal.py).
+rsr_cal.py). With `per_token` in the limits the values of single tokens are kept too, those of the end of turn last: a
+new metric of them needs no forward.
 """
 
 import argparse
@@ -42,6 +43,7 @@ SUMS = {
     "direct_nll": pl.Float64,
     "truncated": pl.Boolean,
 }
+PER_TOKEN = {"token_nll": pl.List(pl.Float32), "token_rank": pl.List(pl.UInt8), "direct_token_nll": pl.List(pl.Float32)}
 
 
 def main():
@@ -53,14 +55,15 @@ def main():
     spec = {**args.model, **args.limits, "prompt": args.prompt}
     store = RowStore(args.store, {**spec, "files": identity(spec)})
     results = store.fill(rows.to_dicts(), lambda: load_scorer(spec), BLOCK)
-    sums = rows.select("id").hstack(pl.DataFrame(results, schema={**SUMS, "over_long": pl.String}))
+    columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
+    sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))
     likelihoods = responses.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
     likelihoods = likelihoods.select(
         "id",
         pl.lit(args.name).alias("model"),
         "teacher",
-        *SUMS,
-        pl.coalesce("reason", "over_long").alias("reason"),
+        *columns,
+        pl.coalesce("reason", "unusable").alias("reason"),
     )
     check_rows(likelihoods, responses["id"].to_list(), value="nll")
     write_table(likelihoods, args.output)
@@ -78,20 +81,25 @@ def load_scorer(spec: dict):
         names = {key: spec[key] for key in ("model", "revision")}
         text = PlainText(AutoTokenizer.from_pretrained(spec["model"], revision=spec["revision"]))
     model = load_model(AutoModelForCausalLM, **names)
-    return lambda rows: score_rows(text, model, rows, spec["max_length"], spec["batch_tokens"])
+    limits = spec["max_length"], spec["batch_tokens"], spec["per_token"]
+    return lambda rows: score_rows(text, model, rows, *limits)
 
 
-def score_rows(text: Chat | PlainText, model, rows: list[dict], max_length: int, batch_tokens: int) -> list[dict]:
-    """SUMS for each row of instruction, response and finish_reason.
+def score_rows(
+    text: Chat | PlainText, model, rows: list[dict], max_length: int, batch_tokens: int, per_token: bool = False
+) -> list[dict]:
+    """SUMS, and PER_TOKEN if asked for, of each row of instruction, response and finish_reason.
 
-    A row beyond max_length or the model's context is `over_long`; as plain text only if no response token is left.
+    A row beyond max_length or the model's context is `over_long`; as plain text only if no response token is left. One
+    whose likelihood is no number is `not_finite`.
     """
     limit = min(max_length, context_length(model.config))
     encoded = [text.example(r["instruction"], r["response"], r["finish_reason"]) for r in rows]
     lengths = [sum(map(len, parts)) for parts in encoded]
     if isinstance(text, PlainText):
         encoded = [(prompt, response[: max(limit - len(prompt), 0)], end) for prompt, response, end in encoded]
-    results = [dict.fromkeys(SUMS) | {"over_long": "over_long"} for _ in rows]
+    columns = [*SUMS, *(PER_TOKEN if per_token else {})]
+    results = [dict.fromkeys(columns) | {"unusable": "over_long"} for _ in rows]
     fitting = [i for i, parts in enumerate(encoded) if sum(map(len, parts)) <= limit and parts[1]]
     given = [(prompt, response + end) for prompt, response, end in (encoded[i] for i in fitting)]
     alone = [encoded[i][1] for i in fitting]
@@ -99,7 +107,10 @@ def score_rows(text: Chat | PlainText, model, rows: list[dict], max_length: int,
     given_scores, direct_scores = (token_scores(model, pairs, batch_tokens) for pairs in (given, direct))
     for i, (nll, rank), (direct_nll, _) in zip(fitting, given_scores, direct_scores, strict=True):
         n = len(encoded[i][1])
-        results[i] = {
+        if not (nll.isfinite().all() and direct_nll.isfinite().all()):
+            results[i]["unusable"] = "not_finite"
+            continue
+        values = {
             "n_tokens": n,
             "nll": nll[:n].sum().item(),
             "rank_sum": rank[:n].sum().item(),
@@ -109,8 +120,11 @@ def score_rows(text: Chat | PlainText, model, rows: list[dict], max_length: int,
             "direct_n_tokens": len(direct_nll),
             "direct_nll": direct_nll.sum().item(),
             "truncated": lengths[i] > limit,
-            "over_long": None,
+            "token_nll": nll.tolist(),
+            "token_rank": rank.tolist(),
+            "direct_token_nll": direct_nll.tolist(),
         }
+        results[i] = {name: values[name] for name in columns} | {"unusable": None}
     return results
 
 
@@ -148,7 +162,9 @@ def parse_args():
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
     parser.add_argument("--model", type=json.loads, required=True, help="model, revision, chat_template as JSON")
     parser.add_argument("--prompt", choices=["chat", "plain"], required=True, help="plain for a reference model")
-    parser.add_argument("--limits", type=json.loads, required=True, help="max_length and batch_tokens as JSON")
+    parser.add_argument(
+        "--limits", type=json.loads, required=True, help="max_length, batch_tokens and per_token as JSON"
+    )
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")

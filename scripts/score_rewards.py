@@ -11,6 +11,7 @@ reward is the raw output, without a sigmoid.
 
 import argparse
 import json
+import math
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -36,7 +37,7 @@ def main():
     store = RowStore(args.store, {**args.model, "files": identity(args.model)})
     results = store.fill(rows.to_dicts(), lambda: load_scorer(args.model), BLOCK)
     scored = rows.select("id", "candidate").hstack(
-        pl.DataFrame(results, schema={"reward": pl.Float64, "over_long": pl.String})
+        pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
     )
     rewards = responses.join(scored, on=["id", "candidate"], how="left", validate="1:1", maintain_order="left").select(
         "id",
@@ -44,7 +45,7 @@ def main():
         "teacher",
         pl.lit(args.reward_model).alias("reward_model"),
         "reward",
-        pl.coalesce("reason", "over_long").alias("reason"),
+        pl.coalesce("reason", "unusable").alias("reason"),
     )
     check_rows(rewards, responses["id"].to_list(), value="reward")
     write_table(rewards, args.output)
@@ -70,14 +71,15 @@ def load_scorer(spec: dict):
 def score_rows(
     chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int, output: str = "logits"
 ) -> list[dict]:
-    """reward of each (instruction, response); null and `over_long` for a conversation beyond the model's context."""
+    """reward of each (instruction, response), or null and why: `over_long` for the model's context, `not_finite`."""
     ids = [chat.conversation(instruction, response) for instruction, response in pairs]
-    results = [{"reward": None, "over_long": "over_long"} for _ in ids]
+    results = [{"reward": None, "unusable": "over_long"} for _ in ids]
     fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
     for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
         numbers = [fitting[j] for j in batch]
         for i, reward in zip(numbers, forward(model, [ids[i] for i in numbers], output), strict=True):
-            results[i] = {"reward": reward, "over_long": None}
+            finite = math.isfinite(reward)
+            results[i] = {"reward": reward if finite else None, "unusable": None if finite else "not_finite"}
     return results
 
 

@@ -38,8 +38,11 @@ def test_the_papers_study_has_its_jobs():
         "import_rewards": reward_models,
         "score_likelihoods": pairs,
         "score_reference_likelihoods": teachers,
+        "measure_diversity": teachers,
         "join_metrics": pairs,
         "rank_teachers": 1,
+        "assess_ranking": 1,
+        "write_dataset": bases,
         "finetune": pairs,
         "answer_benchmark": pairs * benchmarks,
         "import_baseline": benchmarks,
@@ -50,9 +53,11 @@ def test_the_papers_study_has_its_jobs():
         "average_performance": 1,
         "correlate_metrics": 1,
         "compare_metrics": 1,
+        "compare_sizes": 1,
+        "vary_car": 1,
         "draw_conclusions": 1,
         "all": 1,
-        "total": 1043,
+        "total": 1071,
     }
 
 
@@ -66,8 +71,11 @@ def test_the_imported_study_ranks_with_likelihoods_alone():
         "import_rewards": teachers * reward_models,
         "score_likelihoods": teachers * bases,
         "score_reference_likelihoods": teachers,
+        "measure_diversity": teachers,
         "join_metrics": teachers * bases,
         "rank_teachers": 1,
+        "assess_ranking": 1,
+        "write_dataset": bases,
     }
     ranked = plan("paper-import", "rank")
     assert ranked == expected | {"rank": 1, "total": sum(expected.values()) + 1}
@@ -77,6 +85,8 @@ def test_the_imported_study_ranks_with_likelihoods_alone():
         "import_performance": 1,
         "correlate_metrics": 1,
         "compare_metrics": 1,
+        "compare_sizes": 1,
+        "vary_car": 1,
         "draw_conclusions": 1,
     }
     assert studied == expected | more | {"all": 1, "total": sum((expected | more).values()) + 1}

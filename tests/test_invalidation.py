@@ -11,7 +11,9 @@ from conftest import snakemake
 
 pytestmark = pytest.mark.study
 
-PAIRS = 12  # six teachers, two bases
+TEACHERS, BASES = 6, 2
+PAIRS = TEACHERS * BASES
+MIXED = PAIRS + BASES  # and a mix for each base
 
 
 def jobs(root, *arguments) -> dict[str, int]:
@@ -57,7 +59,7 @@ def edit_and_revert(root):
     path = root / "scripts/finetune.py"
     before = path.read_text()
     append(path, "# an afterthought\n")
-    assert jobs(root)["finetune"] == PAIRS
+    assert jobs(root)["finetune"] == MIXED
     path.write_text(before)
 
 
@@ -76,21 +78,27 @@ def add_selection(root):
 
 
 POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
-STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "draw_conclusions": 1}
-TABLES = {"average_performance": 1, **STATISTICS}
-JUDGE_AND_AFTER = {"judge_exact": PAIRS, "score_judgments": PAIRS, **TABLES}
+STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "vary_car": 1, "draw_conclusions": 1}
+TABLES = {"average_performance": 1, "compare_sizes": 1, **STATISTICS}
+RANKING = {"rank_teachers": 1, "assess_ranking": 1, "write_dataset": BASES}
+JUDGE_AND_AFTER = {"judge_exact": MIXED, "score_judgments": MIXED, **TABLES}
+MIXES = {"mix_responses": BASES, "mix_rewards": BASES, "mix_likelihoods": BASES}
+CHAIN = ("join_metrics", "finetune", "answer_benchmark", "judge_exact", "score_judgments")
+OF_MIXES = MIXES | {"measure_diversity": BASES} | dict.fromkeys(CHAIN, BASES)
+# a teacher's own chain, and the mixes that its responses may enter
 ONE_TEACHER = {
     "generate_responses": 1,
     "score_rewards": 1,
     "score_likelihoods": 2,
-    "join_metrics": 2,
-    "finetune": 2,
-    "answer_benchmark": 2,
-    "judge_exact": 2,
-    "score_judgments": 2,
-    "rank_teachers": 1,
+    **MIXES,
+    "measure_diversity": 1 + BASES,
+    **dict.fromkeys(CHAIN, 2 + BASES),
+    **RANKING,
     **TABLES,
 }
+# a teacher below the line enters no mix and is nobody's first
+BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2) | {"measure_diversity": 1}
+BELOW = {rule: n for rule, n in BELOW.items() if rule not in (*MIXES, "assess_ranking")}
 
 CHANGES = {
     "every file touched": (touch_everything, {}),
@@ -98,11 +106,15 @@ CHANGES = {
     "an edit reverted": (edit_and_revert, {}),
     "beta": (
         lambda root: edit_config(root, lambda c: c["car"].update(beta=2.0)),
-        {"rank_teachers": 1, **STATISTICS},
+        OF_MIXES | RANKING | TABLES,
+    ),
+    "how sure a ranking has to be": (
+        lambda root: edit_config(root, lambda c: c.update(ranking={"p_same_top1": 0.8})),
+        {"assess_ranking": 1},
     ),
     "a teacher's family": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"].update(family="curt")),
-        {"rank_teachers": 1, **STATISTICS},
+        {"rank_teachers": 1, "write_dataset": BASES, "compare_sizes": 1, **STATISTICS},
     ),
     "one teacher's sampling": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),
@@ -120,16 +132,15 @@ CHANGES = {
     ),
     "a selection from a new pool": (
         add_selection,
-        {"generate_responses": 1, "score_rewards": 1, "select_responses": 1, "select_rewards": 1}
-        | {rule: n for rule, n in ONE_TEACHER.items() if rule not in ("generate_responses", "score_rewards")},
+        BELOW | {"select_responses": 1, "select_rewards": 1},
     ),
     "LoRA for one base": (
         lambda root: edit_config(root, lambda c: c["bases"]["alpha"].update(lora={})),
-        {"finetune": 6, "answer_benchmark": 6, "judge_exact": 6, "score_judgments": 6, **TABLES},
+        {"finetune": 7, "answer_benchmark": 7, "judge_exact": 7, "score_judgments": 7, **TABLES},
     ),
     "epochs": (
         lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
-        {"finetune": PAIRS, "answer_benchmark": PAIRS, **JUDGE_AND_AFTER},
+        {"finetune": MIXED, "answer_benchmark": MIXED, **JUDGE_AND_AFTER},
     ),
     "how answers are judged": (
         lambda root: edit_config(root, lambda c: c["benchmarks"]["held_out"].update(ignore_case=True)),
@@ -138,12 +149,14 @@ CHANGES = {
     "the judge's script": (lambda root: append(root / "scripts/judge_exact.py", "\n"), JUDGE_AND_AFTER),
     "a module that two scripts import": (
         lambda root: append(root / "scripts/metrics.py", "\n"),
-        {"join_metrics": PAIRS, "rank_teachers": 1, **STATISTICS},
+        OF_MIXES | {"join_metrics": MIXED} | RANKING | TABLES,
     ),
     "a base's chat template": (
         lambda root: append(root / "config/templates/plain.jinja", "{# the same #}\n"),
-        {"score_likelihoods": PAIRS, "join_metrics": PAIRS, "rank_teachers": 1, "finetune": PAIRS}
-        | {"answer_benchmark": PAIRS, **JUDGE_AND_AFTER},
+        OF_MIXES
+        | {"score_likelihoods": PAIRS, "join_metrics": MIXED, "finetune": MIXED, "answer_benchmark": MIXED}
+        | JUDGE_AND_AFTER
+        | RANKING,
     ),
 }
 

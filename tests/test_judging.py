@@ -84,9 +84,9 @@ def test_the_higher_reward_wins_and_what_has_none_is_named():
     answers = pl.DataFrame({"id": ids, "answer": said, "reason": reasons}).with_columns(**names)
     model = {"higher": 2.0, "lower": -1.0, "equal": 1.0, "too long": None, "no baseline": 1.0}
     over = [("over_long" if i == "too long" else None) for i in model]
-    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_over_long": over})
+    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_unusable": over})
     baseline = pl.DataFrame({"id": ids[:-1], "baseline": [1.0] * 6}).with_columns(
-        baseline_over_long=pl.lit(None, pl.String)
+        baseline_unusable=pl.lit(None, pl.String)
     )
     got = compare(prompts, answers, model, baseline)
     assert got["id"].to_list() == ids

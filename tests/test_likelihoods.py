@@ -67,14 +67,14 @@ def test_batch_size_and_row_order_change_nothing(chat, model, batch_tokens):
     random.Random(1).shuffle(order)
     shuffled = [rows()[i] for i in order]
     for i, got in zip(order, score_rows(chat, model, shuffled, 512, batch_tokens), strict=True):
-        assert got.pop("over_long") is None
+        assert got.pop("unusable") is None
         assert got == pytest.approx({name: reference[i][name] for name in got}, rel=1e-5)
 
 
 def test_a_row_beyond_the_limit_is_set_aside_alone(chat, model):
     long = {"instruction": "a", "response": "b" * 200, "finish_reason": "stop"}
     got = score_rows(chat, model, [*rows(3), long], max_length=180, batch_tokens=1000)
-    assert [r["over_long"] for r in got] == [None, None, None, "over_long"]
+    assert [r["unusable"] for r in got] == [None, None, None, "over_long"]
     assert got[3]["nll"] is None and got[:3] == score_rows(chat, model, rows(3), 180, 1000)
 
 
@@ -107,29 +107,9 @@ def test_ids_and_mask_equal_the_labels_that_trl_makes_of_the_conversation(tiny, 
     assert [{k: e[k] for k in ("input_ids", "labels")} for e in trainer.train_dataset] == ours
 
 
-def test_metrics_of_a_row_computed_by_hand():
-    row = pl.DataFrame(
-        {
-            "nll": [6.0],
-            "n_tokens": [4],
-            "end_nll": [0.5],
-            "end_n_tokens": [1],
-            "direct_nll": [9.0],
-            "direct_n_tokens": [3],
-            "rank_sum": [21],
-        }
-    )
-    got = row.select(**{name: metric.row for name, metric in METRICS.items()}).to_dicts()[0]
-    assert got == {
-        "response_length": 4,
-        "loss": 6.5 / 5,
-        "loss_without_end": 1.5,
-        "ppl_self": pytest.approx(4.4816890703),  # e^1.5
-        "ifd_self": pytest.approx(0.2231301601),  # e^(1.5 - 3)
-        "rsr": 3.5,
-    }
-    none = row.with_columns(direct_nll=0.0, direct_n_tokens=0)
-    assert none.select(METRICS["ifd_self"].row).item() is None
+def test_a_one_token_response_without_a_direct_prediction_has_no_ifd():
+    row = pl.DataFrame({"nll": [6.0], "n_tokens": [1], "direct_nll": [0.0], "direct_n_tokens": [0]})
+    assert row.select(METRICS["ifd_self"].row).item() is None
 
 
 def test_a_reference_model_reads_instruction_newline_response_and_cuts_what_is_too_long(tiny, model):
@@ -146,4 +126,4 @@ def test_a_reference_model_reads_instruction_newline_response_and_cuts_what_is_t
         assert sums["nll"] == pytest.approx(sum(nll), rel=1e-5) and sums["rank_sum"] == sum(rank)
         assert sums["direct_nll"] == pytest.approx(sum(plain(model, bos, response)[0]), rel=1e-5)
     assert [sums["truncated"] for sums in got] == [False] * 5 + [True, None]
-    assert [sums["over_long"] for sums in got] == [None] * 6 + ["over_long"]
+    assert [sums["unusable"] for sums in got] == [None] * 6 + ["over_long"]

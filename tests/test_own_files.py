@@ -1,6 +1,7 @@
 """A user's own files: instructions, two teachers, a base and a reward model end in a ranking, as the README says."""
 
 import csv
+import json
 import re
 import shutil
 
@@ -11,19 +12,53 @@ from conftest import ROOT, snakemake
 pytestmark = pytest.mark.study
 
 MODELS = {"teacher-a": "terse-large", "teacher-b": "plain-small", "base": "alpha", "reward-model": "right-answer"}
+QUESTIONS = [*(f"Reverse {word}" for word in ("ban", "tip", "lost")), *(f"Add {n} and 4" for n in (3, 17, 31)), ""]
 
 
-def test_the_readme_leads_from_own_files_to_a_ranking(study, checkout):
+@pytest.fixture(scope="module")
+def ranked(study, tmp_path_factory):
+    """A folder in which the README's config and command were used, first with n: 4, then as they stand."""
+    root = tmp_path_factory.mktemp("mine")
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        (root / name).symlink_to(ROOT / name)
     readme = (ROOT / "README.md").read_text()
     config = re.search(r"```yaml\n(study: mine\n.*?)```", readme, flags=re.S)[1]
-    (checkout / "mine.yaml").write_text(config)
-    (checkout / "questions.jsonl").write_text('{"prompt": "Reverse ban"}\n{"prompt": "Add 31 and 4"}\n{"prompt": ""}\n')
+    (root / "questions.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in QUESTIONS))
     for mine, theirs in MODELS.items():
-        shutil.copytree(study / "results/world" / theirs, checkout / "models" / mine)
+        shutil.copytree(study / "results/world" / theirs, root / "models" / mine)
     command = re.search(r"^(snakemake rank .*mine\.yaml.*)$", readme, flags=re.M)[1].split()[1:]
-    done = snakemake(*command, cwd=checkout)
-    assert done.returncode == 0, done.stdout[-5000:]
-    with open(checkout / "results/mine/tables/teachers.csv") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["rank"] for row in rows] == ["1", "2"] and {row["n"] for row in rows} == {"2"}
-    assert not (checkout / "results/mine/checkpoints").exists()
+    for sample in ("  n: 4\n", ""):
+        (root / "mine.yaml").write_text(config.replace("instructions:\n", f"instructions:\n{sample}"))
+        done = snakemake(*command, cwd=root)
+        assert done.returncode == 0, done.stdout[-5000:]
+    return root
+
+
+def table(root, name):
+    with open(root / f"results/mine/tables/{name}.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_readme_leads_from_own_files_to_a_ranking(ranked):
+    rows = table(ranked, "teachers")
+    assert [row["rank"] for row in rows] == ["1", "2"] and {row["n"] for row in rows} == {"6"}
+    assert not (ranked / "results/mine/checkpoints").exists()
+    card = (ranked / "results/mine/datasets/base/README.md").read_text()
+    assert f"responses of **{rows[0]['teacher']}**" in card
+
+
+def test_it_says_how_sure_the_ranking_is_and_what_more_instructions_would_do(ranked):
+    (size,) = table(ranked, "sample_size")
+    stability = {row["teacher"]: row for row in table(ranked, "stability")}
+    assert size["n"] == "6" and size["target"] == "0.95" and size["first"] == table(ranked, "teachers")[0]["teacher"]
+    assert float(size["p_same_top1"]) == float(stability[size["first"]]["p_first"])
+    assert (size["settled"] == "true") == (float(size["p_same_top1"]) >= 0.95) and size["advice"].startswith(
+        size["first"]
+    )
+
+
+@pytest.mark.parametrize("stage", ["generate_responses", "score_rewards/reward-model", "score_likelihoods/base"])
+def test_a_larger_sample_computes_only_its_new_rows(ranked, stage):
+    for teacher in ("teacher-a", "teacher-b"):
+        log = (ranked / f"results/mine/logs/{stage}/{teacher}.log").read_text()
+        assert "4 of 6 rows found in" in log, log

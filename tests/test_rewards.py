@@ -37,4 +37,4 @@ def test_a_batch_scores_like_single_rows(tiny_reward_model, chat, padding):
 def test_a_conversation_beyond_the_context_is_set_aside_alone(tiny_reward_model, chat):
     model = AutoModelForSequenceClassification.from_pretrained(tiny_reward_model).eval()
     got = score_rows(chat, model, [PAIRS[0], ("a", "b" * 600)], 10_000)
-    assert got[1] == {"reward": None, "over_long": "over_long"} and got[0]["reward"] is not None
+    assert got[1] == {"reward": None, "unusable": "over_long"} and got[0]["reward"] is not None

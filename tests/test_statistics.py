@@ -8,7 +8,7 @@ from scipy import stats
 from compare_metrics import compare
 from conftest import ROOT
 from correlate_metrics import correlate, describe, join_pairs, with_transfer
-from draw_conclusions import of_best, of_choice, of_correlation, of_others
+from draw_conclusions import of_average, of_best, of_choice, of_correlation, of_others
 from rank_statistics import bootstrap, interval, partial_rho, permutation_p, regret, resampled_ranks, rho
 
 RNG = np.random.default_rng(7)
@@ -121,6 +121,21 @@ def test_ap_has_the_standard_error_of_a_mean_of_scores():
         join_pairs(teachers, performance.filter(teacher="below"))
 
 
+def test_teachers_that_differ_between_the_tables_are_not_guessed():
+    rows = [(base, teacher, 1, 1.0) for base in "ab" for teacher in "xyz"]
+    teachers = pl.DataFrame(rows, schema=["base", "teacher", "rank", "car"], orient="row")
+    performance = teachers.select("base", "teacher", ap="car").filter(
+        ~((pl.col("base") == "b") & (pl.col("teacher") == "y"))
+    )
+    with pytest.raises(SystemExit, match="6 ranked pairs, but 5 of them have a score"):
+        join_pairs(teachers, performance)
+
+
+def test_a_metric_that_is_infinite_for_a_teacher_is_not_its_first_choice():
+    rows = correlate(pairs([1.0, float("inf"), 2.0], [1, 2, 3], "ppl_self"), ["ppl_self"])
+    assert all(row["rho"] is None and row["note"] == "n/a: ppl_self is missing for a teacher" for row in rows)
+
+
 def two_metrics(n, bases=2):
     """Bases whose AP follows car, and does not follow loss."""
     car = RNG.normal(size=n)
@@ -156,6 +171,12 @@ def test_what_is_concluded():
     rows = [("car", "loss", 0.5, 0.01), ("loss", "transfer", -0.6, 0.001), ("car", "transfer", -0.3, 0.04)]
     said = of_others(pl.DataFrame(rows, schema=schema, orient="row"))
     assert said == "transfer (p = 0.040) predicts it better; loss (p = 0.010) predicts it worse."
+    averages = [{"base": base, "metric": "car", **car} for base in ("b", "average")]
+    differences = pl.DataFrame([("average", *row) for row in rows], schema=["base", *schema], orient="row")
+    assert of_average(pl.DataFrame(averages), differences) == f"{of_correlation(car)} {said}"
+    assert of_average(pl.DataFrame(averages).with_columns(n=6), differences) == (
+        "6 teachers are too few to tell how well CAR, or any metric, predicts AP."
+    )
     assert of_others(pl.DataFrame([("car", "loss", 0.5, 0.2)], schema=schema, orient="row")) == (
         "No other metric can be told from it."
     )

@@ -1,0 +1,55 @@
+"""What a ranking is for: the responses of each base's first teacher by CAR as a data set to fine-tune it on.
+
+Inputs: <results>/tables/teachers.csv, <results>/instructions.parquet, <results>/responses/{teacher}.parquet of every
+compared teacher, and the base's chat template.
+Outputs: <results>/datasets/{base}/ with train.parquet, chat_template.jinja and its card README.md, written last.
+"""
+
+WHERE_FROM = ("model", "revision", "engine", "chat_template", "sampling", "import", "select", "pool")
+
+
+rule write_dataset:
+    input:
+        script="scripts/write_dataset.py",
+        imports=["scripts/rows.py"],
+        chat_template=lambda wildcards: config["bases"][wildcards.base]["chat_template"],
+        teachers="<results>/tables/teachers.csv",
+        instructions="<results>/instructions.parquet",
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=COMPARED),
+    output:
+        train="<results>/datasets/{base}/train.parquet",
+        chat_template="<results>/datasets/{base}/chat_template.jinja",
+        card="<results>/datasets/{base}/README.md",
+    log:
+        "<results>/logs/write_dataset/{base}.log",
+    benchmark:
+        "<results>/timings/write_dataset/{base}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        study=config["study"],
+        model=lambda wildcards: config["bases"][wildcards.base]["model"],
+        revision=lambda wildcards: config["bases"][wildcards.base]["revision"] or [],
+        sources=lambda wildcards: json.dumps(
+            {
+                name: {key: config["teachers"][name][key] for key in WHERE_FROM if key in config["teachers"][name]}
+                for name in COMPARED
+            },
+            sort_keys=True,
+        ),
+    shell:
+        """
+        exec python {input.script} \
+            --study {params.study} \
+            --base {wildcards.base} \
+            --model {params.model:q} \
+            --revision {params.revision:q} \
+            --chat-template {input.chat_template:q} \
+            --sources {params.sources:q} \
+            --teachers {input.teachers:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --train {output.train:q} \
+            --template-copy {output.chat_template:q} \
+            --card {output.card:q} &>{log:q}
+        """

@@ -1,0 +1,101 @@
+"""A mix is a further teacher of one base: per instruction, the response of several teachers' that suits the base best.
+
+Inputs: of each source <results>/responses/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, its rewards and
+its likelihoods.
+Outputs: <results>/responses/{mix}.parquet (with mixed_from), <results>/rewards/{reward_model}/{mix}.parquet and
+<results>/likelihoods/{model}/{mix}.parquet, taken from the sources'. No model is loaded.
+"""
+
+
+rule mix_responses:
+    input:
+        script="scripts/mix_responses.py",
+        imports=["scripts/metrics.py", "scripts/rows.py"],
+        responses=lambda wildcards: expand("<results>/responses/{source}.parquet", source=sources_of(wildcards.teacher)),
+        metrics=lambda wildcards: expand(
+            "<results>/metrics/{base}/{source}.parquet",
+            base=config["teachers"][wildcards.teacher]["base"],
+            source=sources_of(wildcards.teacher),
+        ),
+    output:
+        responses="<results>/responses/{teacher}.parquet",
+    log:
+        "<results>/logs/mix_responses/{teacher}.log",
+    benchmark:
+        "<results>/timings/mix_responses/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(MIXES),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        car=as_json(config["car"], "reward_model", "beta"),
+    shell:
+        """
+        exec python {input.script} \
+            --teacher {wildcards.teacher} \
+            --car {params.car:q} \
+            --responses {input.responses:q} \
+            --metrics {input.metrics:q} \
+            --output {output.responses:q} &>{log:q}
+        """
+
+
+rule mix_rewards:
+    input:
+        script="scripts/take_mixed.py",
+        imports=["scripts/rows.py"],
+        responses="<results>/responses/{teacher}.parquet",
+        sources=lambda wildcards: expand(
+            "<results>/rewards/{reward_model}/{source}.parquet",
+            reward_model=wildcards.reward_model,
+            source=sources_of(wildcards.teacher),
+        ),
+    output:
+        rewards="<results>/rewards/{reward_model}/{teacher}.parquet",
+    log:
+        "<results>/logs/mix_rewards/{reward_model}/{teacher}.log",
+    benchmark:
+        "<results>/timings/mix_rewards/{reward_model}/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(MIXES),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teacher {wildcards.teacher} \
+            --responses {input.responses:q} \
+            --sources {input.sources:q} \
+            --output {output.rewards:q} &>{log:q}
+        """
+
+
+rule mix_likelihoods:
+    input:
+        script="scripts/take_mixed.py",
+        imports=["scripts/rows.py"],
+        responses="<results>/responses/{teacher}.parquet",
+        sources=lambda wildcards: expand(
+            "<results>/likelihoods/{model}/{source}.parquet",
+            model=wildcards.model,
+            source=sources_of(wildcards.teacher),
+        ),
+    output:
+        likelihoods="<results>/likelihoods/{model}/{teacher}.parquet",
+    log:
+        "<results>/logs/mix_likelihoods/{model}/{teacher}.log",
+    benchmark:
+        "<results>/timings/mix_likelihoods/{model}/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(MIXES),
+        model=one_of([*config["bases"], *config["reference_models"]]),
+    conda:
+        "../envs/analysis.yaml"
+    shell:
+        """
+        exec python {input.script} \
+            --teacher {wildcards.teacher} \
+            --responses {input.responses:q} \
+            --sources {input.sources:q} \
+            --output {output.likelihoods:q} &>{log:q}
+        """

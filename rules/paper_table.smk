@@ -1,0 +1,54 @@
+"""What the paper's printed tables say, from config/paper/table.yaml; apart from any study.
+
+Inputs: the paper's Tables 4 and 6 in config/paper/.
+Outputs: results/paper-table/tables/ with performance.csv, size_steps.csv, baselines.csv, printed.csv and findings.csv.
+"""
+
+import yaml
+
+with open(f"{workflow.basedir}/config/paper/table.yaml") as file:
+    PAPER = yaml.safe_load(file)
+
+PAPER_TABLES = ["performance", "size_steps", "baselines", "printed", "findings"]
+
+
+rule tabulate_paper:
+    input:
+        script="scripts/tabulate_paper.py",
+        imports=[
+            "scripts/compare_sizes.py",
+            "scripts/correlate_metrics.py",
+            "scripts/metrics.py",
+            "scripts/rank_statistics.py",
+            "scripts/rows.py",
+        ],
+        scores=PAPER["scores"],
+        printed=PAPER["correlations"],
+    output:
+        expand("results/paper-table/tables/{table}.csv", table=PAPER_TABLES),
+    log:
+        "results/paper-table/logs/tabulate_paper.log",
+    benchmark:
+        "results/paper-table/timings/tabulate_paper.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        ap=PAPER["ap"],
+        teachers=json.dumps(PAPER["teachers"], sort_keys=True),
+        bases=json.dumps(PAPER["bases"], sort_keys=True),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
+    shell:
+        """
+        exec python {input.script} \
+            --ap {params.ap:q} \
+            --teachers {params.teachers:q} \
+            --bases {params.bases:q} \
+            --scores {input.scores:q} \
+            --printed {input.printed:q} \
+            --output {params.folder:q} &>{log:q}
+        """
+
+
+rule paper_table:
+    input:
+        rules.tabulate_paper.output,

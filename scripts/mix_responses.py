@@ -1,0 +1,57 @@
+"""Per instruction the response that suits one base best, of several teachers': a further teacher of that base.
+
+python scripts/mix_responses.py --teacher mix-alpha --car '{"reward_model": "right-answer", "beta": 1.0}' \
+    --responses results/miniature/responses/terse-large.parquet ... \
+    --metrics results/miniature/metrics/alpha/terse-large.parquet ... \
+    --output results/miniature/responses/mix-alpha.parquet
+
+A single response has its CAR too, sigmoid(reward) / (1 + beta loss): with the raw reward a larger loss would raise it
+for every response below zero. Of equal ones the first teacher's counts. mixed_from tells whose response a row has; an
+instruction that no source has a usable response for keeps its row with a reason.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from metrics import car, preferred
+from rows import check_rows, write_table
+
+COLUMNS = ["id", "candidate", "teacher", "response", "finish_reason", "n_tokens", "reason", "mixed_from"]
+
+
+def main():
+    args = parse_args()
+    value = car(preferred(pl.col(f"reward:{args.car['reward_model']}")), pl.col("loss"), args.car["beta"])
+    metrics = pl.concat([pl.read_parquet(path).select("id", "teacher", "reason", car=value) for path in args.metrics])
+    chosen = choose(metrics)
+    ids = pl.read_parquet(args.responses[0], columns=["id"])
+    texts = [pl.read_parquet(path).join(chosen, on=["id", "teacher"], validate="1:1") for path in args.responses]
+    mixed = ids.join(pl.concat(texts, how="diagonal"), on="id", how="left", validate="1:1", maintain_order="left")
+    none_left = pl.when(pl.col("teacher").is_null()).then(pl.lit("no_usable_response"))
+    mixed = mixed.with_columns(mixed_from=pl.col("teacher"), teacher=pl.lit(args.teacher), reason=none_left)
+    check_rows(mixed, ids["id"].to_list(), value="response")
+    write_table(mixed.select(COLUMNS), args.output)
+    print(mixed["mixed_from"].value_counts(sort=True))
+
+
+def choose(metrics: pl.DataFrame) -> pl.DataFrame:
+    """id and teacher of the highest `car` among the usable rows of every id."""
+    usable = metrics.filter(pl.col("reason").is_null())
+    return usable.sort("car", "teacher", descending=[True, False]).unique("id", keep="first").select("id", "teacher")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", required=True, help="name of the mix in the config")
+    parser.add_argument("--car", type=json.loads, required=True, help="reward_model and beta as JSON")
+    parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per source")
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet of the base, one per source")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of responses")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The data set of a base's first teacher: loadable by `datasets`, and trained on as the pair was."""
+
+import json
+import re
+
+import datasets
+import polars as pl
+import pytest
+
+import write_dataset
+from chat import Chat, load_tokenizer
+from conftest import ROOT
+from finetune import encode_examples, read_pairs
+
+TEMPLATE = ROOT / "config/templates/plain.jinja"
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    ids = list("abcd")
+    pl.DataFrame({"id": ids, "instruction": [f"say {i}" for i in ids]}).write_parquet(tmp_path / "instructions.parquet")
+    for teacher in ("x", "y"):
+        frame = {"id": ids, "teacher": teacher, "response": [f"{i} by {teacher}" for i in ids[:3]] + [None]}
+        frame |= {"finish_reason": ["stop", "length", "stop", None], "reason": [None, None, None, "empty"]}
+        pl.DataFrame(frame).write_parquet(tmp_path / f"{teacher}.parquet")
+    rows = [("b", 1, "y", 3, 2.0), ("b", 2, "x", 3, 1.0), ("other", 1, "x", 3, 9.0)]
+    pl.DataFrame(rows, schema=["base", "rank", "teacher", "n", "car"], orient="row").write_csv(
+        tmp_path / "teachers.csv"
+    )
+    given = {"study": "s", "base": "b", "model": "org/base", "revision": "abc", "chat-template": TEMPLATE}
+    given |= {"sources": json.dumps({"x": {"model": "m/x"}, "y": {"model": "m/y"}})}
+    given |= {"teachers": tmp_path / "teachers.csv", "instructions": tmp_path / "instructions.parquet"}
+    given |= {"train": tmp_path / "out/train.parquet", "template-copy": tmp_path / "out/chat_template.jinja"}
+    command = [str(part) for key, value in given.items() for part in (f"--{key}", value)]
+    command += ["--responses", str(tmp_path / "x.parquet"), str(tmp_path / "y.parquet")]
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr("sys.argv", ["x", *command, "--card", str(tmp_path / "out/README.md")])
+    write_dataset.main()
+    return tmp_path / "out"
+
+
+def test_it_holds_the_first_teachers_whole_responses_and_counts_the_others(written):
+    rows = datasets.load_dataset(str(written), split="train").to_list()
+    assert rows == [
+        {
+            "id": i,
+            "prompt": [{"role": "user", "content": f"say {i}"}],
+            "completion": [{"role": "assistant", "content": f"{i} by y"}],
+        }
+        for i in "ac"
+    ]
+    card = (written / "README.md").read_text()
+    assert "2 responses of **y**, the first of 2 teachers by CAR (2)" in card and '"model": "m/y"' in card
+    left = re.search("Left out: (.*)[.]", card)[1].split(", ")
+    assert sorted(left) == ["1 cut at the longest length", "1 empty"] and "commit abc" in card
+    assert (written / "chat_template.jinja").read_bytes() == TEMPLATE.read_bytes()
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("base", ["alpha", "beta"])
+def test_trained_on_as_its_card_says_it_gives_the_ids_and_labels_of_the_pair(study, base, tmp_path, monkeypatch):
+    folder = ROOT / f"results/miniature/datasets/{base}"
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.S)[1]
+    code = code.replace("trainer.train()", "").replace('"checkpoint"', repr(str(tmp_path)))
+    code = code.replace("SFTConfig(", "SFTConfig(use_cpu=True, bf16=False, ")  # there is no GPU here
+    monkeypatch.chdir(ROOT)
+    names = {}
+    exec(code, names)
+    first = pl.read_csv(ROOT / "results/miniature/tables/teachers.csv").filter(base=base, rank=1)["teacher"].item()
+    results = ROOT / "results/miniature"
+    pairs = read_pairs(results / "instructions.parquet", results / f"responses/{first}.parquet")
+    pairs = pairs.filter(pl.col("finish_reason") != "length")
+    chat = Chat(load_tokenizer(f"results/world/{base}", chat_template=str(TEMPLATE)))
+    expected, _ = encode_examples(chat, pairs, max_length=4096)
+    got = [{name: row[name] for name in ("input_ids", "labels")} for row in names["trainer"].train_dataset]
+    assert len(got) > 400 and got == expected

@@ -1,0 +1,127 @@
+"""Every metric has its value computed by hand, and the data set values of a plain computation over single tokens."""
+
+import gzip
+import math
+import random
+
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+from chat import Chat, load_tokenizer
+from conftest import ROOT
+from measure_diversity import added_bytes
+from metrics import METRICS, PARTS, REFERENCE_METRICS, better, of_rows, preferred
+from score_likelihoods import SUMS, score_rows
+from score_rewards import score_rows as score_reward_rows
+
+# the sums of two responses
+ROWS = pl.DataFrame(
+    {
+        "nll": [6.0, 3.0],
+        "n_tokens": [4, 2],
+        "end_nll": [0.5, 1.5],
+        "end_n_tokens": [1, 1],
+        "direct_nll": [9.0, 1.0],
+        "direct_n_tokens": [3, 1],
+        "rank_sum": [21, 7],
+        "n_bytes": [20, 10],
+        "deflated_bytes": [15, 3],
+    }
+)
+# metric: its two rows, the value of both together, the better direction; by hand
+GOLDEN = {
+    "response_length": ([4, 2], 3, "higher"),
+    "loss": ([6.5 / 5, 4.5 / 3], 1.4, "lower"),
+    "loss_without_end": ([1.5, 1.5], 1.5, "lower"),
+    "ppl_self": ([math.exp(1.5)] * 2, math.exp(1.5), "lower"),
+    "ifd_self": ([math.exp(-1.5), math.exp(0.5)], (math.exp(-1.5) + math.exp(0.5)) / 2, "higher"),
+    "rsr": ([3.5, 7 / 3], ((21 / 4 + 7 / 2) / 2) / 1.5, "lower"),
+    "diversity": ([0.75, 0.3], 18 / 30, "higher"),
+}
+
+
+def test_every_metric_has_a_golden_value_and_a_direction():
+    rows = ROWS.select(**{name: metric.row for name, metric in METRICS.items()}, **PARTS)
+    assert set(GOLDEN) == set(METRICS)
+    for name, (of_row, of_set, direction) in GOLDEN.items():
+        assert rows[name].to_list() == pytest.approx(of_row), name
+        assert rows.select(of_rows([name])).item() == pytest.approx(of_set), name
+        assert (better(name), bool(METRICS[name].source)) == (direction, True)
+    assert [better(name) for name in ("reward:x", "car", "ppl:gpt2", "ifd:gpt2", "transfer")] == (
+        ["higher", "higher", "lower", "higher", "higher"]
+    )
+    assert {f"{name}_self": metric for name, metric in REFERENCE_METRICS.items()}.items() <= METRICS.items()
+
+
+def test_the_chance_of_being_preferred_is_the_sigmoid():
+    got = pl.DataFrame({"r": [0.0, math.log(3), -800.0, 800.0]}).select(preferred(pl.col("r"))).to_series()
+    assert got.to_list() == pytest.approx([0.5, 0.75, 0, 1])
+
+
+@pytest.fixture(scope="module")
+def chat(tiny):
+    return Chat(load_tokenizer(str(tiny), chat_template=str(ROOT / "config/templates/plain.jinja")))
+
+
+def rows(n):
+    rng = random.Random(0)
+    text = lambda longest: "".join(rng.choices("abc de\u00e9\u4f60\n", k=rng.randint(1, longest)))  # noqa: E731
+    return [{"instruction": text(30), "response": text(60), "finish_reason": "stop"} for _ in range(n)]
+
+
+def test_sums_are_those_of_the_kept_tokens_and_metrics_those_of_a_loop_over_them(chat, tiny):
+    model = AutoModelForCausalLM.from_pretrained(tiny).eval()
+    got = score_rows(chat, model, rows(12), 512, 500, per_token=True)
+    without = score_rows(chat, model, rows(12), 512, 500)
+    assert without == [{name: row[name] for name in (*SUMS, "unusable")} for row in got]
+    losses, ranks, surprisals = [], [], []
+    for row in got:
+        n = row["n_tokens"]
+        assert len(row["token_nll"]) == len(row["token_rank"]) == n + row["end_n_tokens"]
+        assert row["nll"] == pytest.approx(sum(row["token_nll"][:n])) and row["rank_sum"] == sum(row["token_rank"][:n])
+        assert row["end_nll"] == pytest.approx(sum(row["token_nll"][n:]))
+        assert row["direct_nll"] == pytest.approx(sum(row["direct_token_nll"]))
+        losses.append(sum(row["token_nll"]) / len(row["token_nll"]))
+        ranks.append(sum(row["token_rank"][:n]) / n)
+        surprisals.append(sum(row["token_nll"][:n]) / n)
+    frame = pl.DataFrame(got).with_columns(n_bytes=1, deflated_bytes=1)
+    frame = frame.select(**{name: metric.row for name, metric in METRICS.items()}, **PARTS)
+    loss, rsr = frame.select(of_rows(["loss", "rsr"])).row(0)
+    assert loss == pytest.approx(sum(losses) / 12) and rsr == pytest.approx(sum(ranks) / sum(surprisals))
+
+
+def test_a_likelihood_or_reward_that_is_no_number_is_a_reason_and_never_a_value(chat, tiny, tiny_reward_model):
+    model = AutoModelForCausalLM.from_pretrained(tiny).eval()
+    judge = AutoModelForSequenceClassification.from_pretrained(tiny_reward_model).eval()
+    with torch.no_grad():
+        model.model.norm.weight[0] = float("nan")
+        judge.score.weight[0, 0] = float("inf")
+    assert {tuple(row.values()) for row in score_rows(chat, model, rows(3), 512, 500)} == {
+        (*[None] * len(SUMS), "not_finite")
+    }
+    pairs = [(row["instruction"], row["response"]) for row in rows(3)]
+    reader = Chat(load_tokenizer(str(tiny_reward_model)))
+    assert score_reward_rows(reader, judge, pairs, 500) == [{"reward": None, "unusable": "not_finite"}] * 3
+
+
+def test_diversity_is_close_to_the_ratio_of_gzip_and_falls_with_repetition():
+    rng = random.Random(1)
+    words = ["".join(rng.choices("abcdefghijklmnopqrst", k=rng.randint(2, 9))) for _ in range(2000)]
+    said = [" ".join(rng.choices(words, k=120)) for _ in range(200)]
+    repeating = [
+        f"{text[: len(text) // 2]} {said[0][: len(text) // 2]}" for text in said
+    ]  # the half is the same for all
+    ratios = []
+    for texts in (said, repeating):
+        whole = "".join(texts).encode()
+        ratios.append(sum(added_bytes(pl.Series(texts))) / len(whole))
+        assert ratios[-1] == pytest.approx(len(gzip.compress(whole, 6)) / len(whole), rel=0.15)
+    assert ratios[1] < 0.7 * ratios[0]
+
+
+def test_a_missing_response_keeps_its_place_and_a_repeated_one_costs_a_few_bytes():
+    text = "The quick brown fox jumps over the lazy dog."
+    first, none, again = added_bytes(pl.Series([text, None, text]))
+    assert none is None and 30 < first <= len(text) + 4 and 0 < again < 10

@@ -1,0 +1,90 @@
+"""What the paper prints, and what follows from it."""
+
+import csv
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from compare_sizes import size_steps
+from conftest import ROOT, snakemake
+from rank_statistics import interval_of_printed
+
+SPEC = yaml.safe_load((ROOT / "config/paper/table.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """The tables of `snakemake paper_table` in a folder without anything else."""
+    root = tmp_path_factory.mktemp("paper")
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        (root / name).symlink_to(ROOT / name)
+    done = snakemake("paper_table", "--cores", "1", cwd=root)
+    assert done.returncode == 0, done.stdout[-3000:]
+    folder = root / "results/paper-table/tables"
+    return {path.stem: pl.read_csv(path, infer_schema_length=None) for path in folder.glob("*.csv")}
+
+
+def test_average_performance_is_that_of_table_3(tables):
+    ap = {(base, teacher): ap for base, teacher, ap in tables["performance"].iter_rows()}
+    assert len(ap) == 95
+    assert ap["minitron-4b", "gemma-2-9b-it"] == pytest.approx(13.565)
+    assert ap["qwen2.5-3b", "gemma-2-9b-it"] == pytest.approx(16.59)
+
+
+def test_the_larger_teacher_is_the_worse_one_in_29_of_65_steps(tables):
+    steps = tables["size_steps"]
+    assert (steps.height, steps["inverted"].sum()) == (65, 29)
+    assert "29 of 65 steps" in tables["findings"]["finding"][0]
+    ap = {(base, teacher): ap for base, teacher, ap in tables["performance"].iter_rows()}
+    sizes = {name: told["parameters"] for name, told in SPEC["teachers"].items()}
+    for step in steps.iter_rows(named=True):
+        assert sizes[step["smaller"]] < sizes[step["larger"]]
+        assert step["difference"] == pytest.approx(ap[step["base"], step["larger"]] - ap[step["base"], step["smaller"]])
+
+
+def test_a_step_needs_a_family_and_two_sizes_and_has_the_error_of_a_difference():
+    told = {"s": ("f", 1), "m": ("f", 7), "l": ("f", 70), "alone": ("g", 1), "unsized": ("f", None), "none": (None, 3)}
+    teachers = {name: {"family": family, "parameters": size} for name, (family, size) in told.items()}
+    ap = {"s": 5.0, "m": 9.0, "l": 8.0, "alone": 1.0, "unsized": 1.0, "none": 1.0}
+    performance = pl.DataFrame({"base": "b", "teacher": list(ap), "ap": list(ap.values()), "ap_se": 3.0})
+    rows = [(r["smaller"], r["larger"], r["difference"], r["inverted"]) for r in size_steps(performance, teachers)]
+    assert rows == [("s", "m", 4.0, False), ("m", "l", -1.0, True)]
+    assert size_steps(performance, teachers)[0]["se"] == pytest.approx(18**0.5)
+
+
+def test_ap_on_the_other_bases_predicts_better_than_the_printed_car(tables):
+    transfer = tables["baselines"].filter(metric="transfer", base="average").row(0, named=True)
+    car = tables["printed"].filter(metric="car", base="average")["rho"].item()
+    assert (round(transfer["rho"], 3), round(car, 3)) == (0.912, 0.889)
+    assert transfer["low"] < car < transfer["high"]
+
+
+def test_all_printed_rho_but_one_can_come_from_19_teachers_without_ties(tables):
+    printed = tables["printed"].filter(pl.col("base") != "average")
+    assert printed.height == 45 and set(printed["n"]) == {19}
+    impossible = []
+    for base, metric, rho in printed.select("base", "metric", "rho").iter_rows():
+        squares = (1 - rho) * 1140  # the sum of squared differences of ranks, an even number
+        if abs(squares - 2 * round(squares / 2)) > 0.114:  # four digits, some of them cut and not rounded
+            impossible.append((base, metric, rho))
+    assert impossible == [("minitron-4b", "ifd_self", 0.8555)]  # .8561 and .8544 are its neighbours
+
+
+def test_intervals_of_printed_rho_are_bonetts_and_wrights():
+    low, high = interval_of_printed(np.array([0.8842, 0.0]), 19)
+    z, error = math.atanh(0.8842), math.sqrt((1 + 0.8842**2 / 2) / 16)
+    assert (low[0], high[0]) == pytest.approx((math.tanh(z - 1.96 * error), math.tanh(z + 1.96 * error)), abs=1e-5)
+    assert high[1] == -low[1] == pytest.approx(math.tanh(1.96 / 4), abs=1e-5)
+
+
+def test_families_and_sizes_are_those_of_the_imported_study():
+    imported = yaml.safe_load((ROOT / "config/paper-import.yaml").read_text())
+    assert SPEC["bases"] == {name: base["family"] for name, base in imported["bases"].items()}
+    assert SPEC["teachers"] == {
+        name: {key: teacher[key] for key in ("family", "parameters")} for name, teacher in imported["teachers"].items()
+    }
+    with open(ROOT / SPEC["scores"]) as file:
+        assert {row["teacher"] for row in csv.DictReader(file)} == set(SPEC["teachers"])

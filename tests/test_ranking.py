@@ -1,0 +1,111 @@
+"""How sure a ranking is: against a plain bootstrap over instructions and against the normal distribution by hand."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+import assess_ranking
+from assess_ranking import advice, car_of_samples, describe, mean_tau, n_needed, noise, p_first, sample_size
+from metrics import car
+
+RNG = np.random.default_rng(5)
+BETA = 0.7
+
+
+def answered(n=800, teachers=5, apart=0.08):
+    """Rewards and losses (n, teachers): teachers answer the same instructions, some of which are hard for all."""
+    hard = RNG.normal(size=(n, 1))
+    r = 2 - hard + apart * np.arange(teachers) + RNG.normal(size=(n, teachers))
+    return r, np.abs(1 + 0.3 * hard + 0.4 * RNG.normal(size=(n, teachers)))
+
+
+def bootstrapped(r, loss, resamples=3000):
+    drawn = RNG.integers(len(r), size=(resamples, len(r)))
+    return np.stack([car(r[rows].mean(0), loss[rows].mean(0), BETA) for rows in drawn])
+
+
+def test_errors_and_chances_agree_with_a_bootstrap_over_instructions():
+    r, loss = answered()
+    means, covariance = car_of_samples(r, loss, BETA)
+    plain = bootstrapped(r, loss)
+    assert means == pytest.approx(car(r.mean(0), loss.mean(0), BETA))
+    assert np.sqrt(np.diag(covariance)) == pytest.approx(plain.std(0, ddof=1), rel=0.06)
+    assert np.corrcoef(plain, rowvar=False) == pytest.approx(np.corrcoef(noise(covariance), rowvar=False), abs=0.06)
+    first = int(means.argmax())
+    assert p_first(means, noise(covariance), first) == pytest.approx((plain.argmax(1) == first).mean(), abs=0.03)
+    tau = np.mean([stats.kendalltau(row, means).statistic for row in plain[:500]])
+    assert mean_tau(means, noise(covariance)) == pytest.approx(tau, abs=0.03)
+
+
+def test_pairing_makes_a_difference_surer_than_its_parts():
+    r, loss = answered(teachers=2)
+    _, covariance = car_of_samples(r, loss, BETA)
+    paired = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    assert paired < 0.8 * (covariance[0, 0] + covariance[1, 1])
+
+
+def test_of_two_teachers_the_chance_and_the_sample_follow_the_normal_distribution():
+    means, covariance, n = np.array([1.0, 1.3]), np.diag([0.02, 0.07]), 100  # their difference: .3 +- .3
+    errors = noise(covariance)
+    assert p_first(means, errors, 1) == pytest.approx(stats.norm.cdf(1), abs=0.01)
+    by_hand = n * stats.norm.ppf(0.95) ** 2
+    assert n_needed(n, means, errors, 1, 0.95) == pytest.approx(by_hand, rel=0.1)
+    assert n_needed(n, np.array([1.0, 1.0 + 1e-5]), errors, 1, 0.95) is None
+
+
+def test_more_instructions_of_the_kind_bring_the_chance_that_was_foretold():
+    r, loss = answered(n=600_000, teachers=3, apart=0.02)
+    means, covariance = car_of_samples(r, loss, BETA)
+    needed = n_needed(len(r), means, noise(covariance), 2, 0.9)
+    samples = [slice(i * needed, (i + 1) * needed) for i in range(len(r) // needed)]
+    first = [car(r[s].mean(0), loss[s].mean(0), BETA).argmax() == 2 for s in samples]
+    assert len(first) >= 40 and np.mean(first) == pytest.approx(0.9, abs=0.12)
+
+
+def test_each_teacher_has_its_error_its_chance_and_the_range_of_its_rank():
+    rows = describe("b", ["x", "y", "z"], np.array([1.0, 5.0, 1.1]), np.diag([0.01, 0.04, 0.01]))
+    assert [(r["teacher"], r["p_first"]) for r in rows] == [("y", 1.0), ("z", 0.0), ("x", 0.0)]
+    assert [r["car_se"] for r in rows] == pytest.approx([0.2, 0.1, 0.1])
+    assert [(r["rank_low"], r["rank_high"]) for r in rows] == [(1, 1), (2, 3), (2, 3)]
+
+
+def test_what_is_advised():
+    settled = sample_size(["x", "y"], 500, np.array([1.0, 3.0]), np.diag([0.1, 0.1]), 0.95)
+    assert (
+        settled["settled"]
+        and settled["n_needed"] < 500
+        and "y is first by CAR in 100.0% of samples" in settled["advice"]
+    )
+    open_ = sample_size(["x", "y"], 500, np.array([1.0, 1.2]), np.diag([0.1, 0.1]), 0.95)
+    assert not open_["settled"] and f"about {open_['n_needed']} instructions show it" in open_["advice"]
+    assert open_["n_needed"] > 500 and open_["target"] == 0.95
+    assert "no number of instructions in reach" in advice({"first": "x", "p_same_top1": 0.5, "n": 9}, False, None)
+
+
+def test_only_what_all_compared_teachers_answered_counts(tmp_path, monkeypatch):
+    r, loss = answered(n=60, teachers=3)
+    paths = []
+    for j, name in enumerate(("a", "b", "below")):
+        frame = {
+            "id": [str(i) for i in range(60)],
+            "base": "x",
+            "teacher": name,
+            "reward:rm": r[:, j],
+            "loss": loss[:, j],
+        }
+        reason = [("empty" if (name, i) in (("a", 3), ("b", 5), ("below", 7)) else None) for i in range(60)]
+        paths.append(tmp_path / f"{name}.parquet")
+        pl.DataFrame(frame).sample(fraction=1, shuffle=True, seed=j).join(
+            pl.DataFrame({"id": frame["id"], "reason": pl.Series(reason, dtype=pl.String)}), on="id"
+        ).write_parquet(paths[-1])
+    out = [tmp_path / "stability.csv", tmp_path / "sample_size.csv"]
+    settings = '{"reward_model": "rm", "beta": 0.7, "transform": "sigmoid"}'
+    command = ["x", "--car", settings, "--compared", "a", "b", "--p-same-top1", "0.9", "--metrics", *map(str, paths)]
+    monkeypatch.setattr("sys.argv", [*command, "--output-stability", str(out[0]), "--output-sample-size", str(out[1])])
+    assess_ranking.main()
+    assert pl.read_csv(out[1])["n"].to_list() == [58]
+    keep = [i for i in range(60) if i not in (3, 5)]
+    cars = car((1 / (1 + np.exp(-r[keep]))).mean(0), loss[keep].mean(0), BETA)
+    got = dict(pl.read_csv(out[0]).select("teacher", "car").iter_rows())
+    assert got == pytest.approx({"a": cars[0], "b": cars[1]})
