@@ -54,8 +54,9 @@ def named(base: str, performance: pl.DataFrame) -> str:
 def print_ranking(teachers: pl.DataFrame, base: str) -> None:
     columns = [*SHOWN[:5], *named_columns(teachers), *SHOWN[5:], *(["ap"] if "ap" in teachers.columns else [])]
     print(f"\nTeachers for {base}, best by CAR first")
-    dashed = [pl.col(name).round(3).cast(pl.String).fill_null("-") for name in ("rank", "car_se")]
-    print(teachers.select(columns).with_columns(dashed))
+    car_se = pl.col("car_se").map_elements("{:.3f}".format, pl.String)
+    below = [column.fill_null("-") for column in (pl.col("rank").cast(pl.String), car_se)]
+    print(teachers.select(columns).with_columns(below))
     for note in teachers["note"].drop_nulls().unique():
         print(f"  {note}: {', '.join(teachers.filter(pl.col('note') == note)['teacher'])}")
 
