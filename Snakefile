@@ -9,6 +9,7 @@ All read config/config.yaml, or the file given with --configfile in its place.
 """
 
 import sys
+from pathlib import Path
 
 if not workflow.overwrite_configfiles:
 
@@ -17,6 +18,7 @@ if not workflow.overwrite_configfiles:
 
 
 sys.path.append(f"{workflow.basedir}/scripts")
+from run_lock import hold_run_lock
 
 
 include: "rules/config.smk"
@@ -56,6 +58,11 @@ include: "rules/tables.smk"
 include: "rules/statistics.smk"
 include: "rules/datasets.smk"
 include: "rules/paper_table.smk"
+
+
+onstart:
+    hold_run_lock(Path(".snakemake/run.lock"))
+    refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
 
 
 RANKING = [

@@ -27,6 +27,8 @@ rule answer_as_baseline:
         lambda wildcards: environment_of(baseline_of(wildcards.benchmark)["engine"])
     resources:
         gpu=lambda wildcards: baseline_of(wildcards.benchmark)["gpus"],
+        mem_mb=lambda wildcards: baseline_of(wildcards.benchmark)["mem_mb"],
+        runtime=lambda wildcards: baseline_of(wildcards.benchmark)["runtime"],
     params:
         teacher=lambda wildcards: config["benchmarks"][wildcards.benchmark]["baseline"],
         model=lambda wildcards: engine_spec(baseline_of(wildcards.benchmark)),
@@ -34,7 +36,7 @@ rule answer_as_baseline:
         store=f"{RESULTS}/rows/baselines/{{benchmark}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --benchmark {wildcards.benchmark} \
             --teacher {params.teacher} \
             --model {params.model:q} \
@@ -49,7 +51,7 @@ rule answer_as_baseline:
 rule import_baseline:
     input:
         script="scripts/import_baseline.py",
-        imports=["scripts/import_responses.py", "scripts/rows.py", "scripts/sources.py"],
+        imports=["scripts/import_responses.py", "scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -66,7 +68,7 @@ rule import_baseline:
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --benchmark {wildcards.benchmark} \
             --spec {params.spec:q} \
             --prompts {input.prompts:q} \
@@ -90,6 +92,8 @@ rule answer_benchmark:
         lambda wildcards: environment_of(config["bases"][wildcards.base]["engine"])
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
+        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
+        runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
         model=lambda wildcards, input: engine_spec(
             config["bases"][wildcards.base]
@@ -100,7 +104,7 @@ rule answer_benchmark:
         store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \

@@ -6,7 +6,7 @@ job that loads the model; <results>/checks/all.json, which looks at all models i
 lengths included; <results>/checks/disk.json (room for the checkpoints).
 """
 
-CHECK_IMPORTS = ["scripts/chat.py", "scripts/rows.py"]
+CHECK_IMPORTS = ["scripts/chat.py", "scripts/rows.py", "scripts/tables.py"]
 
 
 CHECKED = {
@@ -37,7 +37,7 @@ rule check_model:
         models=lambda wildcards: models_as_json(wildcards.section, wildcards.name),
     shell:
         """
-        exec python {input.script} --models {params.models:q} --output {output.facts:q} &>{log:q}
+        exec python scripts/run_job.py {input.script} --models {params.models:q} --output {output.facts:q} &>{log:q}
         """
 
 
@@ -59,7 +59,7 @@ rule check_models:
         models=json.dumps(CHECKED, sort_keys=True),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --models {params.models:q} \
             --output {output.facts:q} &>{log:q}
         """
@@ -68,7 +68,7 @@ rule check_models:
 rule check_disk:
     input:
         script="scripts/check_disk.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         facts="<results>/checks/all.json",
     output:
         disk="<results>/checks/disk.json",
@@ -84,7 +84,7 @@ rule check_disk:
         checkpoints=f"{RESULTS}/checkpoints",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --facts {input.facts:q} \
             --pairs {params.pairs:q} \
             --checkpoints {params.checkpoints:q} \

@@ -184,5 +184,21 @@ def models_as_json(section, name):
 
 
 def launcher(processes):
-    """The command that runs a script in several processes of one machine; torchrun, since it reads no user's settings."""
-    return "python" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"
+    """What runs a script in several processes of one machine; torchrun, since it reads no user's settings."""
+    return "" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"
+
+
+def refuse_more_gpus_than_given(jobs):
+    """Exit naming jobs that ask for more GPUs than this run may use: Snakemake would start them with fewer."""
+    given = workflow.global_resources.get("gpu")
+    if given is None or given.value is None:  # a cluster's own scheduler counts
+        return
+    asking = [job for job in jobs if "gpu" in job.rule.resources]
+    asked = [(job.rule.resources["gpu"].evaluate(job.wildcards).value, job) for job in asking]
+    wanting = sorted((n, f"{job.rule.name} {' '.join(job.wildcards)}") for n, job in asked if n > given.value)
+    if wanting:
+        most, name = wanting[-1]
+        sys.exit(
+            f"{len(wanting)} jobs ask for more GPUs than the {given.value} of this run, {name} for {most}: "
+            f"say --resources gpu={most}"
+        )

@@ -11,7 +11,7 @@ WHERE_FROM = ("model", "revision", "engine", "chat_template", "sampling", "impor
 rule write_dataset:
     input:
         script="scripts/write_dataset.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         chat_template=lambda wildcards: config["bases"][wildcards.base]["chat_template"],
         teachers="<results>/tables/teachers.csv",
         instructions="<results>/instructions.parquet",
@@ -39,7 +39,7 @@ rule write_dataset:
         ),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --study {params.study} \
             --base {wildcards.base} \
             --model {params.model:q} \

@@ -2,10 +2,13 @@
 
 Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the base's folder, if local, and its chat
 template.
-Output: <results>/checkpoints/{base}/{teacher}/manifest.json, written last into an ordinary model folder.
+Output: <results>/checkpoints/{base}/{teacher}/manifest.json, written last into an ordinary model folder; where the loss
+became NaN it says so, and there is no model.
 """
 
 FINETUNE_KEYS = ("model", "revision", "chat_template", "trust_remote_code", "fsdp", "lora")
+# not a param: it changes no weight, so changing it reruns nothing
+os.environ.update(CHECKPOINT_MINUTES=str(config["finetune"]["checkpoint_minutes"]))
 
 
 rule finetune:
@@ -15,8 +18,12 @@ rule finetune:
             "scripts/chat.py",
             "scripts/model_folder.py",
             "scripts/model_loading.py",
+            "scripts/parent_death.py",
             "scripts/rows.py",
+            "scripts/sft_checkpoints.py",
+            "scripts/sft_examples.py",
             "scripts/sft_settings.py",
+            "scripts/tables.py",
         ],
         check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
@@ -32,18 +39,25 @@ rule finetune:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] and config["bases"][wildcards.base]["processes"],
+        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
+        runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
         launch=lambda wildcards: launcher(config["bases"][wildcards.base]["processes"]),
         model=lambda wildcards: as_json({"lora": None} | config["bases"][wildcards.base], *FINETUNE_KEYS),
-        hyperparameters=lambda wildcards: as_json(config["finetune"]),
+        hyperparameters=as_json(
+            {key: value for key, value in config["finetune"].items() if key != "checkpoint_minutes"}
+        ),
+        scratch=f"{RESULTS}/rows/finetune/{{base}}/{{teacher}}",
     shell:
         """
-        exec {params.launch} {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {params.launch} {input.script} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
             --hyperparameters {params.hyperparameters:q} \
             --instructions {input.instructions:q} \
             --responses {input.responses:q} \
+            --scratch {params.scratch:q} \
+            --checkpoint-minutes "$CHECKPOINT_MINUTES" \
             --manifest {output.manifest:q} &>{log:q}
         """

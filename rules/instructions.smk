@@ -9,7 +9,7 @@ the same columns, and beside each, under set_aside/, the rows not used with thei
 rule prepare_instructions:
     input:
         script="scripts/prepare_instructions.py",
-        imports=["scripts/rows.py", "scripts/sources.py"],
+        imports=["scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["instructions"]),
     output:
         instructions="<results>/instructions.parquet",
@@ -24,7 +24,7 @@ rule prepare_instructions:
         spec=lambda wildcards: as_json(config["instructions"]),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --spec {params.spec:q} \
             --output {output.instructions:q} \
             --set-aside {output.set_aside:q} &>{log:q}
@@ -34,7 +34,7 @@ rule prepare_instructions:
 rule prepare_prompts:
     input:
         script="scripts/prepare_instructions.py",
-        imports=["scripts/rows.py", "scripts/sources.py"],
+        imports=["scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"]),
     output:
         prompts="<results>/prompts/{benchmark}.parquet",
@@ -49,7 +49,7 @@ rule prepare_prompts:
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --spec {params.spec:q} \
             --output {output.prompts:q} \
             --set-aside {output.set_aside:q} &>{log:q}

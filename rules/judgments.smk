@@ -11,7 +11,7 @@ EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case")
 rule judge_exact:
     input:
         script="scripts/judge_exact.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/answers.py", "scripts/rows.py", "scripts/tables.py"],
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
         answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
@@ -29,7 +29,7 @@ rule judge_exact:
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark], *EXACT_KEYS),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --spec {params.spec:q} \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
@@ -42,11 +42,13 @@ rule judge_reward:
     input:
         script="scripts/judge_reward.py",
         imports=[
+            "scripts/answers.py",
             "scripts/chat.py",
             "scripts/model_folder.py",
             "scripts/model_loading.py",
             "scripts/rows.py",
             "scripts/score_rewards.py",
+            "scripts/tables.py",
         ],
         model=lambda wildcards: model_inputs(judge_of(wildcards.benchmark)),
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
@@ -65,12 +67,14 @@ rule judge_reward:
         lambda wildcards: f"../envs/{judge_of(wildcards.benchmark)['env']}.yaml"
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"],
+        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
+        runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
         judge=lambda wildcards: as_json(judge_of(wildcards.benchmark), *REWARD_MODEL_KEYS),
         store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --judge {params.judge:q} \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
@@ -106,6 +110,8 @@ rule judge_pairs:
         lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"],
+        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
+        runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
         protocol=lambda wildcards: config["benchmarks"][wildcards.benchmark]["protocol"],
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
@@ -113,7 +119,7 @@ rule judge_pairs:
         store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --protocol {params.protocol} \
             --judge {params.judge:q} \
             --sampling {params.sampling:q} \

@@ -11,6 +11,7 @@ LIKELIHOOD_IMPORTS = [
     "scripts/model_folder.py",
     "scripts/model_loading.py",
     "scripts/rows.py",
+    "scripts/tables.py",
 ]
 LIKELIHOOD_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
 
@@ -35,13 +36,15 @@ rule score_likelihoods:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
+        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
+        runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
         model=lambda wildcards: as_json(config["bases"][wildcards.base], *LIKELIHOOD_KEYS),
         limits=lambda wildcards: as_json(config["likelihoods"]),
         store=f"{RESULTS}/rows/likelihoods/{{base}}/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --name {wildcards.base} \
             --prompt chat \
             --teacher {wildcards.teacher} \
@@ -74,6 +77,8 @@ rule score_reference_likelihoods:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"],
+        mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"],
+        runtime=lambda wildcards: config["reference_models"][wildcards.reference_model]["runtime"],
     params:
         model=lambda wildcards: as_json(config["reference_models"][wildcards.reference_model], "model", "revision"),
         limits=lambda wildcards: as_json(
@@ -86,7 +91,7 @@ rule score_reference_likelihoods:
         store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --name {wildcards.reference_model} \
             --prompt plain \
             --teacher {wildcards.teacher} \

@@ -13,7 +13,7 @@ with open(f"{workflow.basedir}/config/miniature/world.yaml") as file:
 rule write_miniature_instructions:
     input:
         script="scripts/write_miniature_instructions.py",
-        imports=["scripts/miniature_tasks.py", "scripts/rows.py"],
+        imports=["scripts/miniature_tasks.py", "scripts/tables.py"],
     output:
         instructions="results/world/instructions.jsonl",
         held_out="results/world/held_out.jsonl",
@@ -29,7 +29,7 @@ rule write_miniature_instructions:
         n_held_out=WORLD["held_out"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --seed {params.seed} \
             --instructions {output.instructions:q} \
             --n {params.n} \
@@ -46,7 +46,7 @@ rule train_miniature_teachers:
             "scripts/miniature_models.py",
             "scripts/miniature_tasks.py",
             "scripts/model_folder.py",
-            "scripts/rows.py",
+            "scripts/tables.py",
         ],
         chat_template="config/miniature/chat.jinja",
     output:
@@ -65,7 +65,7 @@ rule train_miniature_teachers:
         seed=WORLD["seed"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --family {wildcards.family} \
             --sizes {params.sizes:q} \
             --seed {params.seed} \
@@ -81,7 +81,7 @@ rule train_miniature_bases:
             "scripts/miniature_models.py",
             "scripts/miniature_tasks.py",
             "scripts/model_folder.py",
-            "scripts/rows.py",
+            "scripts/tables.py",
         ],
     output:
         manifests=[f"results/world/{base}/manifest.json" for base in sorted(WORLD["bases"])],
@@ -97,7 +97,7 @@ rule train_miniature_bases:
         seed=WORLD["seed"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --bases {params.bases:q} \
             --seed {params.seed} \
             --manifests {output.manifests:q} &>{log:q}
@@ -112,7 +112,7 @@ rule train_miniature_reward_model:
             "scripts/miniature_models.py",
             "scripts/miniature_tasks.py",
             "scripts/model_folder.py",
-            "scripts/rows.py",
+            "scripts/tables.py",
         ],
         start=lambda wildcards: f"results/world/{WORLD['reward_models'][wildcards.reward_model]['start']}/manifest.json",
         chat_template="config/miniature/chat.jinja",
@@ -132,7 +132,7 @@ rule train_miniature_reward_model:
         seed=WORLD["seed"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --size {params.size:q} \
             --start {input.start:q} \
             --seed {params.seed} \
@@ -150,7 +150,7 @@ rule train_miniature_judge:
             "scripts/miniature_models.py",
             "scripts/miniature_tasks.py",
             "scripts/model_folder.py",
-            "scripts/rows.py",
+            "scripts/tables.py",
             "scripts/train_miniature_reward_model.py",
         ],
         start=lambda wildcards: f"results/world/{WORLD['judges'][wildcards.judge]['start']}/manifest.json",
@@ -173,7 +173,7 @@ rule train_miniature_judge:
         seed=WORLD["seed"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --size {params.size:q} \
             --start {input.start:q} \
             --seed {params.seed} \

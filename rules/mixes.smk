@@ -10,7 +10,7 @@ Outputs: <results>/responses/{mix}.parquet (with mixed_from), <results>/rewards/
 rule mix_responses:
     input:
         script="scripts/mix_responses.py",
-        imports=["scripts/metrics.py", "scripts/rows.py"],
+        imports=["scripts/metrics.py", "scripts/tables.py"],
         responses=lambda wildcards: expand("<results>/responses/{source}.parquet", source=sources_of(wildcards.teacher)),
         metrics=lambda wildcards: expand(
             "<results>/metrics/{base}/{source}.parquet",
@@ -31,7 +31,7 @@ rule mix_responses:
         car=as_json(config["car"], "reward_model", "beta"),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --car {params.car:q} \
             --responses {input.responses:q} \
@@ -43,7 +43,7 @@ rule mix_responses:
 rule mix_rewards:
     input:
         script="scripts/take_mixed.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
         sources=lambda wildcards: expand(
             "<results>/rewards/{reward_model}/{source}.parquet",
@@ -62,7 +62,7 @@ rule mix_rewards:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --sources {input.sources:q} \
@@ -73,7 +73,7 @@ rule mix_rewards:
 rule mix_likelihoods:
     input:
         script="scripts/take_mixed.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
         sources=lambda wildcards: expand(
             "<results>/likelihoods/{model}/{source}.parquet",
@@ -93,7 +93,7 @@ rule mix_likelihoods:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --sources {input.sources:q} \

@@ -20,7 +20,7 @@ rule tabulate_paper:
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",
             "scripts/rank_statistics.py",
-            "scripts/rows.py",
+            "scripts/tables.py",
         ],
         scores=PAPER["scores"],
         printed=PAPER["correlations"],
@@ -39,7 +39,7 @@ rule tabulate_paper:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --ap {params.ap:q} \
             --teachers {params.teachers:q} \
             --bases {params.bases:q} \

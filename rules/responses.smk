@@ -16,6 +16,7 @@ ENGINES = {
         "scripts/model_folder.py",
         "scripts/model_loading.py",
         "scripts/rows.py",
+        "scripts/tables.py",
     ],
     "vllm": [
         "scripts/answers.py",
@@ -25,6 +26,7 @@ ENGINES = {
         "scripts/generation.py",
         "scripts/model_folder.py",
         "scripts/rows.py",
+        "scripts/tables.py",
     ],
     "openai": [
         "scripts/answers.py",
@@ -33,6 +35,7 @@ ENGINES = {
         "scripts/ledger.py",
         "scripts/model_folder.py",
         "scripts/rows.py",
+        "scripts/tables.py",
     ],
 }
 # not a param: it changes no answer, so changing it reruns nothing
@@ -60,6 +63,8 @@ rule generate_responses:
         lambda wildcards: environment_of(config["teachers"][wildcards.teacher]["engine"])
     resources:
         gpu=lambda wildcards: config["teachers"][wildcards.teacher]["gpus"],
+        mem_mb=lambda wildcards: config["teachers"][wildcards.teacher]["mem_mb"],
+        runtime=lambda wildcards: config["teachers"][wildcards.teacher]["runtime"],
     params:
         model=lambda wildcards: engine_spec(config["teachers"][wildcards.teacher]),
         sampling=lambda wildcards: as_json(config["teachers"][wildcards.teacher]["sampling"]),
@@ -67,7 +72,7 @@ rule generate_responses:
         store=f"{RESULTS}/rows/responses/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
             --sampling {params.sampling:q} \
@@ -82,7 +87,7 @@ rule generate_responses:
 rule import_responses:
     input:
         script="scripts/import_responses.py",
-        imports=["scripts/rows.py", "scripts/sources.py"],
+        imports=["scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
         instructions="<results>/instructions.parquet",
     output:
@@ -99,7 +104,7 @@ rule import_responses:
         spec=lambda wildcards: import_spec(wildcards.teacher),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --spec {params.spec:q} \
             --instructions {input.instructions:q} \
@@ -110,7 +115,7 @@ rule import_responses:
 rule select_responses:
     input:
         script="scripts/select_responses.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         responses=lambda wildcards: f"{RESULTS}/responses/{config['teachers'][wildcards.teacher]['pool']}.parquet",
         rewards=lambda wildcards: deciding_rewards(config["teachers"][wildcards.teacher]),
     output:
@@ -128,7 +133,7 @@ rule select_responses:
         seed=lambda wildcards: config["teachers"][wildcards.teacher]["seed"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --select {params.select} \
             --seed {params.seed} \

@@ -24,6 +24,7 @@ rule score_rewards:
             "scripts/model_folder.py",
             "scripts/model_loading.py",
             "scripts/rows.py",
+            "scripts/tables.py",
         ],
         model=lambda wildcards: model_inputs(config["reward_models"][wildcards.reward_model]),
         check=lambda wildcards: check_of("reward_models", wildcards.reward_model),
@@ -41,12 +42,14 @@ rule score_rewards:
         lambda wildcards: f"../envs/{config['reward_models'][wildcards.reward_model]['env']}.yaml"
     resources:
         gpu=lambda wildcards: config["reward_models"][wildcards.reward_model]["gpus"],
+        mem_mb=lambda wildcards: config["reward_models"][wildcards.reward_model]["mem_mb"],
+        runtime=lambda wildcards: config["reward_models"][wildcards.reward_model]["runtime"],
     params:
         model=lambda wildcards: as_json(config["reward_models"][wildcards.reward_model], *REWARD_MODEL_KEYS),
         store=f"{RESULTS}/rows/rewards/{{reward_model}}/{{teacher}}",
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
             --reward-model {wildcards.reward_model} \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
@@ -60,7 +63,7 @@ rule score_rewards:
 rule import_rewards:
     input:
         script="scripts/import_rewards.py",
-        imports=["scripts/import_responses.py", "scripts/rows.py", "scripts/sources.py"],
+        imports=["scripts/import_responses.py", "scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
         instructions="<results>/instructions.parquet",
         responses="<results>/responses/{teacher}.parquet",
@@ -78,7 +81,7 @@ rule import_rewards:
         spec=lambda wildcards: import_spec(wildcards.teacher, wildcards.reward_model),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --reward-model {wildcards.reward_model} \
             --teacher {wildcards.teacher} \
             --spec {params.spec:q} \
@@ -91,7 +94,7 @@ rule import_rewards:
 rule select_rewards:
     input:
         script="scripts/select_rewards.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
         rewards=lambda wildcards: f"{RESULTS}/rewards/{wildcards.reward_model}/"
         f"{config['teachers'][wildcards.teacher]['pool']}.parquet",
@@ -107,7 +110,7 @@ rule select_rewards:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --rewards {input.rewards:q} \

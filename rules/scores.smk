@@ -9,7 +9,7 @@ Outputs: <results>/length_control/{benchmark}/ and <results>/scores/{benchmark}/
 rule score_judgments:
     input:
         script="scripts/score_judgments.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/answers.py", "scripts/rows.py", "scripts/tables.py"],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
     output:
         score="<results>/scores/{benchmark}/{base}/{teacher}.json",
@@ -26,7 +26,7 @@ rule score_judgments:
         judge=lambda wildcards: judge_name(wildcards.benchmark),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
@@ -40,7 +40,7 @@ rule score_judgments:
 rule prepare_length_control:
     input:
         script="scripts/prepare_length_control.py",
-        imports=["scripts/rows.py", "scripts/sources.py"],
+        imports=["scripts/sources.py", "scripts/tables.py"],
         sources=lambda wildcards: length_control_inputs(wildcards.benchmark),
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -58,7 +58,7 @@ rule prepare_length_control:
         gamed=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["length_control"]["gamed"]),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --prompts-spec {params.prompts:q} \
             --difficulty {params.difficulty:q} \
             --gamed {params.gamed:q} \
@@ -72,10 +72,12 @@ rule score_alpaca_eval:
     input:
         script="scripts/score_alpaca_eval.py",
         imports=[
+            "scripts/answers.py",
             "scripts/length_controlled.py",
             "scripts/pairwise_verdicts.py",
             "scripts/rows.py",
             "scripts/score_judgments.py",
+            "scripts/tables.py",
         ],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
         length_control=lambda wildcards: length_control_of(wildcards.benchmark),
@@ -97,7 +99,7 @@ rule score_alpaca_eval:
         ),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
@@ -111,7 +113,7 @@ rule score_alpaca_eval:
 rule score_arena_hard:
     input:
         script="scripts/score_arena_hard.py",
-        imports=["scripts/pairwise_verdicts.py", "scripts/rows.py"],
+        imports=["scripts/answers.py", "scripts/pairwise_verdicts.py", "scripts/rows.py", "scripts/tables.py"],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
     output:
         score="<results>/scores/{benchmark}/{base}/{teacher}.json",
@@ -128,7 +130,7 @@ rule score_arena_hard:
         judge=lambda wildcards: judge_name(wildcards.benchmark),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \

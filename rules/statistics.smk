@@ -12,7 +12,7 @@ TABLES = ["performance", "correlations", "differences", "car", "size_steps", "co
 rule correlate_metrics:
     input:
         script="scripts/correlate_metrics.py",
-        imports=["scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        imports=["scripts/metrics.py", "scripts/rank_statistics.py", "scripts/tables.py"],
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
@@ -25,7 +25,7 @@ rule correlate_metrics:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
             --output {output.correlations:q} &>{log:q}
@@ -35,7 +35,12 @@ rule correlate_metrics:
 rule compare_metrics:
     input:
         script="scripts/compare_metrics.py",
-        imports=["scripts/correlate_metrics.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        imports=[
+            "scripts/correlate_metrics.py",
+            "scripts/metrics.py",
+            "scripts/rank_statistics.py",
+            "scripts/tables.py",
+        ],
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
@@ -48,7 +53,7 @@ rule compare_metrics:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
             --output {output.differences:q} &>{log:q}
@@ -58,7 +63,12 @@ rule compare_metrics:
 rule vary_car:
     input:
         script="scripts/vary_car.py",
-        imports=["scripts/correlate_metrics.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        imports=[
+            "scripts/correlate_metrics.py",
+            "scripts/metrics.py",
+            "scripts/rank_statistics.py",
+            "scripts/tables.py",
+        ],
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
@@ -73,7 +83,7 @@ rule vary_car:
         beta=config["car"]["beta"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --beta {params.beta} \
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
@@ -84,7 +94,12 @@ rule vary_car:
 rule compare_sizes:
     input:
         script="scripts/compare_sizes.py",
-        imports=["scripts/correlate_metrics.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/rows.py"],
+        imports=[
+            "scripts/correlate_metrics.py",
+            "scripts/metrics.py",
+            "scripts/rank_statistics.py",
+            "scripts/tables.py",
+        ],
         performance="<results>/tables/performance.csv",
     output:
         size_steps="<results>/tables/size_steps.csv",
@@ -100,7 +115,7 @@ rule compare_sizes:
         ),
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teachers {params.teachers:q} \
             --performance {input.performance:q} \
             --output {output.size_steps:q} &>{log:q}
@@ -114,7 +129,7 @@ rule draw_conclusions:
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",
             "scripts/rank_statistics.py",
-            "scripts/rows.py",
+            "scripts/tables.py",
         ],
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
@@ -130,7 +145,7 @@ rule draw_conclusions:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
             --correlations {input.correlations:q} \

@@ -15,7 +15,7 @@ AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
 rule measure_diversity:
     input:
         script="scripts/measure_diversity.py",
-        imports=["scripts/rows.py"],
+        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
     output:
         diversity="<results>/diversity/{teacher}.parquet",
@@ -27,7 +27,7 @@ rule measure_diversity:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --output {output.diversity:q} &>{log:q}
@@ -37,7 +37,7 @@ rule measure_diversity:
 rule join_metrics:
     input:
         script="scripts/join_metrics.py",
-        imports=["scripts/metrics.py", "scripts/rows.py"],
+        imports=["scripts/metrics.py", "scripts/tables.py"],
         likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
         diversity="<results>/diversity/{teacher}.parquet",
         rewards=expand(
@@ -58,7 +58,7 @@ rule join_metrics:
         "../envs/analysis.yaml"
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --base {wildcards.base} \
             --likelihoods {input.likelihoods:q} \
             --diversity {input.diversity:q} \
@@ -71,7 +71,7 @@ rule join_metrics:
 rule rank_teachers:
     input:
         script="scripts/rank_teachers.py",
-        imports=["scripts/metrics.py", "scripts/rows.py"],
+        imports=["scripts/metrics.py", "scripts/tables.py"],
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
     output:
         teachers="<results>/tables/teachers.csv",
@@ -90,7 +90,7 @@ rule rank_teachers:
         max_set_aside=config["max_set_aside"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --car {params.car:q} \
             --teachers {params.teachers:q} \
             --families {params.families:q} \
@@ -103,7 +103,7 @@ rule rank_teachers:
 rule assess_ranking:
     input:
         script="scripts/assess_ranking.py",
-        imports=["scripts/metrics.py", "scripts/rank_teachers.py", "scripts/rows.py"],
+        imports=["scripts/metrics.py", "scripts/rank_teachers.py", "scripts/tables.py"],
         metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=COMPARED),
     output:
         stability="<results>/tables/stability.csv",
@@ -120,7 +120,7 @@ rule assess_ranking:
         p_same_top1=config["ranking"]["p_same_top1"],
     shell:
         """
-        exec python {input.script} \
+        exec python scripts/run_job.py {input.script} \
             --car {params.car:q} \
             --compared {params.compared:q} \
             --p-same-top1 {params.p_same_top1} \
@@ -135,7 +135,7 @@ if "scores" in config:
     rule import_performance:
         input:
             script="scripts/import_performance.py",
-            imports=["scripts/rows.py"],
+            imports=["scripts/tables.py"],
             scores=config["scores"]["path"],
         output:
             performance="<results>/tables/performance.csv",
@@ -151,7 +151,7 @@ if "scores" in config:
             pairs=json.dumps(dict.fromkeys(BASES, COMPARED)),
         shell:
             """
-            exec python {input.script} \
+            exec python scripts/run_job.py {input.script} \
                 --ap {params.ap:q} \
                 --columns {params.columns:q} \
                 --pairs {params.pairs:q} \
@@ -164,7 +164,7 @@ else:
     rule average_performance:
         input:
             script="scripts/average_performance.py",
-            imports=["scripts/rows.py"],
+            imports=["scripts/tables.py"],
             scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
         output:
             performance="<results>/tables/performance.csv",
@@ -179,7 +179,7 @@ else:
             treatments=json.dumps({name: "lora" if "lora" in config["bases"][name] else "full" for name in BASES}),
         shell:
             """
-            exec python {input.script} \
+            exec python scripts/run_job.py {input.script} \
                 --ap {params.ap:q} \
                 --treatments {params.treatments:q} \
                 --scores {input.scores:q} \

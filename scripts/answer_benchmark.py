@@ -14,14 +14,21 @@ from pathlib import Path
 
 import polars as pl
 
-from generation import answer_instructions
-from rows import check_rows, write_table
+from answers import unanswered
+from generation import COLUMNS, answer_instructions
+from model_folder import failure
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    prompts = pl.read_parquet(args.prompts)
-    answers = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store, args.api)
+    prompts = read_table(args.prompts)
+    if failure(args.model["model"]):
+        answers = prompts.select("id").hstack(
+            pl.DataFrame([unanswered("not_trained")] * prompts.height, schema=COLUMNS)
+        )
+    else:
+        answers = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store, args.api)
     answers = answers.rename({"text": "answer"}).select(
         "id",
         pl.lit(args.benchmark).alias("benchmark"),

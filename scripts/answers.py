@@ -1,6 +1,12 @@
 """What an engine says of one row: a text with its finish reason, or why there is none."""
 
+import polars as pl
+
 from rows import digest
+
+# an answer that nobody was asked for is not judged, where an empty one is wrong
+NEVER_ASKED = ["prompt_over_long", "not_trained"]
+NO_SCORE = {"value": None, "se": None, "ci": None}
 
 
 def told(text: str | None, finish_reason: str, n_tokens: int | None) -> dict:
@@ -14,6 +20,11 @@ def told(text: str | None, finish_reason: str, n_tokens: int | None) -> dict:
 def unanswered(reason: str) -> dict:
     """A row that was not asked, or that can never be answered."""
     return {"text": None, "finish_reason": None, "n_tokens": None, "reason": reason}
+
+
+def untrained(judgments: pl.DataFrame) -> bool:
+    """Whether nothing was judged because fine-tuning gave no model."""
+    return judgments.height > 0 and (judgments["reason"] == "not_trained").fill_null(False).all()
 
 
 def messages_of(row: dict) -> list[dict]:

@@ -26,7 +26,7 @@ from scipy.stats import rankdata
 
 from metrics import car, preferred
 from rank_teachers import common_rows
-from rows import write_table
+from tables import read_table, write_table
 
 DRAWS, SEED = 10_000, 0
 
@@ -36,7 +36,7 @@ def main():
     reward = pl.col(f"reward:{args.car['reward_model']}")
     values = {"r": reward if args.car["transform"] == "none" else preferred(reward), "loss": pl.col("loss")}
     columns = ["id", "base", "teacher", "reason", reward.meta.output_name(), "loss"]
-    rows = pl.concat([pl.read_parquet(path, columns=columns) for path in args.metrics])
+    rows = pl.concat([read_table(path, columns=columns) for path in args.metrics])
     stability, sizes = [], []
     for base in sorted(rows["base"].unique()):
         common = common_rows(rows.filter(base=base), args.compared).filter(pl.col("teacher").is_in(args.compared))

@@ -4,8 +4,8 @@ python scripts/average_performance.py --ap held_out.wr --treatments '{"alpha": "
     --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv
 
 The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
-score stands in a column of its own, with its standard error. The treatment tells bases fine-tuned with LoRA from those
-whose weights were all trained, as in the paper.
+score stands in a column of its own, with its standard error; a pair without one has a note. The treatment tells bases
+fine-tuned with LoRA from those whose weights were all trained, as in the paper.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import write_table
+from tables import write_table
 
 
 def main():
@@ -26,20 +26,22 @@ def main():
 
 
 def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
-    """base, teacher, ap, value and standard error of each named score (`benchmark.score`), and who judged."""
+    """base, teacher, ap, value and standard error of each named score (`benchmark.score`), who judged, and why not."""
     rows: dict[tuple, dict] = {}
     judges = {score["judge"] for score in scores if any(n.rpartition(".")[0] == score["benchmark"] for n in names)}
     for score in scores:
         row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
+        row["note"] = score.get("reason") or row.get("note")
         for name in names:
             benchmark, _, kind = name.rpartition(".")
             if benchmark == score["benchmark"]:
                 row[name], row[f"{name}.se"] = score[kind]["value"], score[kind]["se"]
-    table = pl.DataFrame(list(rows.values()), infer_schema_length=None)
+    table = pl.DataFrame(list(rows.values()), infer_schema_length=None, schema_overrides={"note": pl.String})
     ap = pl.mean_horizontal(names, ignore_nulls=False).alias("ap")
     columns = [c for name in names for c in (name, f"{name}.se")]
     judged_by = pl.lit(", ".join(sorted(judges))).alias("judged_by")
-    return table.select("base", "teacher", ap, *columns, judged_by).sort(["base", "ap"], descending=[False, True])
+    table = table.select("base", "teacher", ap, *columns, judged_by, "note")
+    return table.sort(["base", "ap"], descending=[False, True], nulls_last=True)
 
 
 def parse_args():

@@ -8,6 +8,7 @@ import re
 from itertools import count, zip_longest
 from pathlib import Path
 
+from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 MARK = "\ue000"  # a private-use character that stands for a text while a template is looked at
@@ -78,7 +79,11 @@ class Chat:
         return ids
 
     def _render(self, messages: list[dict], add_generation_prompt: bool) -> str:
-        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+        how = {"tokenize": False, "add_generation_prompt": add_generation_prompt}
+        try:
+            return self.tokenizer.apply_chat_template(messages, **how)
+        except (TemplateError, OverflowError) as error:  # wrong, or refused by the sandbox it runs in
+            raise SystemExit(f"the chat template cannot be used: {error}") from None
 
     def _end_of_turn(self) -> list[int]:
         prompt = self._render([user(MARK)], add_generation_prompt=True)

@@ -9,7 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
-from rows import write_json
+from tables import write_json
 
 
 def main():

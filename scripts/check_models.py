@@ -21,7 +21,8 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from transformers import AutoConfig, AutoTokenizer
 
 from chat import Chat, load_tokenizer, user
-from rows import digest, write_json
+from rows import digest
+from tables import write_json
 
 GATED = "{model} is gated: accept its licence at https://huggingface.co/{model} and set HF_TOKEN"
 MARKUP = re.compile(r"<\|[^\s|]+\|>|</?[a-z]+(?:_[a-z]+)+>|\[/?INST\]")

@@ -18,7 +18,7 @@ import polars as pl
 
 from correlate_metrics import describe, read_pairs, signed, stacked, with_transfer
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, permutation_p, rho
-from rows import write_table
+from tables import write_table
 
 SCHEMA = {"base": pl.String, "metric_a": pl.String, "metric_b": pl.String, "n": pl.Int64}
 SCHEMA |= dict.fromkeys(("difference", "low", "high", "p"), pl.Float64) | {"note": pl.String}

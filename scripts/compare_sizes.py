@@ -5,7 +5,7 @@ python scripts/compare_sizes.py --teachers '{"terse-large": {"family": "terse", 
 
 A step leads from one size of a family to the next larger one. difference: average performance (AP) of a base
 fine-tuned on the larger teacher, less that on the smaller one, with its standard error where the scores have one;
-inverted: it is negative. Teachers without a family or a size take no part.
+inverted: it is negative. Teachers without a family or a size, and pairs without an AP, take no part.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from correlate_metrics import ap_error
-from rows import write_table
+from tables import write_table
 
 SCHEMA = {"base": pl.String, "family": pl.String, "smaller": pl.String, "larger": pl.String}
 SCHEMA |= {"difference": pl.Float64, "se": pl.Float64, "inverted": pl.Boolean}
@@ -42,6 +42,8 @@ def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dic
     for (base,), of_base in performance.group_by("base", maintain_order=True):
         ap = {teacher: (value, se) for teacher, value, se in of_base.select("teacher", "ap", "ap_se").iter_rows()}
         for family, smaller, larger in steps:
+            if ap[larger][0] is None or ap[smaller][0] is None:
+                continue
             difference = ap[larger][0] - ap[smaller][0]
             step = {"base": base, "family": family, "smaller": smaller, "larger": larger, "difference": difference}
             se = (ap[larger][1] ** 2 + ap[smaller][1] ** 2) ** 0.5

@@ -19,7 +19,7 @@ from scipy import stats
 
 from metrics import BASELINES, METRICS, better, named_columns
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, partial_rho, regret, rho
-from rows import write_table
+from tables import write_table
 
 MEANS = ("rho", "raw_rho", "tau_b", "top1_regret", "top3_regret", "partial_rho")
 SCHEMA = {"base": pl.String, "metric": pl.String, "better": pl.String, "n": pl.Int64, "rho": pl.Float64}
@@ -37,13 +37,17 @@ def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
 
 
 def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
-    """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP."""
+    """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP.
+
+    A teacher whose students could not all be trained is left out for every base, so that bases have the same teachers.
+    """
     ranked = teachers.filter(pl.col("rank").is_not_null())
     performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
     pairs = ranked.join(performance, on=["base", "teacher"], validate="1:1")
     if pairs.height != ranked.height:
         raise SystemExit(f"{ranked.height} ranked pairs, but {pairs.height} of them have a score")
-    return pairs.sort("base", "teacher")
+    without = pairs.filter(pl.col("ap").is_null())["teacher"].to_list()
+    return pairs.filter(~pl.col("teacher").is_in(without)).sort("base", "teacher")
 
 
 def ap_error(performance: pl.DataFrame) -> pl.Expr:

@@ -12,7 +12,7 @@ import polars as pl
 
 from correlate_metrics import read_pairs
 from rank_statistics import ENOUGH_TEACHERS
-from rows import write_table
+from tables import write_table
 
 LEVEL = 0.05  # of the permutation test
 
@@ -20,19 +20,26 @@ LEVEL = 0.05  # of the permutation test
 def main():
     args = parse_args()
     pairs = read_pairs(args.teachers, args.performance)
+    performance = pl.read_csv(args.performance, infer_schema_length=None)
     correlations, differences = (
         pl.read_csv(p, infer_schema_length=None) for p in (args.correlations, args.differences)
     )
     rows = []
     for (base,), of_base in pairs.group_by("base", maintain_order=True):
         car = correlations.row(by_predicate=(pl.col("base") == base) & (pl.col("metric") == "car"), named=True)
-        sentences = [of_correlation(car), of_best(of_base), of_choice(of_base)]
+        sentences = [*of_gaps(performance.filter(base=base)), of_correlation(car), of_best(of_base), of_choice(of_base)]
         if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
             sentences.append(of_others(differences.filter(pl.col("base") == base)))
         rows.append({"base": base, "conclusion": " ".join(sentences)})
     if len(rows) > 1:
         rows.append({"base": "average", "conclusion": of_average(correlations, differences)})
     write_table(pl.DataFrame(rows), args.output)
+
+
+def of_gaps(performance: pl.DataFrame) -> list[str]:
+    """The teachers that this base has no AP with."""
+    missing = sorted(performance.filter(pl.col("ap").is_null())["teacher"])
+    return [f"There is no AP with {listed(missing)}: see performance.csv."] if missing else []
 
 
 def of_correlation(car: dict) -> str:

@@ -9,15 +9,16 @@ import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
 from pathlib import Path
 
-from openai import APIStatusError, BadRequestError, OpenAI, OpenAIError
+from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI, OpenAIError
 
 from answers import messages_of, row_seed, told, unanswered
 from ledger import book, spent
 
 BLOCK = 64
-REFUSALS = (400, 401, 402, 403, 404, 422)
+REFUSALS = (400, 401, 402, 403, 422)
 
 
 def load(spec: dict):
@@ -96,6 +97,9 @@ class Endpoint:
             if reason := lasting_reason(error):
                 return unanswered(reason) | {"n_prompt_tokens": None}
             return self.refuse(error)
+        except NotFoundError as error:
+            self.closed = RuntimeError(f"{self.told(error)}: name another model{self.alternatives()}")
+            return self.closed
         except APIStatusError as error:
             quota = error.status_code == 429 and error.code == "insufficient_quota"
             return self.refuse(error) if quota or error.status_code in REFUSALS else self.told(error)
@@ -123,6 +127,15 @@ class Endpoint:
         """An error that every other row would meet as well."""
         self.closed = self.told(error)
         return self.closed
+
+    def alternatives(self) -> str:
+        """The models of the endpoint whose names are nearest to one that it does not have (any more)."""
+        try:
+            names = [model.id for model in self.client.models.list()]
+        except OpenAIError:
+            return ""
+        near = get_close_matches(self.spec["model"], names, n=3, cutoff=0.3)
+        return f" (the endpoint has {', '.join(near)})" if near else ""
 
     def told(self, error: Exception) -> Exception:
         """The error in one line that does not repeat the key, which some endpoints do."""

@@ -22,8 +22,10 @@ def load(spec: dict):
     names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
     chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
     stops = stop_ids(chat, generation_defaults(spec["model"], spec["revision"]))
-    # a model's own generation_config (repetition penalty, top-k) would change what the config's sampling means
-    llm = LLM(**names, tokenizer_revision=spec["revision"], generation_config="vllm", **spec["vllm"])
+    # pickled weights are not loaded unless the config says so; a model's own generation_config (repetition penalty,
+    # top-k) would change what the config's sampling means
+    settings = {"load_format": "safetensors", "generation_config": "vllm"} | spec["vllm"]
+    llm = LLM(**names, tokenizer_revision=spec["revision"], **settings)
     sampling = spec["sampling"]
     room = llm.model_config.max_model_len - sampling["max_new_tokens"]
     if room < 1:

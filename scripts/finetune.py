@@ -4,6 +4,7 @@ python scripts/finetune.py --base alpha --teacher terse-large --model '{"model":
     --hyperparameters '{"epochs": 2, "learning_rate": 2e-5, ...}' \
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet \
+    --scratch results/miniature/rows/finetune/alpha/terse-large \
     --manifest results/miniature/checkpoints/alpha/terse-large/manifest.json
 torchrun --standalone --nproc-per-node 4 scripts/finetune.py ... with several GPUs
 
@@ -11,16 +12,17 @@ The checkpoint is an ordinary model folder with the base's chat template; its ma
 trained in float32, under bfloat16 autocast where there is a GPU, and saved in the base's own precision. With `lora`,
 adapters are trained in float32 over frozen weights in the base's own precision, and merged. However many processes
 share the work, a step has batch_size examples and its loss is the mean over their tokens. Defaults are those of the
-paper's Table 5.
+paper's Table 5. A run that was cut off goes on from its last whole checkpoint and ends in the same weights. One whose
+loss is no number ends in a manifest that says so, without a model.
 """
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
 import datasets
-import polars as pl
 import torch
 import transformers
 import trl
@@ -28,9 +30,15 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from trl import SFTTrainer
 
 from chat import Chat, load_tokenizer
-from model_folder import publish
+from model_folder import identity, publish, publish_failure, sha256
 from model_loading import context_length
-from sft_settings import StopAtNaN, adapters, settings
+from parent_death import die_with_parent
+from rows import code_version, digest
+from sft_checkpoints import SaveByTheClock, last_whole, only_writer
+from sft_examples import encode_examples, read_pairs
+from sft_settings import NotANumber, StopAtNaN, adapters, is_first_process, settings
+
+VERSIONS = {module.__name__: module.__version__ for module in (torch, transformers, trl)}
 
 
 def main():
@@ -45,59 +53,53 @@ def main():
     if not examples:
         raise SystemExit(f"nothing to train {args.base} on: {counts}")
     print(f"{args.base} on {args.teacher}: {counts}", flush=True)
-    folder = args.manifest.parent
-    scratch = folder.with_name(f".{folder.name}.tmp")
+    data = [sha256(args.instructions), sha256(args.responses)]
+    key = [spec, hyper, identity(spec), data, os.environ.get("WORLD_SIZE"), VERSIONS, code_version()]
+    scratch = args.scratch / digest(key)[:24]
+    lock = only_writer(scratch) if is_first_process() else None
     precision = config.dtype or torch.float32
-    trainer = train(spec, tokenizer, examples, hyper, precision, scratch)
+    try:
+        trainer = train(spec, tokenizer, examples, hyper, precision, scratch, args.checkpoint_minutes)
+    except NotANumber as error:
+        if is_first_process():
+            print(error)
+            publish_failure(str(error), args.manifest.parent)
+            shutil.rmtree(scratch)
+        return
     state = trainer.accelerator.get_state_dict(trainer.model) if spec["fsdp"] else None  # takes every process
     if not trainer.is_world_process_zero():
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
     if spec["lora"]:
         model = model.cpu().float().merge_and_unload()  # in bfloat16 the merged weights would round the adapters away
-    save(model, state, precision, tokenizer, chat, scratch)
+    save(model, state, precision, tokenizer, chat, scratch / "model")
+    publish(scratch / "model", args.manifest.parent, **counts, **facts_of(trainer, spec))
+    shutil.rmtree(scratch)
+    lock.close()
+
+
+def facts_of(trainer: SFTTrainer, spec: dict) -> dict:
+    """What the manifest tells of a training."""
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     of_run = trainer.args
-    facts = {
+    return {
         "treatment": "lora" if spec["lora"] else "full",
         "processes": of_run.world_size,
         "batch_size": of_run.world_size * of_run.per_device_train_batch_size * of_run.gradient_accumulation_steps,
         "steps": trainer.state.global_step,
         "first_loss": losses[0],
         "last_loss": losses[-1],
-        "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl)},
+        "versions": VERSIONS,
     }
-    publish(scratch, folder, **counts, **facts)
 
 
-def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
-    """instruction, response, finish_reason and reason of every response, in the order of the instructions."""
-    return pl.read_parquet(responses).join(
-        pl.read_parquet(instructions).select("id", "instruction"), on="id", validate="1:1", maintain_order="left"
-    )
+def train(
+    spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, scratch: Path, minutes: float
+) -> SFTTrainer:
+    """The trainer after its last step. `precision` is the base's own, in which frozen weights are kept.
 
-
-def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[list[dict], dict[str, int]]:
-    """input_ids and labels of each usable pair, -100 on the prompt, and how many pairs went where.
-
-    A pair longer than max_length keeps its start; one without a response token left is dropped.
+    Every so many minutes all of its state goes to a checkpoint in `scratch`; it goes on from the last whole one.
     """
-    examples, truncated, dropped = [], 0, 0
-    usable = pairs.filter(pl.col("reason").is_null())
-    for row in usable.iter_rows(named=True):
-        prompt, text, end = chat.example(row["instruction"], row["response"], row["finish_reason"])
-        ids = (prompt + text + end)[:max_length]
-        if len(ids) <= len(prompt):
-            dropped += 1
-            continue
-        truncated += len(ids) < len(prompt + text + end)
-        examples.append({"input_ids": ids, "labels": [-100] * len(prompt) + ids[len(prompt) :]})
-    counts = {"n_examples": len(examples), "n_truncated": truncated, "n_dropped_prompt_fills_max_length": dropped}
-    return examples, counts | {"n_set_aside": pairs.height - usable.height}
-
-
-def train(spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, scratch: Path) -> SFTTrainer:
-    """The trainer after its last step. `precision` is the base's own, in which frozen weights are kept."""
     lora = spec["lora"]
     config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
     model = AutoModelForCausalLM.from_pretrained(
@@ -112,10 +114,10 @@ def train(spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, s
         args=config,
         train_dataset=datasets.Dataset.from_list(examples),
         processing_class=tokenizer,
-        callbacks=[StopAtNaN()],
+        callbacks=[StopAtNaN(), SaveByTheClock(minutes)],
         peft_config=adapters(lora) if lora else None,
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=last_whole(scratch))
     return trainer
 
 
@@ -140,9 +142,12 @@ def parse_args():
     parser.add_argument("--hyperparameters", type=json.loads, required=True, help="section finetune as JSON")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
+    parser.add_argument("--scratch", type=Path, required=True, help="folder of the checkpoints of an unfinished run")
+    parser.add_argument("--checkpoint-minutes", type=float, default=15, help="time between two of them")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the checkpoint folder")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
+    die_with_parent()  # a process of torchrun, too, which run_job.py does not see
     main()

@@ -14,12 +14,12 @@ from pathlib import Path
 import polars as pl
 
 from generation import answer_instructions
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    instructions = pl.read_parquet(args.instructions)
+    instructions = read_table(args.instructions)
     spec = {**args.model, "sampling": args.sampling}
     answers = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
     responses = answers.rename({"text": "response"}).select(

@@ -14,13 +14,13 @@ from pathlib import Path
 import polars as pl
 
 from import_responses import match_rows, reason_against
-from rows import check_rows, write_table
 from sources import as_text, read_columns, read_source
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    prompts = pl.read_parquet(args.prompts, columns=["id", "instruction"])
+    prompts = read_table(args.prompts, columns=["id", "instruction"])
     table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
     found = match_rows(prompts, table.select(as_text(column) for column in table))
     found = found.with_columns(reason_against().alias("reason"))

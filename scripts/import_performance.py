@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import write_table
+from tables import write_table
 
 
 def main():

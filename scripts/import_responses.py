@@ -13,13 +13,13 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import check_rows, write_table
 from sources import as_text, normal, read_columns, read_source
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    instructions = pl.read_parquet(args.instructions, columns=["id", "instruction"])
+    instructions = read_table(args.instructions, columns=["id", "instruction"])
     table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
     if not table.height:
         raise SystemExit(f"{args.teacher}: the table has no row for {args.spec['match'] or 'anyone'}")

@@ -15,14 +15,14 @@ from pathlib import Path
 import polars as pl
 
 from import_responses import match_rows
-from rows import check_rows, write_table
 from sources import as_text, read_columns, read_source
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    instructions = pl.read_parquet(args.instructions, columns=["id", "instruction"])
-    responses = pl.read_parquet(args.responses).select("id", "candidate", "teacher", "reason")
+    instructions = read_table(args.instructions, columns=["id", "instruction"])
+    responses = read_table(args.responses).select("id", "candidate", "teacher", "reason")
     table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
     table = table.select(as_text(column) for column in table.drop("reward")).with_columns(
         table["reward"].cast(pl.Float64, strict=False)

@@ -12,13 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from metrics import METRICS, PARTS, REFERENCE_METRICS
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    likelihoods = pl.read_parquet(args.likelihoods)
-    diversity = pl.read_parquet(args.diversity).drop("teacher", "reason")  # the likelihoods have the same reasons
+    likelihoods = read_table(args.likelihoods)
+    diversity = read_table(args.diversity).drop("teacher", "reason")  # the likelihoods have the same reasons
     likelihoods = likelihoods.join(diversity, on="id", how="left", validate="1:1", maintain_order="left")
     values = {name: metric.row for name, metric in METRICS.items()} | PARTS
     metrics = likelihoods.select("id", pl.lit(args.base).alias("base"), "teacher", **values)
@@ -36,13 +36,13 @@ def main():
 
 def reward_values(path: Path) -> pl.DataFrame:
     """id, reward:<reward model> and reason."""
-    rewards = pl.read_parquet(path)
+    rewards = read_table(path)
     return rewards.select("id", pl.col("reward").alias(f"reward:{rewards['reward_model'][0]}"), "reason")
 
 
 def reference_values(path: Path) -> pl.DataFrame:
     """id, ppl:<reference model>, ifd:<reference model> and reason."""
-    sums = pl.read_parquet(path)
+    sums = read_table(path)
     values = {f"{name}:{sums['model'][0]}": metric.row for name, metric in REFERENCE_METRICS.items()}
     return sums.select("id", "reason", **values)
 

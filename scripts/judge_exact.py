@@ -18,16 +18,17 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import check_rows, write_table
+from answers import NEVER_ASKED
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    prompts = pl.read_parquet(args.prompts)
+    prompts = read_table(args.prompts)
     if prompts["reference"].null_count():
         raise SystemExit(f"{args.prompts}: {prompts['reference'].null_count()} prompts have no reference answer")
-    answers = pl.read_parquet(args.answers)
-    baseline = pl.read_parquet(args.baseline).select(
+    answers = read_table(args.answers)
+    baseline = read_table(args.baseline).select(
         "id", pl.col("answer").alias("baseline_answer"), pl.col("reason").alias("baseline_reason")
     )
     joined = (
@@ -53,13 +54,13 @@ def extract_references(joined: pl.DataFrame, pattern: re.Pattern) -> pl.DataFram
 
 
 def judge(joined: pl.DataFrame, pattern: re.Pattern, ignore_case: bool) -> pl.DataFrame:
-    """One judgment per prompt. An empty answer is wrong; one never asked for (prompt_over_long) is not judged."""
+    """One judgment per prompt. An empty answer is wrong; one never asked for (NEVER_ASKED) is not judged."""
     rows = []
     for row in joined.iter_rows(named=True):
         said, baseline_said = extract(row["answer"], pattern), extract(row["baseline_answer"], pattern)
         correct = same(said, row["reference"], ignore_case)
         baseline_correct = same(baseline_said, row["reference"], ignore_case)
-        unasked = [r for r in (row["reason"], row["baseline_reason"]) if r == "prompt_over_long"]
+        unasked = [r for r in (row["reason"], row["baseline_reason"]) if r in NEVER_ASKED]
         rows.append(
             {
                 **{name: row[name] for name in ("id", "benchmark", "base", "teacher", "reference")},

@@ -19,15 +19,15 @@ from pathlib import Path
 
 import polars as pl
 
+from answers import NEVER_ASKED
 from generation import asker
 from judge_templates import fill_template, read_template
 from pairwise_verdicts import VERDICT, switched
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
 FIXED = {"alpaca_eval": {"max_new_tokens": 1, "logprobs": 5}, "arena_hard": {}}
 FINISH = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
-NEVER_COMPARED = {"not_asked": "prompt_over_long", "no_baseline": "no_baseline_answer"}
 SAID = {
     "text": pl.String,
     "logprobs": pl.String,
@@ -42,7 +42,7 @@ def main():
     args = parse_args()
     template = read_template(args.template)
     spec = {**args.judge, "sampling": GREEDY | args.sampling | FIXED[args.protocol]}
-    games = pair_up(args.protocol, *map(pl.read_parquet, (args.prompts, args.answers, args.baseline)))
+    games = pair_up(args.protocol, *map(read_table, (args.prompts, args.answers, args.baseline)))
     rows = [ask_about(game, template) for game in games.filter(pl.col("decided").is_null()).iter_rows(named=True)]
     ask = asker(spec, args.store, args.api)
     said = ask(rows)
@@ -80,7 +80,7 @@ def pair_up(protocol: str, prompts: pl.DataFrame, answers: pl.DataFrame, baselin
             for g in (1, 2)
         ]
         one = pl.concat(both).sort("n", "game").drop("n")
-    unasked = pl.col("answer_reason") == "prompt_over_long"
+    unasked = pl.col("answer_reason").is_in(NEVER_ASKED)
     decided = (
         pl.when(unasked)
         .then(pl.lit("not_asked"))
@@ -127,7 +127,8 @@ def put_together(games: pl.DataFrame, rows: list[dict], said: list[dict], protoc
     readable = pl.col("logprobs" if protocol == "alpaca_eval" else "text")
     judged = pl.coalesce("decided", readable)
     unreadable = pl.when(judged.is_null()).then("reason")
-    never = pl.col("decided").replace_strict(NEVER_COMPARED, default=None, return_dtype=pl.String)
+    no_baseline = pl.when(pl.col("decided") == "no_baseline").then(pl.lit("no_baseline_answer"))
+    never = pl.when(pl.col("decided") == "not_asked").then("answer_reason").otherwise(no_baseline)
     return games.join(heard, on=["id", "game"], how="left", validate="1:1", maintain_order="left").select(
         "id",
         "benchmark",

@@ -5,7 +5,7 @@ python scripts/judge_reward.py --judge '{"model": ..., "batch_tokens": 16384, ..
     --answers results/mine/answers/quiz/base/teacher-a.parquet --store results/mine/rows/judgments \
     --output results/mine/judgments/quiz/base/teacher-a.parquet
 
-For users without a language model as judge. An empty answer loses; one never asked for (prompt_over_long) is not
+For users without a language model as judge. An empty answer loses; one never asked for (NEVER_ASKED) is not
 judged.
 """
 
@@ -15,15 +15,17 @@ from pathlib import Path
 
 import polars as pl
 
+from answers import NEVER_ASKED
 from model_folder import identity
-from rows import RowStore, check_rows, write_table
+from rows import RowStore
 from score_rewards import BLOCK, load_scorer
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    prompts = pl.read_parquet(args.prompts).select("id", "instruction")
-    answers, baseline = pl.read_parquet(args.answers), pl.read_parquet(args.baseline)
+    prompts = read_table(args.prompts).select("id", "instruction")
+    answers, baseline = read_table(args.answers), read_table(args.baseline)
     store = RowStore(args.store, {**args.judge, "files": identity(args.judge)})
     scored = []
     for whose, said in (("model", answers), ("baseline", baseline)):
@@ -44,9 +46,10 @@ def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, b
     for frame in (answers.rename({"reason": "answer_reason"}), model, baseline):
         joined = joined.join(frame, on="id", how="left", validate="1:1", maintain_order="left")
     difference = pl.col("model") - pl.col("baseline")
-    empty = pl.col("answer").is_null() & (pl.col("answer_reason") != "prompt_over_long")
+    never = pl.col("answer_reason").is_in(NEVER_ASKED)
+    empty = pl.col("answer").is_null() & ~never
     preference = pl.when(empty & pl.col("baseline").is_not_null()).then(0.0).otherwise((difference.sign() + 1) / 2)
-    unasked = pl.when(pl.col("answer_reason") == "prompt_over_long").then(pl.lit("prompt_over_long"))
+    unasked = pl.when(never).then("answer_reason")
     no_baseline = pl.when(pl.col("baseline").is_null()).then(pl.lit("no_baseline_reward"))
     reason = pl.coalesce(unasked, "model_unusable", "baseline_unusable", no_baseline)
     return joined.select(

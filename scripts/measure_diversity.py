@@ -15,12 +15,12 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    responses = pl.read_parquet(args.responses, columns=["id", "teacher", "response", "reason"])
+    responses = read_table(args.responses, columns=["id", "teacher", "response", "reason"])
     usable = pl.when(pl.col("reason").is_null()).then(pl.col("response"))
     diversity = responses.with_columns(usable.str.len_bytes().cast(pl.Int64).alias("n_bytes")).select(
         "id",

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from metrics import car, preferred
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 COLUMNS = ["id", "candidate", "teacher", "response", "finish_reason", "n_tokens", "reason", "mixed_from"]
 
@@ -25,10 +25,10 @@ COLUMNS = ["id", "candidate", "teacher", "response", "finish_reason", "n_tokens"
 def main():
     args = parse_args()
     value = car(preferred(pl.col(f"reward:{args.car['reward_model']}")), pl.col("loss"), args.car["beta"])
-    metrics = pl.concat([pl.read_parquet(path).select("id", "teacher", "reason", car=value) for path in args.metrics])
+    metrics = pl.concat([read_table(path).select("id", "teacher", "reason", car=value) for path in args.metrics])
     chosen = choose(metrics)
-    ids = pl.read_parquet(args.responses[0], columns=["id"])
-    texts = [pl.read_parquet(path).join(chosen, on=["id", "teacher"], validate="1:1") for path in args.responses]
+    ids = read_table(args.responses[0], columns=["id"])
+    texts = [read_table(path).join(chosen, on=["id", "teacher"], validate="1:1") for path in args.responses]
     mixed = ids.join(pl.concat(texts, how="diagonal"), on="id", how="left", validate="1:1", maintain_order="left")
     none_left = pl.when(pl.col("teacher").is_null()).then(pl.lit("no_usable_response"))
     mixed = mixed.with_columns(mixed_from=pl.col("teacher"), teacher=pl.lit(args.teacher), reason=none_left)

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from rows import write_json
+from tables import write_json
 
 
 def publish(scratch: Path, folder: Path, **facts) -> None:
@@ -22,6 +22,20 @@ def publish(scratch: Path, folder: Path, **facts) -> None:
         os.replace(file, folder / file.name)
     scratch.rmdir()
     write_json({"files": files, **facts}, folder / "manifest.json")
+
+
+def publish_failure(why: str, folder: Path) -> None:
+    """A manifest that tells why there is no model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    write_json({"files": {}, "failed": why}, folder / "manifest.json")
+
+
+def failure(folder: str) -> str | None:
+    """Why a folder that this workflow published has no model; None where it has one."""
+    manifest = Path(folder) / "manifest.json"
+    return json.loads(manifest.read_text()).get("failed") if manifest.exists() else None
 
 
 def verify(folder: Path) -> None:

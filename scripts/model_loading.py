@@ -1,5 +1,7 @@
 """Models from a folder or the hub: safetensors only, code of their own only if opted in, on the GPU if there is one."""
 
+from collections.abc import Callable
+
 import torch
 import transformers
 
@@ -16,6 +18,22 @@ def load_model(auto_class, model: str, revision: str | None = None, **options):
     options[DTYPE] = torch.bfloat16 if device() == "cuda" else torch.float32
     loaded = auto_class.from_pretrained(model, revision=revision, use_safetensors=True, **options)
     return loaded.to(device()).eval()
+
+
+def halving(compute: Callable[[list], list], rows: list) -> list:
+    """compute(rows), one result a row; where memory runs out, of each half alone. Exits where one row is too long."""
+    try:
+        return compute(rows)
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU's allocator has no type of its own
+        if not (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)):
+            raise
+    if len(rows) == 1:
+        raise SystemExit("a single row does not fit into memory: lower likelihoods.max_length, or use a larger GPU")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(rows) // 2
+    print(f"out of memory with {len(rows)} rows: going on with {half}", flush=True)
+    return halving(compute, rows[:half]) + halving(compute, rows[half:])
 
 
 def context_length(config) -> int:

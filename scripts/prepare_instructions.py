@@ -14,8 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import write_table
 from sources import as_text, content_id, normal, read_columns, read_source
+from tables import write_table
 
 
 def main():

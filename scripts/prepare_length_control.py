@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import write_table
 from sources import as_text, normal, read_columns, read_source
+from tables import read_table, write_table
 
 
 def main():
@@ -29,7 +29,7 @@ def main():
     if len(difficulty) != len(instruction):
         raise SystemExit(f"{len(difficulty)} difficulties for {len(instruction)} prompts: they cannot be matched")
     known = pl.DataFrame({"instruction": instruction, "difficulty": difficulty}).unique("instruction", keep="first")
-    prompts = pl.read_parquet(args.prompts, columns=["id", "instruction"])
+    prompts = read_table(args.prompts, columns=["id", "instruction"])
     found = prompts.join(known, on="instruction", how="left", validate="1:1", maintain_order="left")
     gamed = read_columns(read_source(args.gamed), args.gamed["columns"]).cast(pl.Float64)
     if not gamed["y"].is_between(0, 1).all():

@@ -17,12 +17,12 @@ from pathlib import Path
 import polars as pl
 
 from metrics import METRICS, car, named_columns, of_rows, preferred
-from rows import write_table
+from tables import read_table, write_table
 
 
 def main():
     args = parse_args()
-    rows = pl.concat([pl.read_parquet(path) for path in args.metrics])
+    rows = pl.concat([read_table(path) for path in args.metrics])
     compared = [name for name, teacher in args.teachers.items() if teacher["compare"]]
     families = {name: teacher["family"] for name, teacher in args.teachers.items()}
     tables = []
@@ -35,10 +35,15 @@ def main():
 
 
 def common_rows(rows: pl.DataFrame, compared: list[str]) -> pl.DataFrame:
-    """The usable rows of one base at the instructions that every compared teacher has, by teacher and id."""
+    """The usable rows of one base at the instructions that every compared teacher has, by teacher and id.
+
+    Exits where there is none.
+    """
     usable = rows.filter(pl.col("reason").is_null())
     answered = usable.filter(pl.col("teacher").is_in(compared)).group_by("id").len()
     common = answered.filter(pl.col("len") == len(compared))
+    if not common.height:
+        raise SystemExit(f"{rows['base'][0]}: no instruction has a usable row from each of {', '.join(compared)}")
     return usable.join(common, on="id", how="semi").sort("teacher", "id")
 
 

@@ -1,4 +1,4 @@
-"""The row store and the tables made from it.
+"""The row store.
 
 A stage that computes one result per row keeps its results here, in small files beside the outputs, so that a killed
 job redoes only what is missing and a larger sample adds rows. The declared output is assembled from the store and
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import polars as pl
 from tqdm import tqdm
+
+from tables import room_for
 
 Compute = Callable[[list[dict]], list[dict | Exception]]
 
@@ -52,7 +54,8 @@ class RowStore:
             self.lock.seek(0)
             raise SystemExit(f"{self.folder}: another job is writing here: {self.lock.read().strip()}") from None
         self.lock.truncate(0)
-        print(f"host {socket.gethostname()}, process {os.getpid()}", file=self.lock, flush=True)
+        with room_for(self.folder / "shard.tmp", 0):
+            print(f"host {socket.gethostname()}, process {os.getpid()}", file=self.lock, flush=True)
         self.done = self._read_shards()
 
     def fill(self, rows: Sequence[dict], load: Callable[[], Compute], block: int) -> list[dict]:
@@ -103,37 +106,8 @@ class RowStore:
             return failed
         frame = pl.DataFrame([{"key": key, **row} for key, row in good.items()], infer_schema_length=None)
         unnamed = self.folder / "shard.tmp"
-        frame.write_parquet(unnamed)
+        with room_for(unnamed, frame.estimated_size()):
+            frame.write_parquet(unnamed)
         os.replace(unnamed, self.folder / f"{hashlib.sha256(unnamed.read_bytes()).hexdigest()}.parquet")
         self.done |= good
         return failed
-
-
-def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write parquet, CSV or JSON lines (by the name's ending) beside `path`, flush to disk and rename into place."""
-    write = {".parquet": frame.write_parquet, ".csv": frame.write_csv, ".jsonl": frame.write_ndjson}[path.suffix]
-    unnamed = path.with_name(f".{path.name}.tmp")
-    write(unnamed)
-    with open(unnamed, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(unnamed, path)
-
-
-def write_json(value: dict, path: Path) -> None:
-    """Write indented JSON beside `path` and rename it into place."""
-    unnamed = path.with_name(f".{path.name}.tmp")
-    unnamed.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(unnamed, path)
-
-
-def check_rows(frame: pl.DataFrame, ids: Sequence[str], value: str) -> None:
-    """Rows in = rows out: the ids in their order, and in each row either a value or a reason why there is none.
-
-    Raises ValueError naming the first ids concerned.
-    """
-    if frame["id"].to_list() != list(ids):
-        lost = [i for i in ids if i not in set(frame["id"])][:3]
-        raise ValueError(f"{len(ids)} rows went in, {frame.height} came out; lost: {lost or 'none, but the order'}")
-    silent = frame.filter(pl.col(value).is_null() & pl.col("reason").is_null())
-    if silent.height:
-        raise ValueError(f"{silent.height} rows have neither {value} nor a reason: {silent['id'].head(3).to_list()}")

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from answers import NO_SCORE, untrained
 from length_controlled import STRENGTHS, fit, win_rate
 from pairwise_verdicts import preference
-from rows import write_json
 from score_judgments import mean_in_percent
+from tables import read_table, write_json
 
 RESAMPLES, SEED = 200, 0
 MOST_UNPARSED = 0.02
@@ -29,16 +30,17 @@ FEWEST = 10
 
 def main():
     args = parse_args()
-    judgments = pl.read_parquet(args.judgments)
+    judgments = read_table(args.judgments)
     rows = judgments.with_columns(
         y=pl.Series([preferred(row) for row in judgments.iter_rows(named=True)], dtype=pl.Float64)
     )
     rows, gamed = difficulties(rows, args.length_control)
     unparsed = rows.filter(pl.col("y").is_null())
-    if unparsed.height > MOST_UNPARSED * rows.height:
+    nothing = untrained(judgments)
+    if unparsed.height > MOST_UNPARSED * rows.height and not nothing:
         reasons = unparsed["reason"].fill_null("neither m nor M").value_counts(sort=True).rows()
         raise SystemExit(f"{args.judgments}: {unparsed.height} of {rows.height} without a preference: {reasons}")
-    if rows.height - unparsed.height < FEWEST:
+    if rows.height - unparsed.height < FEWEST and not nothing:
         raise SystemExit(
             f"{args.judgments}: {rows.height} prompts are too few to control for length; {FEWEST} are needed"
         )
@@ -55,8 +57,10 @@ def main():
         "n_prompt_tokens": rows["n_prompt_tokens"].sum(),
         "usd": rows["usd"].sum() if rows["usd"].count() else None,  # None: the config has no price of the judge
         "wr": mean_in_percent(rows["y"].drop_nulls().to_numpy()),
-        "lc" if gamed is not None else "length_only": length_controlled(rows, gamed),
+        "lc" if gamed is not None else "length_only": NO_SCORE if nothing else length_controlled(rows, gamed),
     }
+    if nothing:
+        score["reason"] = "not_trained"
     write_json(score, args.output)
     print(json.dumps(score))
 
@@ -72,7 +76,7 @@ def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, p
     """The rows with their instructions' difficulties, by id, and the gamed rows; 0 and none without files."""
     if not files:
         return rows.with_columns(difficulty=pl.lit(0.0)), None
-    known, gamed = map(pl.read_parquet, files)
+    known, gamed = map(read_table, files)
     rows = rows.join(known, on="id", how="left", validate="1:1", maintain_order="left")
     if lost := rows.filter(pl.col("difficulty").is_null())["id"].to_list():
         raise SystemExit(f"{len(lost)} instructions have no difficulty: {', '.join(lost[:3])}")

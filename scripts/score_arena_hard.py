@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from answers import NO_SCORE, untrained
 from pairwise_verdicts import WEIGHTS, games, verdict
-from rows import write_json
+from tables import read_table, write_json
 
 RESAMPLES, SEED = 2000, 0
 MOST_UNPARSED = 0.02
@@ -25,10 +26,11 @@ DECIDED = {"identical": "A=B", "empty": {1: "A>>B", 2: "B>>A"}}  # an empty answ
 
 def main():
     args = parse_args()
-    judgments = pl.read_parquet(args.judgments)
+    judgments = read_table(args.judgments)
     verdicts = [read_verdict(row) for row in judgments.iter_rows(named=True)]
     unparsed = sum(said not in WEIGHTS for said in verdicts)
-    if unparsed > MOST_UNPARSED * len(verdicts):
+    nothing = untrained(judgments)
+    if unparsed > MOST_UNPARSED * len(verdicts) and not nothing:
         raise SystemExit(f"{args.judgments}: {unparsed} of {len(verdicts)} games without a verdict")
     counts = count_questions(judgments.with_columns(pl.Series("verdict", verdicts, pl.String)))
     score = {
@@ -45,8 +47,10 @@ def main():
         "usd": judgments["usd"].sum()
         if judgments["usd"].count()
         else None,  # None: the config has no price of the judge
-        "wr": win_rate(counts),
+        "wr": NO_SCORE if nothing else win_rate(counts),
     }
+    if nothing:
+        score["reason"] = "not_trained"
     write_json(score, args.output)
     print(json.dumps(score))
 

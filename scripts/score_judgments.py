@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from rows import write_json
+from answers import NO_SCORE, untrained
+from tables import read_table, write_json
 
 RESAMPLES, SEED = 2000, 0
 
 
 def main():
     args = parse_args()
-    judgments = pl.read_parquet(args.judgments)
+    judgments = read_table(args.judgments)
     judged = judgments.filter(pl.col("reason").is_null())
-    if judged.height < 2:
+    if judged.height < 2 and not untrained(judgments):
         raise SystemExit(f"{args.judgments}: {judged.height} of {judgments.height} prompts judged: no score")
     score = {
         "benchmark": args.benchmark,
@@ -37,6 +38,8 @@ def main():
         "n_set_aside": judgments.height - judged.height,
         "wr": mean_in_percent(judged["preference"].to_numpy()),
     }
+    if untrained(judgments):
+        score["reason"] = "not_trained"
     if "correct" in judged.columns:
         score["accuracy"] = mean_in_percent(judged["correct"].cast(pl.Float64).to_numpy())
     write_json(score, args.output)
@@ -44,7 +47,9 @@ def main():
 
 
 def mean_in_percent(values: np.ndarray) -> dict:
-    """100 times the mean of values (n), its standard error and its 95 % interval."""
+    """100 times the mean of values (n), its standard error and its 95 % interval; nothing of none."""
+    if not len(values):
+        return NO_SCORE
     means = 100 * np.random.default_rng(SEED).choice(values, (RESAMPLES, len(values))).mean(1)
     low, high = np.quantile(means, [0.025, 0.975])
     return {"value": 100 * values.mean(), "se": 100 * values.std(ddof=1) / len(values) ** 0.5, "ci": [low, high]}

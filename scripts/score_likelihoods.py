@@ -27,8 +27,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from chat import Chat, PlainText, load_tokenizer
 from model_folder import identity
-from model_loading import batches, context_length, load_model, pad_left
-from rows import RowStore, check_rows, write_table
+from model_loading import batches, context_length, halving, load_model, pad_left
+from rows import RowStore
+from tables import check_rows, read_table, write_table
 
 BLOCK = 512
 RANK_LIMIT = 100
@@ -48,8 +49,8 @@ PER_TOKEN = {"token_nll": pl.List(pl.Float32), "token_rank": pl.List(pl.UInt8), 
 
 def main():
     args = parse_args()
-    responses = pl.read_parquet(args.responses)
-    instructions = pl.read_parquet(args.instructions).select("id", "instruction")
+    responses = read_table(args.responses)
+    instructions = read_table(args.instructions).select("id", "instruction")
     asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
     rows = asked.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
     spec = {**args.model, **args.limits, "prompt": args.prompt}
@@ -136,16 +137,23 @@ def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: 
     through the head. Context must not be empty; targets may be.
     """
     scores = [None] * len(pairs)
-    for batch in batches([len(context) + len(target) for context, target in pairs], batch_tokens):
-        longest = max(len(pairs[i][1]) for i in batch)
-        ids, mask, positions = pad_left([pairs[i][0] + pairs[i][1] for i in batch], pad=0)
-        logits = model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1
-        ).logits
-        for row, i in enumerate(batch):
-            n = len(pairs[i][1])
-            scores[i] = nll_and_rank(logits[row, -n - 1 : -1].float(), ids[row, ids.shape[1] - n :])
+    lengths = [len(context) + len(target) for context, target in pairs]
+    for batch in batches(lengths, batch_tokens):
+        scored = halving(lambda rows: forward(model, rows), [pairs[i] for i in batch])
+        for i, score in zip(batch, scored, strict=True):
+            scores[i] = score
     return scores
+
+
+def forward(model, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
+    """token_scores of one batch."""
+    longest = max(len(target) for _, target in pairs)
+    ids, mask, positions = pad_left([context + target for context, target in pairs], pad=0)
+    logits = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1
+    ).logits
+    sizes = [len(target) for _, target in pairs]
+    return [nll_and_rank(logits[row, -n - 1 : -1].float(), ids[row, ids.shape[1] - n :]) for row, n in enumerate(sizes)]
 
 
 def nll_and_rank(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

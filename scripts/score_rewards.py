@@ -22,16 +22,17 @@ from transformers import AutoModelForSequenceClassification
 
 from chat import Chat, load_tokenizer
 from model_folder import identity
-from model_loading import batches, context_length, load_model, pad_left
-from rows import RowStore, check_rows, write_table
+from model_loading import batches, context_length, halving, load_model, pad_left
+from rows import RowStore
+from tables import check_rows, read_table, write_table
 
 BLOCK = 512
 
 
 def main():
     args = parse_args()
-    responses = pl.read_parquet(args.responses)
-    instructions = pl.read_parquet(args.instructions).select("id", "instruction")
+    responses = read_table(args.responses)
+    instructions = read_table(args.instructions).select("id", "instruction")
     asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
     rows = asked.filter(pl.col("reason").is_null()).select("id", "candidate", "instruction", "response")
     store = RowStore(args.store, {**args.model, "files": identity(args.model)})
@@ -77,7 +78,8 @@ def score_rows(
     fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
     for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
         numbers = [fitting[j] for j in batch]
-        for i, reward in zip(numbers, forward(model, [ids[i] for i in numbers], output), strict=True):
+        rewards = halving(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
+        for i, reward in zip(numbers, rewards, strict=True):
             finite = math.isfinite(reward)
             results[i] = {"reward": reward if finite else None, "unusable": None if finite else "not_finite"}
     return results

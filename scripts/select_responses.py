@@ -14,16 +14,16 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    pool = pl.read_parquet(args.responses)
+    pool = read_table(args.responses)
     if args.select == "random":
         pool = pool.with_columns(pl.Series("order", drawn(pool, args.seed)))
     else:
-        rewards = pl.read_parquet(args.rewards).select("id", "candidate", "reward")
+        rewards = read_table(args.rewards).select("id", "candidate", "reward")
         pool = pool.join(rewards, on=["id", "candidate"], how="left", validate="1:1", maintain_order="left")
         pool = pool.with_columns((-pl.col("reward") if args.select == "best" else pl.col("reward")).alias("order"))
     chosen = choose(pool).with_columns(pl.lit(args.teacher).alias("teacher"))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    chosen = pl.read_parquet(args.responses).select("id", "candidate", "reason")
-    pool = pl.read_parquet(args.rewards)
+    chosen = read_table(args.responses).select("id", "candidate", "reason")
+    pool = read_table(args.rewards)
     rewards = chosen.join(
         pool.select("id", "candidate", "reward", pl.col("reason").alias("unscored")),
         on=["id", "candidate"],

@@ -35,7 +35,8 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
         seed=hyper["seed"],
         bf16=on_gpu,
         use_cpu=not on_gpu,
-        save_strategy="no",
+        save_strategy="no",  # but for those of sft_checkpoints.py
+        save_total_limit=2,
         logging_steps=1,
         logging_nan_inf_filter=False,
         report_to="none",
@@ -62,4 +63,12 @@ class StopAtNaN(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise SystemExit(f"loss {logs['loss']} at step {state.global_step}: lower finetune.learning_rate")
+            raise NotANumber(f"loss {logs['loss']} at step {state.global_step}: lower finetune.learning_rate")
+
+
+class NotANumber(Exception):
+    """A loss is NaN or infinite."""
+
+
+def is_first_process() -> bool:
+    return int(os.environ.get("RANK", 0)) == 0

@@ -20,7 +20,7 @@ from compare_sizes import SCHEMA as STEP_SCHEMA
 from compare_sizes import size_steps
 from correlate_metrics import SCHEMA, correlate, with_transfer
 from rank_statistics import interval_of_printed
-from rows import write_table
+from tables import write_table
 
 
 def main():

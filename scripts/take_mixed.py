@@ -12,14 +12,14 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import check_rows, write_table
+from tables import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    mixed = pl.read_parquet(args.responses, columns=["id", "mixed_from", "reason"])
+    mixed = read_table(args.responses, columns=["id", "mixed_from", "reason"])
     wanted = mixed.select("id", teacher="mixed_from")
-    sources = [pl.read_parquet(path) for path in args.sources]
+    sources = [read_table(path) for path in args.sources]
     values = pl.concat([source.join(wanted, on=["id", "teacher"], how="semi") for source in sources])
     taken = mixed.select("id", unmixed="reason").join(
         values, on="id", how="left", validate="1:1", maintain_order="left"

@@ -21,7 +21,7 @@ import polars as pl
 from correlate_metrics import read_pairs, stacked
 from metrics import car
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, rho
-from rows import write_table
+from tables import write_table
 
 BETAS = [0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100]
 ORIGINS = [-4, -2, -1, 1, 2, 4, 10, 100]  # in standard deviations of the teachers' mean rewards

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import polars as pl
 
-from rows import write_table
+from tables import read_table, write_table
 
 CARD = """\
 ---
@@ -69,7 +69,7 @@ def main():
     first = ranked.sort("rank", "teacher").row(0, named=True)
     said = responses_of(first["teacher"], args.responses)
     rows = said.join(
-        pl.read_parquet(args.instructions, columns=["id", "instruction"]),
+        read_table(args.instructions, columns=["id", "instruction"]),
         on="id",
         validate="1:1",
         maintain_order="left",
@@ -99,8 +99,8 @@ def main():
 
 def responses_of(teacher: str, paths: list[Path]) -> pl.DataFrame:
     """The table whose rows are this teacher's."""
-    path = next(path for path in paths if pl.read_parquet(path, columns=["teacher"], n_rows=1).item() == teacher)
-    return pl.read_parquet(path, columns=["id", "response", "finish_reason", "reason"])
+    path = next(path for path in paths if read_table(path, columns=["teacher"])[0].item() == teacher)
+    return read_table(path, columns=["id", "response", "finish_reason", "reason"])
 
 
 def turn(role: str, column: str) -> pl.Expr:

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from miniature_tasks import draw_tasks
-from rows import write_table
+from tables import write_table
 
 
 def main():

@@ -8,10 +8,13 @@ import pytest
 import torch
 from transformers import LlamaForSequenceClassification
 
+from faults_table import numbers_of, table
 from miniature_models import byte_tokenizer, new_llama
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
+
+FAULTS_OF = pytest.StashKey()
 
 torch.set_num_threads(1)
 
@@ -79,3 +82,16 @@ def checkout(tmp_path) -> Path:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, tmp_path / name)
     return tmp_path
+
+
+def pytest_collection_finish(session):
+    session.config.stash[FAULTS_OF] = numbers_of(session.items)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    numbers = config.stash.get(FAULTS_OF, {})
+    if numbers:
+        kinds = ("passed", "skipped", "failed", "error")  # a failed teardown counts
+        outcomes = {report.nodeid: kind for kind in kinds for report in terminalreporter.stats.get(kind, [])}
+        terminalreporter.section("faults and how their tests ended")
+        terminalreporter.write_line("\n".join(table(numbers, outcomes)))

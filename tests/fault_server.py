@@ -85,6 +85,14 @@ class Handler(BaseHTTPRequestHandler):
         error = {"message": "This model's maximum context length is 8 tokens", "code": "context_length_exceeded"}
         self.send(400, {"error": error})
 
+    def retired(self, prompt):
+        message = "The model `m-1106` has been deprecated"
+        self.send(404, {"error": {"message": message, "code": "model_not_found"}})
+
+    def do_GET(self):  # its models
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in ("m-2024-04-09", "other")]
+        self.send(200, {"object": "list", "data": models})
+
     def unknown(self, prompt):
         self.send(400, {"error": {"message": "Unknown parameter: 'foo'"}})
 

@@ -68,6 +68,7 @@ def test_a_template_that_rewrites_the_prompt_once_answered_is_refused():
         chat(rewriting)
 
 
+@pytest.mark.fault(13)
 def test_a_model_without_a_template_is_refused_by_name(tiny):
     with pytest.raises(SystemExit, match=f"{tiny} has no chat template"):
         load_tokenizer(str(tiny))

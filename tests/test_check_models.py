@@ -74,6 +74,9 @@ def test_a_good_folder_gives_its_facts(tmp_path, tiny, tiny_reward_model):
     assert len(facts["reward_models"]["r"]["chat_template"]) == 64
 
 
+@pytest.mark.fault(14)
+@pytest.mark.fault(15)
+@pytest.mark.fault(16)
 def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
     shutil.copytree(tiny, tmp_path / "pickled")
     (tmp_path / "pickled/model.safetensors").rename(tmp_path / "pickled/pytorch_model.bin")
@@ -119,6 +122,7 @@ def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
     assert "Traceback" not in said
 
 
+@pytest.mark.fault(30)
 def test_a_hub_out_of_reach_is_not_checked_and_no_error(tmp_path):
     said, facts = check(tmp_path, {"bases": {"b": base("acme/rocket-7b")}})
     assert facts["bases"]["b"]["model"] == "acme/rocket-7b" and "not checked" in facts["bases"]["b"], said
@@ -127,7 +131,7 @@ def test_a_hub_out_of_reach_is_not_checked_and_no_error(tmp_path):
 def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
     (tmp_path / "facts.json").write_text(json.dumps({"bases": {"b": {"weight_bytes": 10**15}}}))
     command = [sys.executable, ROOT / "scripts/check_disk.py", "--facts", tmp_path / "facts.json"]
-    command += ["--teachers", "x", "y", "--checkpoints", tmp_path, "--output", tmp_path / "disk.json"]
+    command += ["--pairs", "b/x", "b/y", "--checkpoints", tmp_path, "--output", tmp_path / "disk.json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stderr.startswith("checkpoints need 2000000.0 GB (b 2000000.0 GB); ")
     for teacher in "xy":  # made already

@@ -70,7 +70,16 @@ def test_every_script_is_run_by_a_rule_or_by_hand(rules):
     run = {script for script, _ in rules.values()} | {path.stem for path in SCRIPTS if path.stem.startswith("engine_")}
     modules = set().union(*(local_imports(path) for path in SCRIPTS)) | local_imports(ROOT / "tests/conftest.py")
     by_hand = {"print_tables", "check_config"}
-    assert run | modules | by_hand == MODULES
+    of_every_rule = {"run_job", "run_lock"}  # what starts the scripts, and what the Snakefile itself imports
+    assert run | modules | by_hand | of_every_rule == MODULES
+
+
+def test_every_job_is_started_so_that_it_ends_with_its_run_and_has_its_gpus(rules):
+    text = "\n".join(path.read_text() for path in SNAKEFILES)
+    for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", text, flags=re.M | re.S):
+        if "shell:" in body:
+            gpus = " --gpus {resources.gpu}" if "        gpu=" in body else ""
+            assert f"exec python scripts/run_job.py{gpus} {{" in body, name
 
 
 @pytest.mark.parametrize("path", [p for p in SCRIPTS if "argparse" in p.read_text()], ids=lambda p: p.stem)

@@ -48,6 +48,8 @@ def test_the_configurations_that_ship_are_right():
             assert find_problems(yaml.safe_load(path.read_text()), SCHEMA) == []
 
 
+@pytest.mark.fault(14)
+@pytest.mark.fault(16)
 @pytest.mark.parametrize(
     "path, value, line",
     [

@@ -10,7 +10,7 @@ import pytest
 import write_dataset
 from chat import Chat, load_tokenizer
 from conftest import ROOT
-from finetune import encode_examples, read_pairs
+from sft_examples import encode_examples, read_pairs
 
 TEMPLATE = ROOT / "config/templates/plain.jinja"
 

@@ -63,6 +63,7 @@ def test_what_is_asked_is_what_the_config_says(server):
     assert server.bodies[1]["seed"] != server.bodies[2]["seed"]
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("fault", ["busy", "broken", "hang", "reset"])
 def test_a_fault_that_passes_is_waited_out(server, fault):
     (answer,) = ask(server, [f"{fault},{fault} x"])
@@ -76,6 +77,7 @@ def test_retry_after_is_waited_for(server):
     assert time.monotonic() - start >= 1
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("fault", ["busy", "broken", "reset", "garbage", "torn", "hollow"])
 def test_a_fault_that_lasts_is_no_answer_and_harms_no_other_row(server, fault):
     failed, answer = ask(server, [f"{','.join([fault] * 9)} x", "Fine"])
@@ -83,6 +85,8 @@ def test_a_fault_that_lasts_is_no_answer_and_harms_no_other_row(server, fault):
     assert ("no chat completion" in str(failed)) == (fault in ("garbage", "torn", "hollow"))
 
 
+@pytest.mark.fault(10)
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     "prompt, reason, text",
     [("long x", "prompt_over_long", None), ("filtered x", "content_filter", None), ("empty x", "empty", None)],
@@ -92,6 +96,7 @@ def test_an_answer_that_will_never_come_has_a_reason(server, prompt, reason, tex
     assert (answer["reason"], answer["text"]) == (reason, text)
 
 
+@pytest.mark.fault(9)
 def test_a_cut_answer_says_so(server):
     (answer,) = ask(server, ["cut x"])
     assert (answer["text"], answer["finish_reason"], answer["reason"]) == ("and so o", "length", None)
@@ -111,6 +116,7 @@ def test_an_endpoint_that_fails_row_after_row_is_given_up(server):
     assert len(server.asked) < 20
 
 
+@pytest.mark.fault(17)
 def test_the_budget_is_never_exceeded_and_counts_what_other_jobs_paid(server):
     prices = {"m": {"input": 1000, "output": 10_000}}  # an answer costs 1.01 dollars, at most 2.11 were asked for
     prompts = [f"Prompt {i}" for i in range(10)]
@@ -164,6 +170,7 @@ def run_script(server, folder, prompts):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.fault(17)
 def test_failed_rows_are_asked_again_in_the_next_run_and_answered_ones_are_not(server, tmp_path):
     prompts = ["Good", "broken,broken,broken x", "Fine", "denied y"]
     first = run_script(server, tmp_path, prompts)
@@ -177,6 +184,7 @@ def test_failed_rows_are_asked_again_in_the_next_run_and_answered_ones_are_not(s
     assert "Traceback" not in first.stdout
 
 
+@pytest.mark.fault(25)
 def test_the_key_is_nowhere_in_what_is_printed_or_stored(server, tmp_path):
     done = run_script(server, tmp_path, ["denied,denied x"])
     assert "AuthenticationError" in done.stdout and KEY not in done.stdout

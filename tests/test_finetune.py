@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ import finetune
 import sft_settings
 from chat import Chat, load_tokenizer
 from conftest import ROOT
-from model_folder import sha256, verify
+from model_folder import failure, sha256, verify
+from sft_examples import encode_examples
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 MODEL = {"revision": None, "chat_template": TEMPLATE, "trust_remote_code": False, "fsdp": False}
@@ -50,6 +52,7 @@ def run(tiny, folder, monkeypatch, responses, lora=None, **hyper):
         "hyperparameters": json.dumps(HYPER | hyper),
         "instructions": folder / "instructions.parquet",
         "responses": folder / "responses.parquet",
+        "scratch": folder / "scratch",
         "manifest": manifest,
     }
     monkeypatch.setattr("sys.argv", ["finetune.py", *(x for k, v in arguments.items() for x in (f"--{k}", str(v)))])
@@ -90,11 +93,7 @@ def test_the_checkpoint_is_a_model_folder_with_the_template_and_its_end_of_turn(
     assert model.generation_config.eos_token_id == AutoTokenizer.from_pretrained(tiny).eos_token_id
     facts = json.loads(manifest.read_text())
     assert (facts["n_examples"], facts["n_truncated"], facts["n_set_aside"], facts["steps"]) == (6, 1, 2, 1)
-    assert sorted(p.name for p in folder.parent.iterdir()) == [
-        "checkpoint",
-        "instructions.parquet",
-        "responses.parquet",
-    ]
+    assert [p.name for p in (folder.parent / "scratch").iterdir()] == ["lock"]
 
 
 def test_a_bfloat16_base_is_trained_in_float32_and_saved_in_bfloat16(tiny, tmp_path, monkeypatch):
@@ -103,17 +102,20 @@ def test_a_bfloat16_base_is_trained_in_float32_and_saved_in_bfloat16(tiny, tmp_p
         (tmp_path / "base" / file.name).write_bytes(file.read_bytes())
     trained_in = []
     train = finetune.SFTTrainer.train
-    monkeypatch.setattr(finetune.SFTTrainer, "train", lambda self: trained_in.append(self.model.dtype) or train(self))
+    monkeypatch.setattr(
+        finetune.SFTTrainer, "train", lambda self, **how: trained_in.append(self.model.dtype) or train(self)
+    )
     manifest = run(tmp_path / "base", tmp_path / "run", monkeypatch, ["one", "two"])
     assert trained_in == [torch.float32]
     assert AutoModelForCausalLM.from_pretrained(manifest.parent).dtype == torch.bfloat16
 
 
+@pytest.mark.fault(12)
 def test_an_example_without_a_response_token_left_is_dropped_and_counted(tiny):
     chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
     room = len(chat.prompt("ab"))
     pairs = pl.DataFrame({"instruction": ["a", "ab"], "response": ["x", "y"], "finish_reason": "stop", "reason": None})
-    examples, counts = finetune.encode_examples(chat, pairs, max_length=room)
+    examples, counts = encode_examples(chat, pairs, max_length=room)
     assert len(examples) == 1 and examples[0]["labels"][-1] == chat.response("x")[0]
     assert counts["n_dropped_prompt_fills_max_length"] == 1 and counts["n_truncated"] == 1
 
@@ -127,10 +129,11 @@ def test_a_changed_weight_file_is_named(tiny, tmp_path, monkeypatch):
         verify(folder)
 
 
-def test_a_loss_that_is_not_a_number_publishes_nothing(tiny, tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"at step \d+: lower finetune.learning_rate"):
-        run(tiny, tmp_path / "run", monkeypatch, ["one", "two"] * 40, learning_rate=1e30)
-    assert not (tmp_path / "run/checkpoint/manifest.json").exists()
+@pytest.mark.fault(20)
+def test_a_loss_that_is_not_a_number_publishes_why_and_no_model(tiny, tmp_path, monkeypatch):
+    manifest = run(tiny, tmp_path / "run", monkeypatch, ["one", "two"] * 40, learning_rate=1e30)
+    assert re.fullmatch(r"loss nan at step \d+: lower finetune.learning_rate", failure(str(manifest.parent)))
+    assert [path.name for path in manifest.parent.iterdir()] == ["manifest.json"]
 
 
 def test_several_processes_share_the_same_steps_of_the_same_batch(tiny, tmp_path, monkeypatch):

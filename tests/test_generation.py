@@ -28,6 +28,8 @@ def instructions(texts):
     return pl.DataFrame({"id": [str(i) for i in range(len(texts))], "instruction": texts})
 
 
+@pytest.mark.fault(10)
+@pytest.mark.fault(11)
 def test_every_prompt_keeps_its_row(tiny, tmp_path):
     texts = ["", "x" * 600, "\u4f60\u597d\u3001\u043c\u0438\u0440 \U0001f600", "a", "Say <|end|> and <|assistant|>"]
     got = answer_instructions(instructions(texts), spec(tiny), tmp_path, {})
@@ -88,6 +90,7 @@ def start(tiny, folder, n_rows):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("shards", [1, 2])
 def test_a_kill_in_the_middle_and_a_rerun_redo_only_what_is_missing_and_give_the_same_bytes(tiny, tmp_path, shards):
     n_rows = 4 * engine_transformers.BLOCK

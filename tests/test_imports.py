@@ -95,6 +95,7 @@ def test_a_missing_reward_of_a_good_response_has_a_reason(tmp_path):
     assert got["reason"].to_list() == [None, "no_reward", "no_reward", None, None, None]
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize(
     "change, line",
     [

@@ -63,12 +63,14 @@ def test_an_id_is_the_hash_of_its_instruction_unless_given(tmp_path):
     assert prepare(tmp_path, rows, {"columns": columns})[1]["id"].to_list() == ["7"]
 
 
+@pytest.mark.fault(6)
 def test_one_id_before_two_instructions_is_an_error_that_names_it(tmp_path):
     rows = [{"prompt": "one", "key": "a"}, {"prompt": "two", "key": "a"}]
     done, _, _ = prepare(tmp_path, rows, {"columns": {"instruction": "prompt", "id": "key"}})
     assert done.stderr == "1 ids stand before several instructions: a\n"
 
 
+@pytest.mark.fault(8)
 def test_a_byte_that_is_not_utf8_is_named_with_its_line(tmp_path):
     done, _, _ = prepare(tmp_path, b'{"prompt": "fine"}\n{"prompt": "caf\xe9"}\n')
     assert "mine.jsonl, line 2: not UTF-8" in done.stderr and "Traceback" not in done.stderr
@@ -95,6 +97,7 @@ def test_other_formats_read_the_same(tmp_path, name):
     assert dict(kept.select("instruction", "reference").iter_rows()) == expected
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("file", [None, "main/test.parquet"])
 def test_a_dataset_out_of_reach_ends_in_one_line(tmp_path, file):
     spec = {"dataset": "acme/questions", "file": file, "split": "train", "revision": None, "n": None, "seed": 0}
@@ -107,6 +110,7 @@ def test_a_dataset_out_of_reach_ends_in_one_line(tmp_path, file):
     assert re.search(r"acme/questions.*: cannot be read: ", done.stderr.splitlines()[-1]), done.stderr
 
 
+@pytest.mark.fault(8)
 def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path):
     _, kept, _ = prepare(tmp_path, "\ufeffprompt\none\n", name="mine.csv")
     assert kept["instruction"].to_list() == ["one"]

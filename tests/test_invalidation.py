@@ -161,6 +161,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("change", CHANGES)
 def test_only_what_the_change_invalidates_reruns(study_copy, change):
     edit, expected = CHANGES[change]

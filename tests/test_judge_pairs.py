@@ -144,6 +144,7 @@ def test_what_failed_is_asked_again_in_the_next_run_and_nothing_else(server, tmp
     assert server.asked["Fine"] == 1 and judgments["logprobs"].null_count() == judgments["reason"].count() == 0
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("fault, reason", [("filtered q", "content_filter"), ("foreign q", None)])
 def test_what_cannot_be_read_has_a_reason_and_too_much_of_it_is_an_error(server, tmp_path, fault, reason):
     judgments, _ = judge(server, tmp_path, "alpaca_eval", [(fault, LONG, SHORT), ("Fine", LONG, SHORT)])

@@ -11,9 +11,9 @@ from trl import SFTConfig, SFTTrainer
 
 from chat import Chat, PlainText, load_tokenizer
 from conftest import ROOT
-from finetune import encode_examples
 from metrics import METRICS
 from score_likelihoods import score_rows
+from sft_examples import encode_examples
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 
@@ -60,6 +60,7 @@ def test_sums_equal_a_plain_computation_per_row(chat, model):
         assert (got["rank_sum"], got["end_rank_sum"]) == (sum(rank[:n]), sum(rank[n:]))
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("batch_tokens", [1, 100, 100_000])
 def test_batch_size_and_row_order_change_nothing(chat, model, batch_tokens):
     reference = score_rows(chat, model, rows(), max_length=512, batch_tokens=300)
@@ -71,6 +72,7 @@ def test_batch_size_and_row_order_change_nothing(chat, model, batch_tokens):
         assert got == pytest.approx({name: reference[i][name] for name in got}, rel=1e-5)
 
 
+@pytest.mark.fault(12)
 def test_a_row_beyond_the_limit_is_set_aside_alone(chat, model):
     long = {"instruction": "a", "response": "b" * 200, "finish_reason": "stop"}
     got = score_rows(chat, model, [*rows(3), long], max_length=180, batch_tokens=1000)

@@ -42,6 +42,7 @@ GOLDEN = {
 }
 
 
+@pytest.mark.fault(24)
 def test_every_metric_has_a_golden_value_and_a_direction():
     rows = ROWS.select(**{name: metric.row for name, metric in METRICS.items()}, **PARTS)
     assert set(GOLDEN) == set(METRICS)
@@ -92,6 +93,7 @@ def test_sums_are_those_of_the_kept_tokens_and_metrics_those_of_a_loop_over_them
     assert loss == pytest.approx(sum(losses) / 12) and rsr == pytest.approx(sum(ranks) / sum(surprisals))
 
 
+@pytest.mark.fault(21)
 def test_a_likelihood_or_reward_that_is_no_number_is_a_reason_and_never_a_value(chat, tiny, tiny_reward_model):
     model = AutoModelForCausalLM.from_pretrained(tiny).eval()
     judge = AutoModelForSequenceClassification.from_pretrained(tiny_reward_model).eval()

@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from rows import RowStore, check_rows, write_table
+from rows import RowStore
+from tables import check_rows, write_table
 
 ROWS = [{"id": f"{i:02}", "text": "x" * i} for i in range(20)]
 
@@ -53,6 +54,7 @@ def test_a_changed_spec_or_row_shares_nothing(tmp_path):
     assert fill(tmp_path, worker := Worker(), changed)[-1] == 7 and worker.asked == ["19"]
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize(
     "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:50] + bytes([b[50] ^ 1]) + b[51:]]
 )
@@ -67,6 +69,7 @@ def test_a_damaged_shard_is_dropped_and_computed_again(tmp_path, damage, capsys)
     assert "1 damaged shards dropped" in capsys.readouterr().out
 
 
+@pytest.mark.fault(2)
 def test_a_second_writer_is_refused_and_told_the_owner(tmp_path):
     owner = RowStore(tmp_path, {"model": "a"})
     with pytest.raises(SystemExit, match=r"another job is writing here: host .*, process"):

@@ -42,6 +42,7 @@ def test_ten_teachers_are_enough_for_no_note():
     assert describe(pairs([float(i) for i in range(10)], list(range(10))), "car")["note"] is None
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(
     "metric, cause",
     [([1.0, 1.0, 1.0], "the same for every"), ([1.0, float("nan"), 2.0], "missing"), ([1.0, None, 2.0], "missing")],
@@ -131,6 +132,7 @@ def test_teachers_that_differ_between_the_tables_are_not_guessed():
         join_pairs(teachers, performance)
 
 
+@pytest.mark.fault(21)
 def test_a_metric_that_is_infinite_for_a_teacher_is_not_its_first_choice():
     rows = correlate(pairs([1.0, float("inf"), 2.0], [1, 2, 3], "ppl_self"), ["ppl_self"])
     assert all(row["rho"] is None and row["note"] == "n/a: ppl_self is missing for a teacher" for row in rows)

@@ -28,6 +28,7 @@ def metric_rows(values):
     )
 
 
+@pytest.mark.fault(7)
 def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
     rows = metric_rows(
         [
@@ -41,7 +42,7 @@ def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
             ("below", "3", 9.0, 0.0, None),
         ]
     )
-    got = rank(rows, ["x", "y"], {"x": "f", "y": "f", "below": None}, "rm", beta=0.5).to_dicts()
+    got = rank(rows, ["x", "y"], {"x": "f", "y": "f", "below": None}, "rm", 0.5, "none").to_dicts()
     assert [(r["teacher"], r["rank"], r["n"]) for r in got] == [("y", 1, 2), ("x", 2, 2), ("below", None, 1)]
     assert [r["car"] for r in got] == [6 / (1 + 0.5 * 1.0), 6 / (1 + 0.5 * 2.0), 9.0]
     assert [r["note"] for r in got] == [None, None, None]
@@ -70,7 +71,7 @@ def test_the_order_of_the_rows_changes_no_digit():
     rows = metric_rows(cells)
     tables = {
         rank(
-            rows.sample(fraction=1, shuffle=True, seed=seed), ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0
+            rows.sample(fraction=1, shuffle=True, seed=seed), ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0, "none"
         ).write_csv()
         for seed in range(20)
     }
@@ -79,18 +80,25 @@ def test_the_order_of_the_rows_changes_no_digit():
 
 def test_a_negative_mean_reward_is_marked():
     rows = metric_rows([("x", "1", -1.0, 1.0, None), ("y", "1", 1.0, 1.0, None)])
-    got = rank(rows, ["x", "y"], {"x": None, "y": None}, "rm", beta=1.0)
+    got = rank(rows, ["x", "y"], {"x": None, "y": None}, "rm", 1.0, "none")
     assert dict(got.select("teacher", "note").iter_rows()) == {
         "x": "negative reward: a larger loss raises CAR",
         "y": None,
     }
 
 
+@pytest.mark.fault(7)
 def test_a_teacher_with_too_many_gaps_stops_the_ranking_by_name():
     rows = metric_rows([("x", str(i), 1.0, 1.0, None if i < 7 else "empty") for i in range(10)])
     refuse_gaps(rows, ["x"], limit=0.3)
     with pytest.raises(SystemExit, match="more than 29% of 10 instructions have no usable row from x 30%"):
         refuse_gaps(rows, ["x"], limit=0.29)
+
+
+def test_teachers_without_a_common_instruction_cannot_be_ranked():
+    rows = metric_rows([("x", "1", 1.0, 1.0, None), ("x", "2", None, None, "empty"), ("y", "2", 1.0, 1.0, None)])
+    with pytest.raises(SystemExit, match="b: no instruction has a usable row from each of x, y"):
+        rank(rows, ["x", "y"], {"x": None, "y": None}, "rm", 1.0, "none")
 
 
 def test_ap_is_the_mean_of_the_named_scores():
@@ -101,4 +109,11 @@ def test_ap_is_the_mean_of_the_named_scores():
     ]
     got = average([{"base": "b", "teacher": "t", **score} for score in scores], ["a.lc", "c.d.wr"])
     scores = {"ap": 13.565, "a.lc": 16.13, "a.lc.se": 1.5, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
-    assert got.to_dicts() == [{"base": "b", "teacher": "t", **scores, "judged_by": "a reward model, gpt"}]
+    assert got.to_dicts() == [{"base": "b", "teacher": "t", **scores, "judged_by": "a reward model, gpt", "note": None}]
+
+
+def test_r_of_car_is_the_mean_sigmoid_where_the_config_says_so():
+    rows = metric_rows([("x", "1", 0.0, 1.0, None), ("x", "2", -50.0, 3.0, None)])
+    (got,) = rank(rows, ["x"], {"x": None}, "rm", 0.5, "sigmoid").to_dicts()
+    assert got["sigmoid:rm"] == pytest.approx(0.25) and got["reward:rm"] == -25
+    assert got["car"] == pytest.approx(0.25 / (1 + 0.5 * 2)) and got["note"] is None

@@ -1,0 +1,160 @@
+"""Full disks, damaged files and hostile text: named in one line, with nothing half written and nothing lost."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import polars as pl
+import pytest
+
+from conftest import ROOT, snakemake
+from rows import RowStore
+from tables import read_table, write_json, write_table
+
+
+@contextmanager
+def small_disk(folder, size):
+    """A file system of its own in the folder, of that size."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+needs_mount = pytest.mark.skipif(os.getuid() != 0, reason="has to be root to mount a small disk")
+
+
+@needs_mount
+@pytest.mark.fault(4)
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.jsonl", "t.json"])
+def test_a_full_disk_leaves_the_old_file_and_names_the_path_and_the_bytes(tmp_path, name):
+    rows = [os.urandom(30).hex() for _ in range(8000)]
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        old, new = ("old", rows) if name == "t.json" else (pl.DataFrame({"a": ["old"]}), pl.DataFrame({"a": rows}))
+        write = write_json if name == "t.json" else write_table
+        write(old, disk / name)
+        before = (disk / name).read_bytes()
+        with pytest.raises(SystemExit, match=rf"disk/.{name}.tmp: no space left: 0.\d MB are free, up to 0.\d MB are"):
+            write(new, disk / name)
+        assert os.listdir(disk) == [name] and (disk / name).read_bytes() == before
+
+
+@needs_mount
+@pytest.mark.fault(4)
+def test_a_full_disk_keeps_the_rows_that_were_stored_and_the_next_run_asks_the_others(tmp_path):
+    asked = []
+
+    def compute(rows):
+        asked.extend(row["id"] for row in rows)
+        return [{"text": random.Random(row["id"]).randbytes(3000).hex()} for row in rows]
+
+    rows = [{"id": i} for i in range(120)]
+    with small_disk(tmp_path / "disk", "300k") as disk:
+        store = RowStore(disk / "rows", {"model": "a"})
+        with pytest.raises(SystemExit, match=r"no space left.*nothing is lost"):
+            store.fill(rows, lambda: compute, block=40)
+        store.lock.close()
+        assert asked == list(range(120)) or asked == list(range(80))
+        stored = sum(pl.read_parquet(path).height for path in disk.glob("rows/*/*.parquet"))
+        shutil.copytree(disk / "rows", tmp_path / "rows")  # there is room now
+    asked.clear()
+    results = RowStore(tmp_path / "rows", {"model": "a"}).fill(rows, lambda: compute, block=40)
+    assert stored in (40, 80) and asked == list(range(stored, 120)) and len(results) == 120
+
+
+FRAME = pl.DataFrame(
+    {
+        "id": [str(i) for i in range(500)],
+        "text": [f"response {i}" for i in range(500)],
+        "nll": [i / 7 for i in range(500)],
+    }
+)
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize(
+    "damage", [lambda b: b"", lambda b: b[:-1], lambda b: b[: len(b) // 2], lambda b: b[:4] + b[8:]]
+)
+def test_a_torn_table_is_named_with_what_to_do(tmp_path, damage):
+    path = tmp_path / "t.parquet"
+    write_table(FRAME, path)
+    assert read_table(path).equals(FRAME) and read_table(path, ["nll"]).equals(FRAME.select("nll"))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(SystemExit, match=r"t\.parquet is damaged \(.*\): delete it, and the next run makes it again"):
+        read_table(path)
+
+
+@pytest.mark.fault(5)
+def test_no_flipped_bit_changes_a_value_unseen(tmp_path):
+    path, rng, found = tmp_path / "t.parquet", random.Random(0), 0
+    write_table(FRAME, path)
+    whole = path.read_bytes()
+    for _ in range(300):
+        at = rng.randrange(len(whole))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
+        try:
+            assert read_table(path).equals(FRAME)  # a bit that nobody reads
+        except SystemExit as told:
+            assert "is damaged" in str(told)
+            found += 1
+    assert found > 250
+
+
+@pytest.mark.study
+@pytest.mark.fault(5)
+def test_a_damaged_response_file_stops_its_readers_and_is_rebuilt_alone(study_copy):
+    path = study_copy / "results/miniature/responses/terse-small.parquet"
+    before = path.read_bytes()
+    path.write_bytes(before[: len(before) // 2])
+    target = "results/miniature/diversity/terse-small.parquet"
+    done = snakemake("--cores", "1", "--", target, cwd=study_copy)
+    assert done.returncode and "terse-small.parquet is damaged" in done.stdout, done.stdout[-2000:]
+    path.unlink()
+    done = snakemake("--cores", "1", "--", target, cwd=study_copy)
+    assert done.returncode == 0 and path.read_bytes() == before
+    assert "2 of 2 steps" in done.stdout  # the responses, from the row store, and their reader
+    assert (
+        "512 of 512 rows found"
+        in (study_copy / "results/miniature/logs/generate_responses/terse-small.log").read_text()
+    )
+
+
+def prepare(folder, *lines):
+    (folder / "mine.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    spec = {"path": str(folder / "mine.jsonl"), "columns": {"instruction": "prompt"}, "n": None, "seed": 0}
+    command = [
+        sys.executable,
+        ROOT / "scripts/prepare_instructions.py",
+        "--spec",
+        json.dumps(spec | {"max_characters": 99}),
+    ]
+    command += ["--output", folder / "kept.parquet", "--set-aside", folder / "aside.parquet"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.fault(8)
+def test_line_separators_and_nul_in_an_instruction_are_part_of_it(tmp_path):
+    done = prepare(tmp_path, '{"prompt": "one\u2028two"}', '{"prompt": "nul \\u0000 inside"}')
+    assert done.returncode == 0, done.stderr
+    assert sorted(read_table(tmp_path / "kept.parquet")["instruction"]) == ["nul \0 inside", "one\u2028two"]
+
+
+@pytest.mark.fault(8)
+def test_a_lone_surrogate_is_told_with_file_and_row(tmp_path):
+    done = prepare(tmp_path, '{"prompt": "good"}', '{"prompt": "broken \\ud800 pair"}')
+    assert done.returncode and "Traceback" not in done.stderr
+    assert "mine.jsonl: JSON parse error: The surrogate pair in string is invalid. in row 1" in done.stderr
+
+
+@pytest.mark.fault(8)
+def test_generated_text_that_is_no_whole_utf8_is_flagged():
+    from answers import told
+
+    assert told("half an emoji \ufffd", "stop", 5)["reason"] == "undecodable"
+    assert told("a line\u2028separator", "stop", 5)["reason"] is None

@@ -1,0 +1,140 @@
+"""Memory that runs out halves the batch; a pair that diverges is a gap in the tables; a judge that is gone is told."""
+
+import csv
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+import torch
+import yaml
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+import engine_openai
+from conftest import ROOT, snakemake
+from fault_server import FaultServer
+from model_folder import failure
+from model_loading import halving
+from tables import read_table, write_table
+from test_engine_openai import spec
+
+TEMPLATE = str(ROOT / "config/templates/plain.jinja")
+
+
+def score(folder, model, output, batch_tokens, memory=None):
+    """The script on 64 rows, in a process with so much memory; what it said."""
+    spec = {"model": str(model), "revision": None, "chat_template": TEMPLATE, "trust_remote_code": False}
+    command = [
+        sys.executable,
+        ROOT / "scripts/score_likelihoods.py",
+        "--name",
+        "b",
+        "--teacher",
+        "t",
+        "--prompt",
+        "chat",
+    ]
+    command += ["--model", json.dumps(spec), "--instructions", folder / "instructions.parquet"]
+    command += ["--limits", json.dumps({"max_length": 512, "batch_tokens": batch_tokens, "per_token": False})]
+    command += ["--responses", folder / "responses.parquet", "--store", folder / f"rows-{output}"]
+    limit = (lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory,) * 2)) if memory else None
+    return subprocess.run(
+        [*command, "--output", folder / output], capture_output=True, text=True, preexec_fn=limit, env=ENVIRONMENT
+    )
+
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "POLARS_MAX_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def wide(tiny, tmp_path_factory):
+    """Responses, and a model whose head is so wide that its logits fill the memory."""
+    folder = tmp_path_factory.mktemp("wide")
+    config = LlamaConfig.from_pretrained(tiny, vocab_size=60_000)
+    LlamaForCausalLM(config).save_pretrained(folder / "model")
+    for file in tiny.glob("tokenizer*"):
+        shutil.copy(file, folder / "model")
+    ids = [str(i) for i in range(24)]
+    write_table(pl.DataFrame({"id": ids, "instruction": [f"Say {i}" for i in ids]}), folder / "instructions.parquet")
+    said = {"id": ids, "candidate": 0, "teacher": "t", "response": [f"{i} " * 30 for i in ids], "finish_reason": "stop"}
+    responses = pl.DataFrame(said).with_columns(n_tokens=1, reason=pl.lit(None, pl.String))
+    write_table(responses, folder / "responses.parquet")
+    return folder
+
+
+@pytest.mark.fault(19)
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide):
+    small = score(wide, wide / "model", "small.parquet", batch_tokens=300)
+    assert small.returncode == 0 and "out of memory" not in small.stdout, small.stderr
+    # one batch of all rows: 24 x 90 x 60,000 logits in float32 are half a gigabyte, and needed twice
+    large = score(wide, wide / "model", "large.parquet", batch_tokens=10**6, memory=11 * 10**8)
+    assert large.returncode == 0, large.stderr[-2000:]
+    assert "out of memory with 24 rows: going on with 12" in large.stdout
+    one, other = (read_table(wide / f"{name}.parquet") for name in ("small", "large"))
+    assert other["nll"].to_list() == pytest.approx(one["nll"].to_list(), rel=1e-5)
+    assert one.drop("nll", "end_nll", "direct_nll").equals(other.drop("nll", "end_nll", "direct_nll"))
+
+
+@pytest.mark.fault(19)
+def test_a_single_row_that_does_not_fit_is_an_error_in_one_line_and_another_error_is_not_hidden():
+    with pytest.raises(SystemExit, match="a single row does not fit into memory"):
+        halving(lambda rows: torch.empty(len(rows) << 50), [[1], [2], [3]])
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        halving(lambda rows: torch.ones(2) + torch.ones(3), [[1], [2]])
+
+
+@pytest.mark.fault(27)
+def test_a_retired_model_is_told_with_what_the_endpoint_has_and_asked_no_more(tmp_path):
+    server = FaultServer()
+    server.ledger = str(tmp_path / "spent_usd.txt")
+    rows = [{"id": str(i), "instruction": f"retired {i}", "candidate": 0} for i in range(20)]
+    first, *others = engine_openai.load(spec(server, {"concurrency": 1}) | {"model": "m-1106"})(rows)
+    server.server_close()
+    assert "has been deprecated" in str(first) and "name another model (the endpoint has m-2024-04-09" in str(first)
+    assert set(server.asked) == {"retired 0"} and all(str(other) == str(first) for other in others)
+
+
+@pytest.mark.slow
+@pytest.mark.study
+@pytest.mark.fault(20)
+def test_a_pair_that_diverges_is_a_gap_in_the_tables_and_harms_no_other(study, tmp_path):
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/world").symlink_to(study / "results/world")
+    # a base that has no number for one letter, which stands in a few responses of one teacher alone
+    model = LlamaForCausalLM.from_pretrained(study / "results/world/alpha")
+    shutil.copytree(study / "results/world/alpha", tmp_path / "broken", ignore=shutil.ignore_patterns("manifest.json"))
+    letter = AutoTokenizer.from_pretrained(study / "results/world/alpha")("\u00e9", add_special_tokens=False).input_ids
+    model.config.tie_word_embeddings = False  # else no row would have a number
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    model.get_input_embeddings().weight.data[letter] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    with open(study / "results/world/instructions.jsonl") as lines, open(tmp_path / "odd.jsonl", "w") as out:
+        for i, line in enumerate(lines):
+            row = json.loads(line)
+            print(json.dumps(row | {"answer": row["answer"] + "\u00e9" * (i % 9 == 0)}), file=out)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"study": "gap"}
+    config["instructions"]["n"] = 64
+    config["bases"] = {"alpha": config["bases"]["alpha"] | {"model": "./broken"}}
+    odd = {"import": {"path": "odd.jsonl", "columns": {"instruction": "instruction", "response": "answer"}}}
+    config["teachers"] = {name: config["teachers"][name] for name in ("plain-small", "terse-small")} | {"odd": odd}
+    config["finetune"] |= {"epochs": 1}
+    config["benchmarks"]["held_out"]["prompts"]["n"] = 30
+    (tmp_path / "gap.yaml").write_text(yaml.safe_dump(config | {"max_set_aside": 0.5}))
+    done = snakemake("--cores", "2", "--configfile", "gap.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:]
+    results = tmp_path / "results/gap"
+    failed = {teacher: failure(str(results / "checkpoints/alpha" / teacher)) for teacher in config["teachers"]}
+    assert "loss nan at step" in failed.pop("odd") and set(failed.values()) == {None}
+    with open(results / "tables/performance.csv") as file:
+        ap = {row["teacher"]: (row["ap"], row["note"]) for row in csv.DictReader(file)}
+    assert ap["odd"] == ("", "not_trained") and all(float(ap[teacher][0]) >= 0 for teacher in failed)
+    with open(results / "tables/correlations.csv") as file:
+        assert {row["n"] for row in csv.DictReader(file)} == {"2"}
+    with open(results / "tables/conclusions.csv") as file:
+        assert next(csv.DictReader(file))["conclusion"].startswith("There is no AP with odd: see performance.csv.")

@@ -1,0 +1,81 @@
+"""A real Slurm on this one machine, with two pretended GPUs: Debian's slurm-wlm and munge, started by hand as root."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "scancel"]
+# no accounting, no cgroups, no systemd: what a container allows
+CONFIG = """\
+ClusterName=here
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort=16817
+SlurmdPort=16818
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CryptoType=crypto/munge
+MpiDefault=none
+SwitchType=switch/none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+ReturnToService=2
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SchedulerType=sched/backfill
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MinJobAge=300
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=16000 Gres=gpu:2 State=UNKNOWN
+PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP
+"""
+
+
+def missing() -> str | None:
+    """Why no cluster can be started here."""
+    absent = [name for name in PROGRAMS if not (shutil.which(name) or Path(f"/usr/sbin/{name}").exists())]
+    if absent:
+        return f"needs Debian's packages slurm-wlm and munge ({', '.join(absent)} not found)"
+    return None if os.getuid() == 0 else "has to be root to start Slurm's daemons"
+
+
+@contextmanager
+def cluster(folder: Path):
+    """Slurm runs inside the block; its state and logs are in the folder."""
+    host = socket.gethostname()
+    for name in ("state", "spool", "dev"):
+        (folder / name).mkdir(parents=True)
+    for i in range(2):  # a device file is all that Slurm looks at
+        subprocess.run(["mknod", "-m", "666", folder / f"dev/nvidia{i}", "c", "1", "3"], check=True)
+    etc = Path("/etc/slurm")  # a job's own Snakemake finds the configuration nowhere else
+    etc.mkdir(exist_ok=True)
+    (etc / "slurm.conf").write_text(CONFIG.format(host=host, folder=folder, cpus=os.cpu_count()))
+    (etc / "gres.conf").write_text(f"NodeName={host} Name=gpu File={folder}/dev/nvidia[0-1]\n")
+    subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", "755", "/run/munge"], check=True)
+    daemons = [["runuser", "-u", "munge", "--", "munged"], ["slurmctld"], ["slurmd"]]
+    try:
+        for daemon in daemons:
+            subprocess.run(daemon, check=True, env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
+        for _ in range(60):
+            if "idle" in subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout:
+                break
+            time.sleep(0.5)
+        else:
+            raise RuntimeError(f"the node never became idle: see {folder}/slurmd.log")
+        yield
+    finally:
+        for pid in (folder / "slurmd.pid", folder / "slurmctld.pid", Path("/run/munge/munged.pid")):
+            if pid.exists():
+                subprocess.run(["kill", pid.read_text().strip()])

@@ -1,0 +1,94 @@
+"""The workflow on a real Slurm: GPUs asked for by every rule, a job cancelled in the middle, the same results."""
+
+import hashlib
+import re
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from conftest import ROOT, snakemake
+from sft_checkpoints import WHOLE
+from slurm_cluster import cluster, missing
+
+pytestmark = [pytest.mark.slow, pytest.mark.study, pytest.mark.skipif(bool(missing()), reason=str(missing()))]
+
+SNAKEMAKE = ROOT / ".venv-slurm/bin/snakemake"
+CHECKPOINTS = [f"results/small/checkpoints/alpha/{teacher}/manifest.json" for teacher in ("plain-small", "terse-small")]
+ASKED = {"gpus": 1, "mem_mb": 2000, "runtime": 20}
+
+
+def configuration() -> dict:
+    world = "./results/world"
+    answering = {"family": "small", "sampling": {"max_new_tokens": 20}, **ASKED}
+    return {
+        "study": "small",
+        "instructions": {
+            "path": "results/world/instructions.jsonl",
+            "columns": {"instruction": "instruction"},
+            "n": 96,
+        },
+        "teachers": {name: {"model": f"{world}/{name}", **answering} for name in ("plain-small", "terse-small")},
+        "bases": {"alpha": {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", **ASKED}},
+        "reward_models": {"right-answer": {"model": f"{world}/right-answer", **ASKED}},
+        "finetune": {"epochs": 12, "learning_rate": 2e-3, "batch_size": 4, "micro_batch_size": 4, "max_length": 128}
+        | {"gradient_checkpointing": False, "checkpoint_minutes": 0.02},
+        "car": {"reward_model": "right-answer"},
+    }
+
+
+def folder(tmp_path, study):
+    """The workflow with the small study in a folder of its own."""
+    tmp_path.mkdir()
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/world").symlink_to(study / "results/world")
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(configuration()))
+    return tmp_path
+
+
+def on_slurm(root):
+    """The study as a user starts it on a cluster without accounting."""
+    command = [SNAKEMAKE, "rank", *CHECKPOINTS, "--configfile", "small.yaml", "--workflow-profile", "profiles/slurm"]
+    command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5"]
+    command += ["--default-resources", "slurm_partition=cpu", "mem_mb=1000", "runtime=10", "slurm_account=none"]
+    log = open(root / "slurm.log", "w")  # noqa: SIM115 (of the process)
+    return subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
+
+
+def job_of(rule_and_pair):
+    """Slurm's number of a running job whose comment names this rule and pair."""
+    told = subprocess.run(["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True).stdout
+    found = [line.split()[0] for line in told.splitlines() if rule_and_pair in line]
+    return found[0] if found else None
+
+
+@pytest.mark.fault(28)
+def test_a_study_on_slurm_with_a_job_cancelled_in_the_middle_equals_the_local_one(study, tmp_path_factory):
+    local = folder(tmp_path_factory.mktemp("local") / "study", study)
+    done = snakemake(
+        "rank", *CHECKPOINTS, "--cores", "2", "--resources", "gpu=2", "--configfile", "small.yaml", cwd=local
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    root = folder(tmp_path_factory.mktemp("slurm") / "study", study)
+    with cluster(tmp_path_factory.mktemp("daemons") / "slurm"):
+        run = on_slurm(root)
+        while not list(root.glob(f"results/small/rows/finetune/alpha/terse-small/*/checkpoint-*/{WHOLE}")):
+            assert run.poll() is None, (root / "slurm.log").read_text()[-3000:]
+            time.sleep(0.1)
+        number = job_of("finetune")
+        subprocess.run(["scancel", "--signal=KILL", "--full", number], check=True)
+        assert run.wait(timeout=900) == 0, (root / "slurm.log").read_text()[-5000:]
+    said = (root / "slurm.log").read_text()
+    assert "Trying to restart job" in said
+    for path in sorted(local.glob("results/small/**/*")):
+        if path.name == "model.safetensors" or (path.suffix in (".csv", ".parquet") and "rows" not in path.parts):
+            assert sha(root / path.relative_to(local)) == sha(path), path
+    submitted = re.findall(r"gpu=(\d+)", said)
+    assert set(submitted) == {"1"} and len(submitted) >= 8
+
+
+def sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
