@@ -8,6 +8,7 @@ model, teacher, sums over tokens, truncated, reason).
 
 LIKELIHOOD_IMPORTS = [
     "scripts/chat.py",
+    "scripts/chunked_head.py",
     "scripts/model_folder.py",
     "scripts/model_loading.py",
     "scripts/rows.py",

@@ -26,6 +26,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from chat import Chat, PlainText, load_tokenizer
+from chunked_head import head_of, nll_and_rank
 from model_folder import identity
 from model_loading import batches, context_length, halving, load_model, pad_left
 from rows import RowStore
@@ -133,35 +134,27 @@ def score_rows(
 def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[tuple]:
     """For each (context ids, target ids): nll in nats (float64) and clipped rank of every target, in their order.
 
-    Rows are padded on the left, so that the targets of a batch end in the same column and only the last columns go
-    through the head. Context must not be empty; targets may be.
+    Rows are batched by length and padded on the left, so that the targets of a batch end in the same column. Context
+    must not be empty; targets may be.
     """
-    scores = [None] * len(pairs)
+    scores, head = [None] * len(pairs), head_of(model)
     lengths = [len(context) + len(target) for context, target in pairs]
     for batch in batches(lengths, batch_tokens):
-        scored = halving(lambda rows: forward(model, rows), [pairs[i] for i in batch])
+        scored = halving(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
         for i, score in zip(batch, scored, strict=True):
             scores[i] = score
     return scores
 
 
-def forward(model, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
-    """token_scores of one batch."""
-    longest = max(len(target) for _, target in pairs)
+def forward(model, head, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
+    """token_scores of one batch. A token is predicted at the position before it."""
     ids, mask, positions = pad_left([context + target for context, target in pairs], pad=0)
-    logits = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=longest + 1
-    ).logits
+    body = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
     sizes = [len(target) for _, target in pairs]
-    return [nll_and_rank(logits[row, -n - 1 : -1].float(), ids[row, ids.shape[1] - n :]) for row, n in enumerate(sizes)]
-
-
-def nll_and_rank(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """nll in nats and rank (1 = likeliest, at most RANK_LIMIT) of targets (n) under logits (n, vocabulary)."""
-    nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-    of_target = logits.gather(1, targets[:, None])
-    rank = (logits > of_target).sum(1).add(1).clamp(max=RANK_LIMIT)
-    return nll.double().cpu(), rank.cpu()
+    hidden = torch.cat([body.last_hidden_state[row, -n - 1 : -1] for row, n in enumerate(sizes)])
+    targets = torch.cat([ids[row, ids.shape[1] - n :] for row, n in enumerate(sizes)])
+    nll, rank = nll_and_rank(head, hidden, targets, RANK_LIMIT)
+    return list(zip(nll.split(sizes), rank.split(sizes), strict=True))
 
 
 def parse_args():

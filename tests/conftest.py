@@ -46,6 +46,13 @@ def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     )
 
 
+def link_workflow(folder: Path) -> Path:
+    """The workflow in an empty folder: a study may be run there, on results of its own."""
+    for name in SOURCES:
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def study() -> Path:
     """The repository with the miniature study finished in results/miniature."""

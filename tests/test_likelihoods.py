@@ -6,13 +6,22 @@ import datasets
 import polars as pl
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    CohereConfig,
+    Gemma2Config,
+    GPT2Config,
+    GraniteConfig,
+    LlamaConfig,
+    Qwen2Config,
+)
 from trl import SFTConfig, SFTTrainer
 
 from chat import Chat, PlainText, load_tokenizer
+from chunked_head import head_of
 from conftest import ROOT
 from metrics import METRICS
-from score_likelihoods import score_rows
+from score_likelihoods import score_rows, token_scores
 from sft_examples import encode_examples
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
@@ -58,6 +67,41 @@ def test_sums_equal_a_plain_computation_per_row(chat, model):
         assert got["end_nll"] == pytest.approx(sum(nll[n:]), rel=1e-5)
         assert got["direct_nll"] == pytest.approx(sum(direct), rel=1e-5)
         assert (got["rank_sum"], got["end_rank_sum"]) == (sum(rank[:n]), sum(rank[n:]))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LlamaConfig(),
+        GPT2Config(n_embd=32, n_layer=2, n_head=2),
+        Gemma2Config(final_logit_softcapping=5.0),
+        CohereConfig(logit_scale=0.25),
+        GraniteConfig(logits_scaling=3.0),
+        Qwen2Config(),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_logits_made_chunk_by_chunk_are_those_of_the_model_itself(config, monkeypatch):
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small |= {"num_key_value_heads": 2, "head_dim": 16, "vocab_size": 300}
+    config.update({name: value for name, value in small.items() if hasattr(config, name)})
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    model.get_output_embeddings().weight.data.normal_(std=2)  # far enough apart for a cap to matter
+    rng = random.Random(2)
+    pairs = [(rng.choices(range(300), k=5), rng.choices(range(300), k=n)) for n in (1, 0, 9, 30, 17)]
+    monkeypatch.setattr("chunked_head.CHUNK", 7)
+    for (context, target), (nll, rank) in zip(pairs, token_scores(model, pairs, 60), strict=True):
+        assert [nll.tolist(), rank.tolist()] == [
+            pytest.approx(values, rel=1e-4) for values in plain(model, context, target)
+        ]
+
+
+def test_logits_of_an_unknown_kind_are_refused(tiny):
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    model.config.logit_scale = 2.0  # which a Llama does not heed
+    with pytest.raises(SystemExit, match="LlamaForCausalLM makes its logits in a way that is not known here"):
+        head_of(model)
 
 
 @pytest.mark.fault(26)

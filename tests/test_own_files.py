@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 
 pytestmark = pytest.mark.study
 
@@ -19,8 +19,7 @@ QUESTIONS = [*(f"Reverse {word}" for word in ("ban", "tip", "lost")), *(f"Add {n
 def ranked(study, tmp_path_factory):
     """A folder in which the README's config and command were used, first with n: 4, then as they stand."""
     root = tmp_path_factory.mktemp("mine")
-    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-        (root / name).symlink_to(ROOT / name)
+    link_workflow(root)
     readme = (ROOT / "README.md").read_text()
     config = re.search(r"```yaml\n(study: mine\n.*?)```", readme, flags=re.S)[1]
     (root / "questions.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in QUESTIONS))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from compare_sizes import size_steps
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 from rank_statistics import interval_of_printed
 
 SPEC = yaml.safe_load((ROOT / "config/paper/table.yaml").read_text())
@@ -19,8 +19,7 @@ SPEC = yaml.safe_load((ROOT / "config/paper/table.yaml").read_text())
 def tables(tmp_path_factory):
     """The tables of `snakemake paper_table` in a folder without anything else."""
     root = tmp_path_factory.mktemp("paper")
-    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-        (root / name).symlink_to(ROOT / name)
+    link_workflow(root)
     done = snakemake("paper_table", "--cores", "1", cwd=root)
     assert done.returncode == 0, done.stdout[-3000:]
     folder = root / "results/paper-table/tables"

@@ -8,7 +8,7 @@ import time
 import pytest
 import yaml
 
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 from sft_checkpoints import WHOLE
 from slurm_cluster import cluster, missing
 
@@ -41,8 +41,7 @@ def configuration() -> dict:
 def folder(tmp_path, study):
     """The workflow with the small study in a folder of its own."""
     tmp_path.mkdir()
-    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    link_workflow(tmp_path)
     (tmp_path / "results").mkdir()
     (tmp_path / "results/world").symlink_to(study / "results/world")
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(configuration()))

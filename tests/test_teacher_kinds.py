@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import yaml
 
-from conftest import ROOT, snakemake
+from conftest import link_workflow, snakemake
 from fault_server import FaultServer
 
 pytestmark = pytest.mark.study
@@ -53,8 +53,7 @@ def configuration(url: str) -> dict:
 def results(study, tmp_path_factory):
     """The folder of the finished study."""
     root, server = tmp_path_factory.mktemp("kinds"), FaultServer()
-    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-        (root / name).symlink_to(ROOT / name)
+    link_workflow(root)
     (root / "results").mkdir()
     (root / "results/world").symlink_to(study / "results/world")
     with open(study / "results/world/instructions.jsonl") as lines, open(root / "responses.jsonl", "w") as out:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 
 pytestmark = pytest.mark.study
 STUDY = "results/tiny"
@@ -58,8 +58,7 @@ def make(study, tmp_path):
     def made(name):
         root = tmp_path / name
         root.mkdir()
-        for part in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-            (root / part).symlink_to(ROOT / part)
+        link_workflow(root)
         (root / "results").mkdir()
         (root / "results/world").symlink_to(study / "results/world")
         (root / "tiny.yaml").write_text(yaml.safe_dump(configuration()))

@@ -15,7 +15,7 @@ import yaml
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import engine_openai
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 from fault_server import FaultServer
 from model_folder import failure
 from model_loading import halving
@@ -52,9 +52,9 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PO
 
 @pytest.fixture(scope="module")
 def wide(tiny, tmp_path_factory):
-    """Responses, and a model whose head is so wide that its logits fill the memory."""
+    """Responses, and a model whose layers are so wide that a batch fills the memory."""
     folder = tmp_path_factory.mktemp("wide")
-    config = LlamaConfig.from_pretrained(tiny, vocab_size=60_000)
+    config = LlamaConfig.from_pretrained(tiny, intermediate_size=60_000)
     LlamaForCausalLM(config).save_pretrained(folder / "model")
     for file in tiny.glob("tokenizer*"):
         shutil.copy(file, folder / "model")
@@ -70,7 +70,7 @@ def wide(tiny, tmp_path_factory):
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide):
     small = score(wide, wide / "model", "small.parquet", batch_tokens=300)
     assert small.returncode == 0 and "out of memory" not in small.stdout, small.stderr
-    # one batch of all rows: 24 x 90 x 60,000 logits in float32 are half a gigabyte, and needed twice
+    # one batch of all rows: 24 x 90 x 60,000 activations in float32 are half a gigabyte, and needed several times
     large = score(wide, wide / "model", "large.parquet", batch_tokens=10**6, memory=11 * 10**8)
     assert large.returncode == 0, large.stderr[-2000:]
     assert "out of memory with 24 rows: going on with 12" in large.stdout
@@ -102,8 +102,7 @@ def test_a_retired_model_is_told_with_what_the_endpoint_has_and_asked_no_more(tm
 @pytest.mark.study
 @pytest.mark.fault(20)
 def test_a_pair_that_diverges_is_a_gap_in_the_tables_and_harms_no_other(study, tmp_path):
-    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    link_workflow(tmp_path)
     (tmp_path / "results").mkdir()
     (tmp_path / "results/world").symlink_to(study / "results/world")
     # a base that has no number for one letter, which stands in a few responses of one teacher alone
