@@ -34,11 +34,12 @@ def rules(tmp_path_factory):
     listed = {}
     for name, body in zip(blocks[::2], blocks[1::2], strict=True):
         if script := re.search(r'script="scripts/(\w+)\.py"', body):
-            if "ENGINES[" in body.split("output:")[0]:
+            inputs = re.split(r"\n +(?:output|log):", body)[0]
+            if "ENGINES[" in inputs:
                 listed[name] = (script[1], None)
                 continue
-            shared = re.search(r"imports=(\w+),", body)
-            where = text[text.index(f"{shared[1]} = [") :].split("]")[0] if shared else body.split("output:")[0]
+            shared = re.search(r"imports=(\w+),", inputs)
+            where = text[text.index(f"{shared[1]} = [") :].split("]")[0] if shared else inputs
             listed[name] = (script[1], set(re.findall(r'"scripts/(\w+)\.py"', where)) - {script[1]})
     return listed
 

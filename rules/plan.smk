@@ -1,0 +1,23 @@
+"""What is left to do of a study and what it will cost; nothing is computed.
+
+Inputs: the configuration and what exists in <results>. Output: none but what is printed.
+"""
+
+
+rule plan:
+    input:
+        script="scripts/plan_study.py",
+        imports=["scripts/model_sizes.py", "scripts/plan_costs.py", "scripts/planned_jobs.py", "scripts/tables.py"],
+    log:
+        "<results>/logs/plan.log",
+    conda:
+        "../envs/train.yaml"
+    params:
+        config=lambda wildcards: json.dumps(config),
+        configfile=[str(path) for path in workflow.overwrite_configfiles],
+    shell:
+        """
+        exec python scripts/run_job.py {input.script} \
+            --config {params.config:q} \
+            --configfile {params.configfile:q} 2>{log:q}
+        """
