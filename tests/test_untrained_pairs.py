@@ -1,0 +1,70 @@
+"""A pair whose fine-tuning gave no model has no answers, no judgments and no score, whatever the protocol."""
+
+import json
+
+import polars as pl
+import pytest
+
+import answer_benchmark
+import judge_exact
+import judge_reward
+import score_alpaca_eval
+import score_arena_hard
+import score_judgments
+from average_performance import average
+from judge_pairs import SAID, pair_up, put_together
+from model_folder import publish_failure
+from tables import read_table, write_table
+
+PROMPTS = pl.DataFrame({"id": list("abc"), "instruction": ["One?", "Two?", "Three?"], "reference": ["1", "2", "3"]})
+
+
+def run(script, monkeypatch, **given):
+    given = {name.replace("_", "-"): value for name, value in given.items()}
+    monkeypatch.setattr("sys.argv", ["x", *(str(x) for name, value in given.items() for x in (f"--{name}", value))])
+    script.main()
+
+
+@pytest.fixture
+def answers(tmp_path, monkeypatch):
+    publish_failure("loss nan at step 7: lower finetune.learning_rate", tmp_path / "model")
+    write_table(PROMPTS, tmp_path / "prompts.parquet")
+    theirs = {"id": list("abc"), "answer": ["1", "2", None], "reason": [None, None, "empty"]}
+    write_table(pl.DataFrame(theirs), tmp_path / "baseline.parquet")
+    given = {"benchmark": "m", "base": "b", "teacher": "t", "sampling": "{}", "api": "{}", "store": tmp_path / "rows"}
+    given |= {"model": json.dumps({"engine": "transformers", "model": str(tmp_path / "model")})}
+    given |= {"prompts": tmp_path / "prompts.parquet", "output": tmp_path / "answers.parquet"}
+    run(answer_benchmark, monkeypatch, **given)
+    return read_table(tmp_path / "answers.parquet")
+
+
+def test_no_answer_is_made_and_each_row_says_why(answers, tmp_path):
+    assert answers.select("id", "answer", "reason").rows() == [(i, None, "not_trained") for i in "abc"]
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard"])
+def test_no_protocol_makes_a_score_of_it(answers, protocol, tmp_path, monkeypatch):
+    baseline = read_table(tmp_path / "baseline.parquet")
+    if protocol == "exact":
+        spec = json.dumps({"answer_pattern": r"(\d+)", "reference_pattern": None, "ignore_case": False})
+        names = {name: tmp_path / f"{name}.parquet" for name in ("prompts", "baseline", "answers")}
+        run(judge_exact, monkeypatch, spec=spec, output=tmp_path / "judgments.parquet", **names)
+    elif protocol == "reward":
+        none = pl.DataFrame(schema={"id": pl.String, "model": pl.Float64, "model_unusable": pl.String})
+        theirs = {"id": ["a", "b"], "baseline": [1.0, 2.0], "baseline_unusable": [None, None]}
+        theirs = pl.DataFrame(theirs, schema_overrides={"baseline_unusable": pl.String})
+        write_table(judge_reward.compare(PROMPTS, answers, none, theirs), tmp_path / "judgments.parquet")
+    else:
+        games = pair_up(protocol, PROMPTS, answers, baseline)
+        assert set(games["decided"]) == {"not_asked"} and len(SAID) > 3
+        write_table(put_together(games, [], [], protocol), tmp_path / "judgments.parquet")
+    assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
+    script = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard}.get(protocol, score_judgments)
+    given = {"benchmark": "m", "base": "b", "teacher": "t", "baseline": "them", "judge": "j"}
+    run(script, monkeypatch, judgments=tmp_path / "judgments.parquet", output=tmp_path / "score.json", **given)
+    score = json.loads((tmp_path / "score.json").read_text())
+    assert score["reason"] == "not_trained" and score["wr"]["value"] is None
+    kind = "length_only" if protocol == "alpaca_eval" else "wr"
+    (row,) = average([score], [f"m.{kind}"]).to_dicts()
+    assert row["ap"] is None and row["note"] == "not_trained"
