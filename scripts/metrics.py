@@ -51,7 +51,9 @@ PARTS = {
     "mean_rank": pl.col("rank_sum") / pl.col("n_tokens"),
     "n_bytes": pl.col("n_bytes"),
     "deflated_bytes": pl.col("deflated_bytes"),
+    "cut": (pl.col("finish_reason") == "length").cast(pl.Float64),
 }
+MOST_CUT = 0.05  # share of responses cut at their longest length beyond which a teacher is marked
 
 
 # what a reference model says of a response, as `ppl:<name>` and `ifd:<name>`

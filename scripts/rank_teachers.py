@@ -7,7 +7,8 @@ python scripts/rank_teachers.py --car '{"reward_model": "right-answer", "beta": 
 
 Means are over the instructions for which every compared teacher has every metric, so that teachers are compared on the
 same questions; n says how many. A teacher with `compare: false` has its values, over the same instructions as far as
-it has them, but no rank. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of CAR with that transform.
+it has them, but no rank. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of CAR with that transform;
+cut is the share of responses that ended at their longest length.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS, car, named_columns, of_rows, preferred
+from metrics import METRICS, MOST_CUT, car, named_columns, of_rows, preferred
 from tables import read_table, write_table
 
 
@@ -58,12 +59,15 @@ def rank(
     return (
         common_rows(rows, compared)  # in one order: sums in another differ in the last digit
         .group_by("base", "teacher", maintain_order=True)
-        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows)]), *chances)
+        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows), "cut"]), *chances)
         .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
         .with_columns(
             ranked.rank("min", descending=True).alias("rank"),
             pl.col("teacher").replace_strict(families, return_dtype=pl.String).alias("family"),
-            pl.when(reward < 0).then(pl.lit("negative reward: a larger loss raises CAR")).alias("note"),
+            note(
+                pl.when(reward < 0).then(pl.lit("negative reward: a larger loss raises CAR")),
+                pl.when(pl.col("cut") > MOST_CUT).then(pl.lit("many responses are cut: raise max_new_tokens")),
+            ),
         )
         .sort("rank", "teacher", nulls_last=True)
         .select(
@@ -76,9 +80,16 @@ def rank(
             *named_columns(rows),
             *METRICS,
             pl.col("^sigmoid:.*$"),
+            "cut",
             "note",
         )
     )
+
+
+def note(*causes: pl.Expr) -> pl.Expr:
+    """All that there is to be told of a teacher; none where there is nothing."""
+    told = pl.concat_str(causes, separator="; ", ignore_nulls=True)
+    return pl.when(told != "").then(told).alias("note")
 
 
 def baselines(teachers: dict, compared: list[str], family: str | None) -> list[pl.Expr]:

@@ -64,6 +64,7 @@ def main():
         "id",
         pl.lit(args.name).alias("model"),
         "teacher",
+        "finish_reason",
         *columns,
         pl.coalesce("reason", "unusable").alias("reason"),
     )

@@ -28,6 +28,7 @@ ROWS = pl.DataFrame(
         "rank_sum": [21, 7],
         "n_bytes": [20, 10],
         "deflated_bytes": [15, 3],
+        "finish_reason": ["stop", "length"],
     }
 )
 # metric: its two rows, the value of both together, the better direction; by hand
@@ -87,7 +88,7 @@ def test_sums_are_those_of_the_kept_tokens_and_metrics_those_of_a_loop_over_them
         losses.append(sum(row["token_nll"]) / len(row["token_nll"]))
         ranks.append(sum(row["token_rank"][:n]) / n)
         surprisals.append(sum(row["token_nll"][:n]) / n)
-    frame = pl.DataFrame(got).with_columns(n_bytes=1, deflated_bytes=1)
+    frame = pl.DataFrame(got).with_columns(n_bytes=1, deflated_bytes=1, finish_reason=pl.lit("stop"))
     frame = frame.select(**{name: metric.row for name, metric in METRICS.items()}, **PARTS)
     loss, rsr = frame.select(of_rows(["loss", "rsr"])).row(0)
     assert loss == pytest.approx(sum(losses) / 12) and rsr == pytest.approx(sum(ranks) / sum(surprisals))

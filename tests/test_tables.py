@@ -18,7 +18,7 @@ def test_car_is_reward_over_one_plus_beta_times_loss():
 
 def metric_rows(values):
     """Rows of metrics from (teacher, id, reward, loss, reason)."""
-    rest = {name: 1.0 for name in [*METRICS, *PARTS] if name != "loss"}
+    rest = {name: 1.0 for name in [*METRICS, *PARTS] if name != "loss"} | {"cut": 0.0}
     return pl.DataFrame(
         [
             {"id": i, "base": "b", "teacher": t, "reward:rm": r, "loss": loss, "reason": reason, **rest}
@@ -85,6 +85,18 @@ def test_a_negative_mean_reward_is_marked():
         "x": "negative reward: a larger loss raises CAR",
         "y": None,
     }
+
+
+@pytest.mark.fault(9)
+def test_a_teacher_with_many_cut_responses_is_marked_beside_what_else_there_is():
+    rows = metric_rows([(t, str(i), r, 1.0, None) for t, r in (("x", -1.0), ("y", 1.0), ("z", 1.0)) for i in range(20)])
+    cut = (pl.col("teacher") != "z") & (pl.col("id").cast(int) < 2)
+    rows = rows.with_columns(cut=cut.cast(pl.Float64))
+    got = rank(rows, ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0, "none")
+    many = "many responses are cut: raise max_new_tokens"
+    assert dict(got.select("teacher", "cut").iter_rows()) == {"x": 0.1, "y": 0.1, "z": 0.0}
+    notes = dict(got.select("teacher", "note").iter_rows())
+    assert notes == {"x": f"negative reward: a larger loss raises CAR; {many}", "y": many, "z": None}
 
 
 @pytest.mark.fault(7)
