@@ -64,7 +64,7 @@ def cluster(folder: Path):
     (etc / "slurm.conf").write_text(CONFIG.format(host=host, folder=folder, cpus=os.cpu_count()))
     (etc / "gres.conf").write_text(f"NodeName={host} Name=gpu File={folder}/dev/nvidia[0-1]\n")
     subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", "755", "/run/munge"], check=True)
-    daemons = [["runuser", "-u", "munge", "--", "munged"], ["slurmctld"], ["slurmd"]]
+    daemons = [["runuser", "-u", "munge", "--", "munged", "--force"], ["slurmctld"], ["slurmd"]]
     try:
         for daemon in daemons:
             subprocess.run(daemon, check=True, env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
