@@ -1,5 +1,6 @@
 """What each job of a study has to read, write and compute, from its configuration and from what exists of it."""
 
+from functools import cache
 from pathlib import Path
 
 from model_sizes import parameters_of
@@ -7,6 +8,17 @@ from plan_costs import JUDGED, Cost, generating, lacking, scoring, training
 from tables import read_table
 
 PROMPTS = {"alpaca_eval": 805, "arena_hard": 500}
+
+
+@cache
+def rows_in(path: Path) -> int:
+    return read_table(path, ["id"]).height
+
+
+@cache
+def mean_tokens(path: Path) -> float | None:
+    """Of the responses in a table; none where they were imported, without a count."""
+    return read_table(path, ["n_tokens"])["n_tokens"].mean()
 
 
 class Study:
@@ -25,14 +37,14 @@ class Study:
 
     def rows(self) -> int:
         if (path := self.results / "instructions.parquet").exists():
-            return read_table(path, ["id"]).height
+            return rows_in(path)
         if not self.config["instructions"]["n"]:
             self.assumed.add(f"{self.config['plan']['instructions']} instructions")
         return self.config["instructions"]["n"] or self.config["plan"]["instructions"]
 
     def prompts(self, benchmark: str) -> int:
         if (path := self.results / f"prompts/{benchmark}.parquet").exists():
-            return read_table(path, ["id"]).height
+            return rows_in(path)
         entry = self.config["benchmarks"][benchmark]
         n = entry["prompts"]["n"] or PROMPTS.get(entry["protocol"], 1000)
         self.assumed.add(f"{n} prompts of {benchmark}")
@@ -45,10 +57,8 @@ class Study:
     def response_tokens(self, teacher: str | None = None, sampling: dict | None = None) -> float:
         """Of a teacher's responses, where they are there, or as assumed, at most what sampling allows."""
         path = self.results / f"responses/{teacher}.parquet"
-        if teacher and path.exists():
-            mean = read_table(path, ["n_tokens"])["n_tokens"].mean()
-            if mean:
-                return mean
+        if teacher and path.exists() and (mean := mean_tokens(path)):
+            return mean
         self.assumed.add(f"{self.config['plan']['response_tokens']} tokens a response, where more are allowed")
         return min(self.config["plan"]["response_tokens"], (sampling or {}).get("max_new_tokens", 10**9))
 
