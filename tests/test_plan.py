@@ -1,9 +1,6 @@
 """The plan of a study: Snakemake's own jobs, and costs that agree with what is known of the paper's experiment."""
 
-import json
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -130,7 +127,3 @@ def test_of_a_finished_study_nothing_is_left_and_its_lengths_are_real(study_copy
     assert done.returncode == 0, done.stdout[-2000:]
     assert re.search(r"together +0 +0.00 +0 +0 +0.00", done.stdout)
     assert "Measured: finetune takes" in done.stdout and "in 14 jobs that have run" in done.stdout
-    command = [sys.executable, "scripts/plan_study.py", "--config", json.dumps({"study": "x"})]
-    assert subprocess.run(
-        command, cwd=study_copy, capture_output=True
-    ).returncode  # no guess about a config it cannot read

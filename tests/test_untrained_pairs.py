@@ -12,7 +12,7 @@ import score_alpaca_eval
 import score_arena_hard
 import score_judgments
 from average_performance import average
-from judge_pairs import SAID, pair_up, put_together
+from judge_pairs import pair_up, put_together
 from model_folder import publish_failure
 from tables import read_table, write_table
 
@@ -57,7 +57,7 @@ def test_no_protocol_makes_a_score_of_it(answers, protocol, tmp_path, monkeypatc
         write_table(judge_reward.compare(PROMPTS, answers, none, theirs), tmp_path / "judgments.parquet")
     else:
         games = pair_up(protocol, PROMPTS, answers, baseline)
-        assert set(games["decided"]) == {"not_asked"} and len(SAID) > 3
+        assert set(games["decided"]) == {"not_asked"}
         write_table(put_together(games, [], [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
     script = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard}.get(protocol, score_judgments)
