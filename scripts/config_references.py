@@ -107,7 +107,7 @@ def wrong_teacher(where: str, teacher: dict, config: dict) -> list[str]:
 def wrong_values(config: dict) -> list[str]:
     """What two keys together, or a value by itself, make impossible."""
     problems = []
-    finetune = {"batch_size": 32, "micro_batch_size": 1} | config.get("finetune", {})
+    finetune = {"batch_size": 32, "micro_batch_size": 4} | config.get("finetune", {})
     batch, micro = finetune["batch_size"], finetune["micro_batch_size"]
     if batch % micro:
         problems.append(f"finetune: micro_batch_size {micro} does not divide {batch}")

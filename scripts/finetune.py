@@ -36,7 +36,7 @@ from parent_death import die_with_parent
 from rows import code_version, digest
 from sft_checkpoints import SaveByTheClock, last_whole, only_writer
 from sft_examples import encode_examples, read_pairs
-from sft_settings import NotANumber, StopAtNaN, adapters, is_first_process, settings
+from sft_settings import NotANumber, OrderOfEpoch, StopAtNaN, adapters, is_first_process, settings
 
 VERSIONS = {module.__name__: module.__version__ for module in (torch, transformers, trl)}
 
@@ -112,9 +112,9 @@ def train(
     trainer = SFTTrainer(
         model=model,
         args=config,
-        train_dataset=datasets.Dataset.from_list(examples),
+        train_dataset=datasets.Dataset.from_list(examples).shuffle(seed=hyper["seed"]),
         processing_class=tokenizer,
-        callbacks=[StopAtNaN(), SaveByTheClock(minutes)],
+        callbacks=[OrderOfEpoch(), StopAtNaN(), SaveByTheClock(minutes)],
         peft_config=adapters(lora) if lora else None,
     )
     trainer.train(resume_from_checkpoint=last_whole(scratch))

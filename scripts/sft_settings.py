@@ -11,7 +11,11 @@ from trl import SFTConfig
 
 
 def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
-    """TRL's settings for one of the processes that share batch_size examples a step."""
+    """TRL's settings for one of the processes that share batch_size examples a step.
+
+    A step's examples are drawn at random, as ever; within the step, those of like length go through the model together,
+    in as many forwards as micro_batch_size asks for. Its gradient is the same, and hardly a token is padding.
+    """
     on_gpu = torch.cuda.is_available()
     processes = int(os.environ.get("WORLD_SIZE", 1))
     accumulation, rest = divmod(hyper["batch_size"], hyper["micro_batch_size"] * processes)
@@ -25,6 +29,7 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
         warmup_steps=hyper["warmup_steps"],
         weight_decay=hyper["weight_decay"],
         per_device_train_batch_size=hyper["micro_batch_size"],
+        train_sampling_strategy="batch_rebalance",
         gradient_accumulation_steps=accumulation,
         # FSDP has its own way of computing activations twice
         gradient_checkpointing=hyper["gradient_checkpointing"] and not fsdp,
@@ -56,6 +61,14 @@ def adapters(lora: dict) -> LoraConfig:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
+
+
+class OrderOfEpoch(TrainerCallback):
+    """Tells the sampler which epoch it is: in transformers 5.19 several processes that go on from a checkpoint do not."""
+
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        sampler = train_dataloader.batch_sampler
+        getattr(sampler, "batch_sampler", sampler).set_epoch(int(state.epoch))
 
 
 class StopAtNaN(TrainerCallback):

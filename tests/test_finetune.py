@@ -153,6 +153,28 @@ def test_several_processes_share_the_same_steps_of_the_same_batch(tiny, tmp_path
     assert two["last_loss"] == pytest.approx(one["last_loss"], rel=1e-3)
 
 
+def test_examples_of_like_length_share_a_forward_and_a_step_stays_what_it_is(tiny, tmp_path, monkeypatch):
+    seen = []
+    step = finetune.SFTTrainer.training_step
+    monkeypatch.setattr(
+        finetune.SFTTrainer,
+        "training_step",
+        lambda self, model, inputs, n: seen.append(inputs["attention_mask"]) or step(self, model, inputs, n),
+    )
+    responses = ["number" + " and more" * (i * i % 13) for i in range(28)]
+    weights, padding = [], []
+    for micro in (8, 2):
+        seen.clear()
+        manifest = run(tiny, tmp_path / str(micro), monkeypatch, responses, micro_batch_size=micro, epochs=2)
+        weights.append(AutoModelForCausalLM.from_pretrained(manifest.parent).state_dict())
+        padding.append(sum((mask == 0).sum().item() for mask in seen))
+        steps = [seen[i : i + 8 // micro] for i in range(0, len(seen), 8 // micro)]
+        assert [sum(len(mask) for mask in forwards) for forwards in steps] == [8, 8, 8, 4] * 2
+    assert padding[1] < padding[0] / 3
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("processes", [1, 2, 4, 8, 32])
 def test_a_step_has_32_examples_whatever_the_number_of_processes(processes, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", str(processes))

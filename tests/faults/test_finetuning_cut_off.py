@@ -31,12 +31,15 @@ def start(tiny, root):
     said = {"id": ids, "response": [f"number {i}" for i in ids], "finish_reason": "stop", "reason": None}
     pl.DataFrame(said, schema_overrides={"reason": pl.String}).write_parquet(root / "responses.parquet")
 
-    def started(name, minutes=1e-6, **hyper):
+    def started(name, minutes=1e-6, processes=1, **hyper):
         given = {"base": "b", "teacher": "t", "model": json.dumps(MODEL | {"model": str(tiny), "lora": None})}
         given |= {"hyperparameters": json.dumps(HYPER | hyper), "checkpoint-minutes": minutes}
         given |= {"instructions": root / "instructions.parquet", "responses": root / "responses.parquet"}
         given |= {"scratch": root / name / "scratch", "manifest": root / name / "model/manifest.json"}
-        command = [sys.executable, str(ROOT / "scripts/finetune.py")]
+        command = (
+            ["torchrun", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else [sys.executable]
+        )
+        command += [str(ROOT / "scripts/finetune.py")]
         command += [str(part) for key, value in given.items() for part in (f"--{key}", value)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -74,6 +77,14 @@ def test_killed_twice_it_ends_in_the_same_weights(start, root, undisturbed):
     facts = [json.loads((root / name / "model/manifest.json").read_text()) for name in ("whole", "cut")]
     assert facts[0] == facts[1] and facts[0]["steps"] == STEPS
     assert [path.name for path in (root / "cut/scratch").iterdir()] == ["lock"]
+
+
+@pytest.mark.fault(28)
+def test_several_processes_cut_off_in_the_second_epoch_go_on_in_its_order(start, root):
+    shared = {"processes": 2, "micro_batch_size": 2, "epochs": 2, "batch_size": 16}
+    whole = finished(start("shared-whole", minutes=60, **shared), root / "shared-whole")
+    kill_after(start("shared", **shared), root / "shared", STEPS // 2 + 3)
+    assert finished(start("shared", **shared), root / "shared") == whole
 
 
 @pytest.mark.fault(28)
