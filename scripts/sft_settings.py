@@ -64,7 +64,7 @@ def adapters(lora: dict) -> LoraConfig:
 
 
 class OrderOfEpoch(TrainerCallback):
-    """Tells the sampler which epoch it is: in transformers 5.19 several processes that go on from a checkpoint do not."""
+    """Tells the sampler its epoch: where several processes go on from a checkpoint, transformers 5.19 does not."""
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
         sampler = train_dataloader.batch_sampler
