@@ -1,6 +1,7 @@
 """Which teacher should this base model learn from?
 
 snakemake plan    what is left to do, and what it will cost: jobs, GPU-hours, dollars, disk
+snakemake speed   how fast each stage is here, against the plain way of doing the same
 snakemake check   looks at every model, key and folder of the config, and computes nothing
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
 snakemake all     also fine-tunes and judges every pair, and tells how well each metric predicted the scores
@@ -60,10 +61,11 @@ include: "rules/statistics.smk"
 include: "rules/datasets.smk"
 include: "rules/paper_table.smk"
 include: "rules/plan.smk"
+include: "rules/speed.smk"
 
 
 onstart:
-    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan"}:  # to look is never refused
+    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # to look is never refused
         hold_run_lock(Path(".snakemake/run.lock"))
     refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
 
@@ -82,6 +84,7 @@ localrules:
     check,
     paper_table,
     plan,
+    speed,
 
 
 rule all:

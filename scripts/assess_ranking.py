@@ -25,7 +25,7 @@ import polars as pl
 from scipy.stats import rankdata
 
 from metrics import car, preferred
-from rank_teachers import common_rows
+from rank_teachers import KEYS, by_base, common_ids
 from tables import read_table, write_table
 
 DRAWS, SEED = 10_000, 0
@@ -35,11 +35,12 @@ def main():
     args = parse_args()
     reward = pl.col(f"reward:{args.car['reward_model']}")
     values = {"r": reward if args.car["transform"] == "none" else preferred(reward), "loss": pl.col("loss")}
-    columns = ["id", "base", "teacher", "reason", reward.meta.output_name(), "loss"]
-    rows = pl.concat([read_table(path, columns=columns) for path in args.metrics])
+    columns = [*KEYS, reward.meta.output_name(), "loss"]
     stability, sizes = [], []
-    for base in sorted(rows["base"].unique()):
-        common = common_rows(rows.filter(base=base), args.compared).filter(pl.col("teacher").is_in(args.compared))
+    for base, paths in by_base(args.metrics).items():
+        rows = pl.concat([read_table(path, columns=columns) for path in paths])
+        rows = rows.filter(pl.col("teacher").is_in(args.compared))
+        common = rows.join(common_ids(rows, args.compared), on="id", how="semi").sort("teacher", "id")
         teachers = common["teacher"].unique(maintain_order=True).to_list()
         r, loss = (common.select(value).to_numpy().reshape(len(teachers), -1).T for value in values.values())
         means, covariance = car_of_samples(r, loss, args.car["beta"])

@@ -20,47 +20,65 @@ import polars as pl
 from metrics import METRICS, MOST_CUT, car, named_columns, of_rows, preferred
 from tables import read_table, write_table
 
+KEYS = ["id", "base", "teacher", "reason"]
+
 
 def main():
     args = parse_args()
-    rows = pl.concat([read_table(path) for path in args.metrics])
     compared = [name for name, teacher in args.teachers.items() if teacher["compare"]]
     families = {name: teacher["family"] for name, teacher in args.teachers.items()}
     tables = []
-    for base in sorted(rows["base"].unique()):
-        of_base = rows.filter(pl.col("base") == base)
-        refuse_gaps(of_base, compared, args.max_set_aside)
-        table = rank(of_base, compared, families, **args.car)
+    for base, paths in by_base(args.metrics).items():
+        keys = pl.concat([read_table(path, columns=KEYS) for path in paths])
+        refuse_gaps(keys, compared, args.max_set_aside)
+        common = common_ids(keys, compared)
+        means = pl.concat([means_of(read_table(path), common) for path in paths])  # a file at a time: they may be large
+        table = rank(means, compared, families, **args.car)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
 
 
-def common_rows(rows: pl.DataFrame, compared: list[str]) -> pl.DataFrame:
-    """The usable rows of one base at the instructions that every compared teacher has, by teacher and id.
+def by_base(paths: list[Path]) -> dict[str, list[Path]]:
+    """The files of metrics of each base, the bases in their order."""
+    found = {}
+    for path in paths:
+        found.setdefault(read_table(path, columns=["base"])["base"][0], []).append(path)
+    return dict(sorted(found.items()))
 
-    Exits where there is none.
+
+def common_ids(rows: pl.DataFrame, compared: list[str]) -> pl.DataFrame:
+    """id of the instructions for which every compared teacher has a usable row of one base. Exits where there is none.
+
+    rows: KEYS.
     """
-    usable = rows.filter(pl.col("reason").is_null())
-    answered = usable.filter(pl.col("teacher").is_in(compared)).group_by("id").len()
-    common = answered.filter(pl.col("len") == len(compared))
+    usable = rows.filter(pl.col("reason").is_null() & pl.col("teacher").is_in(compared))
+    common = usable.group_by("id").len().filter(pl.col("len") == len(compared)).select("id")
     if not common.height:
         raise SystemExit(f"{rows['base'][0]}: no instruction has a usable row from each of {', '.join(compared)}")
-    return usable.join(common, on="id", how="semi").sort("teacher", "id")
+    return common
+
+
+def means_of(rows: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
+    """The data set values of each teacher in rows of one base, over its usable ones among the common ids."""
+    rewards = {name.partition(":")[2]: pl.col(name) for name in named_columns(rows) if name.startswith("reward:")}
+    chances = [preferred(reward).mean().alias(f"sigmoid:{name}") for name, reward in rewards.items()]
+    return (
+        rows.filter(pl.col("reason").is_null())
+        .join(common, on="id", how="semi")
+        .sort("teacher", "id")  # in one order: sums in another differ in the last digit
+        .group_by("base", "teacher", maintain_order=True)
+        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows), "cut"]), *chances)
+    )
 
 
 def rank(
-    rows: pl.DataFrame, compared: list[str], families: dict, reward_model: str, beta: float, transform: str
+    means: pl.DataFrame, compared: list[str], families: dict, reward_model: str, beta: float, transform: str
 ) -> pl.DataFrame:
-    """The teachers of one base, best CAR first, from its rows; those not compared come last, without a rank."""
-    rewards = {name.partition(":")[2]: pl.col(name) for name in named_columns(rows) if name.startswith("reward:")}
-    chances = [preferred(reward).mean().alias(f"sigmoid:{name}") for name, reward in rewards.items()]
+    """The teachers of one base, best CAR first; those not compared come last, without a rank."""
     reward = pl.col(f"{'reward' if transform == 'none' else transform}:{reward_model}")
     ranked = pl.when(pl.col("teacher").is_in(compared)).then(pl.col("car"))
     return (
-        common_rows(rows, compared)  # in one order: sums in another differ in the last digit
-        .group_by("base", "teacher", maintain_order=True)
-        .agg(pl.len().alias("n"), *of_rows([*METRICS, *named_columns(rows), "cut"]), *chances)
-        .with_columns(car(reward, pl.col("loss"), beta).alias("car"))
+        means.with_columns(car(reward, pl.col("loss"), beta).alias("car"))
         .with_columns(
             ranked.rank("min", descending=True).alias("rank"),
             pl.col("teacher").replace_strict(families, return_dtype=pl.String).alias("family"),
@@ -77,7 +95,7 @@ def rank(
             "family",
             "n",
             "car",
-            *named_columns(rows),
+            *named_columns(means),
             *METRICS,
             pl.col("^sigmoid:.*$"),
             "cut",

@@ -7,7 +7,7 @@ import pytest
 
 from average_performance import average
 from metrics import METRICS, PARTS, car, of_rows
-from rank_teachers import baselines, rank, refuse_gaps
+from rank_teachers import baselines, common_ids, means_of, rank, refuse_gaps
 
 
 def test_car_is_reward_over_one_plus_beta_times_loss():
@@ -28,6 +28,12 @@ def metric_rows(values):
     )
 
 
+def ranked(rows, compared, *others):
+    """The ranking from rows of one base; a teacher at a time, as its files come."""
+    common = common_ids(rows, compared)
+    return rank(pl.concat([means_of(part, common) for part in rows.partition_by("teacher")]), compared, *others)
+
+
 @pytest.mark.fault(7)
 def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
     rows = metric_rows(
@@ -42,7 +48,7 @@ def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
             ("below", "3", 9.0, 0.0, None),
         ]
     )
-    got = rank(rows, ["x", "y"], {"x": "f", "y": "f", "below": None}, "rm", 0.5, "none").to_dicts()
+    got = ranked(rows, ["x", "y"], {"x": "f", "y": "f", "below": None}, "rm", 0.5, "none").to_dicts()
     assert [(r["teacher"], r["rank"], r["n"]) for r in got] == [("y", 1, 2), ("x", 2, 2), ("below", None, 1)]
     assert [r["car"] for r in got] == [6 / (1 + 0.5 * 1.0), 6 / (1 + 0.5 * 2.0), 9.0]
     assert [r["note"] for r in got] == [None, None, None]
@@ -70,7 +76,7 @@ def test_the_order_of_the_rows_changes_no_digit():
     cells = [(t, str(i), rng.gauss(0, 1), rng.random(), None) for t in "xyz" for i in range(2000)]
     rows = metric_rows(cells)
     tables = {
-        rank(
+        ranked(
             rows.sample(fraction=1, shuffle=True, seed=seed), ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0, "none"
         ).write_csv()
         for seed in range(20)
@@ -80,7 +86,7 @@ def test_the_order_of_the_rows_changes_no_digit():
 
 def test_a_negative_mean_reward_is_marked():
     rows = metric_rows([("x", "1", -1.0, 1.0, None), ("y", "1", 1.0, 1.0, None)])
-    got = rank(rows, ["x", "y"], {"x": None, "y": None}, "rm", 1.0, "none")
+    got = ranked(rows, ["x", "y"], {"x": None, "y": None}, "rm", 1.0, "none")
     assert dict(got.select("teacher", "note").iter_rows()) == {
         "x": "negative reward: a larger loss raises CAR",
         "y": None,
@@ -92,7 +98,7 @@ def test_a_teacher_with_many_cut_responses_is_marked_beside_what_else_there_is()
     rows = metric_rows([(t, str(i), r, 1.0, None) for t, r in (("x", -1.0), ("y", 1.0), ("z", 1.0)) for i in range(20)])
     cut = (pl.col("teacher") != "z") & (pl.col("id").cast(int) < 2)
     rows = rows.with_columns(cut=cut.cast(pl.Float64))
-    got = rank(rows, ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0, "none")
+    got = ranked(rows, ["x", "y", "z"], dict.fromkeys("xyz"), "rm", 1.0, "none")
     many = "many responses are cut: raise max_new_tokens"
     assert dict(got.select("teacher", "cut").iter_rows()) == {"x": 0.1, "y": 0.1, "z": 0.0}
     notes = dict(got.select("teacher", "note").iter_rows())
@@ -110,7 +116,7 @@ def test_a_teacher_with_too_many_gaps_stops_the_ranking_by_name():
 def test_teachers_without_a_common_instruction_cannot_be_ranked():
     rows = metric_rows([("x", "1", 1.0, 1.0, None), ("x", "2", None, None, "empty"), ("y", "2", 1.0, 1.0, None)])
     with pytest.raises(SystemExit, match="b: no instruction has a usable row from each of x, y"):
-        rank(rows, ["x", "y"], {"x": None, "y": None}, "rm", 1.0, "none")
+        ranked(rows, ["x", "y"], {"x": None, "y": None}, "rm", 1.0, "none")
 
 
 def test_ap_is_the_mean_of_the_named_scores():
@@ -126,6 +132,6 @@ def test_ap_is_the_mean_of_the_named_scores():
 
 def test_r_of_car_is_the_mean_sigmoid_where_the_config_says_so():
     rows = metric_rows([("x", "1", 0.0, 1.0, None), ("x", "2", -50.0, 3.0, None)])
-    (got,) = rank(rows, ["x"], {"x": None}, "rm", 0.5, "sigmoid").to_dicts()
+    (got,) = ranked(rows, ["x"], {"x": None}, "rm", 0.5, "sigmoid").to_dicts()
     assert got["sigmoid:rm"] == pytest.approx(0.25) and got["reward:rm"] == -25
     assert got["car"] == pytest.approx(0.25 / (1 + 0.5 * 2)) and got["note"] is None

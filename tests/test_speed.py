@@ -1,0 +1,84 @@
+"""What is compared for speed is the same work: equal results either way, and figures counted as they are told."""
+
+import polars as pl
+import pytest
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+import measure_speed
+import speed_finetuning
+from conftest import snakemake
+from speed_answers import answering
+from speed_finetuning import finetuning, real_shape
+from speed_scoring import head, likelihoods, rewards, texts
+from speed_tables import importing, joining
+
+SMALL = {"hidden": 32, "layers": 1, "rows": 24, "answers": 3, "spread": 0.9}
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("stage", "sizes", "ways"),
+    [
+        (likelihoods, SMALL, ("grouped", "a row at a time")),
+        (rewards, SMALL, ("grouped", "a row at a time")),
+        (head, {"tokens": 600, "vocabulary": 1000, "hidden": 16}, ("chunked", "all logits")),
+        (joining, {"teachers": 3, "rows": 50, "reward_models": 2}, ("polars", "pandas")),
+        (importing, {"teachers": 3, "rows": 50, "characters": 20}, ("polars", "pandas")),
+    ],
+)
+def test_both_ways_of_a_stage_do_the_same(stage, sizes, ways):
+    ours, plain = (stage(way, **sizes)() for way in ways)
+    assert len(ours) == len(plain) > 0
+    assert ours == pytest.approx(plain, rel=1e-4, abs=1e-5)
+
+
+def test_both_ways_of_fine_tuning_learn_alike_and_only_the_order_differs():
+    losses = {way: finetuning(way, **SMALL | {"rows": 512, "seed": 0})()[0] for way in ("grouped", "padded")}
+    assert losses["grouped"] == pytest.approx(losses["padded"], rel=0.05) and losses["grouped"] != losses["padded"]
+    assert losses["grouped"] < 5.0  # of the 5.56 nats of 261 equally likely bytes
+
+
+def test_parameters_tokens_and_flop_of_a_published_shape_are_counted_as_they_are_told(monkeypatch):
+    monkeypatch.setitem(speed_finetuning.SHAPES, "tiny", ("qwen2", 300, 32, 64, 2, 4, 2, True))
+    size, tokens, flop = real_shape("tiny", rows=4, longest=64)()
+    config = Qwen2Config(
+        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    config.num_key_value_heads, config.tie_word_embeddings = 2, True
+    assert size == Qwen2ForCausalLM(config).num_parameters()
+    assert tokens == 4 * 64  # the median of 400 is beyond the longest
+    assert flop == 4 * 6 * (size * 64 + 2 * 32 * 64**2)
+
+
+def test_longer_texts_are_as_long_as_told():
+    lengths = [len(row["response"].split("\n")) for row in texts(400, 6, 0.9)]
+    assert 5 <= sorted(lengths)[200] <= 7 and max(lengths) > 30
+    assert {len(row["response"].split("\n")) for row in texts(50, 1, 0)} == {1}
+
+
+def test_the_memory_of_the_chunked_head_does_not_grow_with_the_tokens_and_stands_in_the_table(tmp_path, monkeypatch):
+    sizes = {"tokens": 2048, "vocabulary": 50_000, "hidden": 16}
+    monkeypatch.setattr(measure_speed, "STAGES", [("head", head, sizes, "chunked", "all logits")])
+    monkeypatch.setattr("sys.argv", ["measure_speed.py", "--output", str(tmp_path / "speed.csv")])
+    measure_speed.main()
+    ours, plain = pl.read_csv(tmp_path / "speed.csv").to_dicts()
+    assert (ours["way"], plain["way"]) == ("chunked", "all logits")
+    logits = 2048 * 50_000 * 4 / 2**20
+    assert plain["peak_mib"] > logits and ours["peak_mib"] < logits / 2
+    assert ours["ratio"] == pytest.approx(plain["seconds"] / ours["seconds"])
+    assert ours["memory_ratio"] == pytest.approx(plain["peak_mib"] / ours["peak_mib"])
+
+
+@pytest.mark.parametrize("way", ["start", "decode"])
+def test_answers_can_be_timed(way):
+    work = answering(way, "transformers", hidden=32, layers=1, rows=2, new_tokens=3)
+    assert work() == []
+
+
+def test_the_target_speed_is_one_job_that_has_the_machine_to_itself(study):
+    said = snakemake("speed", "-n", "--cores", "3", cwd=study).stdout
+    assert "threads: 3" in said and "measure_speed.py" in said
