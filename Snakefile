@@ -20,6 +20,7 @@ if not workflow.overwrite_configfiles:
 
 
 sys.path.append(f"{workflow.basedir}/scripts")
+from failed_jobs import ends_of_logs
 from run_lock import hold_run_lock
 
 
@@ -60,6 +61,7 @@ include: "rules/tables.smk"
 include: "rules/statistics.smk"
 include: "rules/datasets.smk"
 include: "rules/paper_table.smk"
+include: "rules/report.smk"
 include: "rules/plan.smk"
 include: "rules/speed.smk"
 
@@ -68,6 +70,10 @@ onstart:
     if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # to look is never refused
         hold_run_lock(Path(".snakemake/run.lock"))
     refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
+
+
+onerror:
+    print(ends_of_logs(Path(log[0])), file=sys.stderr)
 
 
 RANKING = [
@@ -97,12 +103,14 @@ rule all:
         expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
         expand("<results>/scores/{benchmark}/{pair}.json", benchmark=JUDGED, pair=PAIRS),
         expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),
+        "<results>/report.html" if config["ap"] else "<results>/ranking.html",
 
 
 rule rank:
     input:
         CHECKS,
         RANKING,
+        "<results>/ranking.html",
 
 
 rule check:

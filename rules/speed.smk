@@ -34,7 +34,7 @@ rule speed:
         "results/logs/speed.log",
     conda:
         "../envs/train.yaml"
-    threads: workflow.cores
+    threads: 1024  # all there are: nothing else shall run
     resources:
         gpu=1,
         mem_mb=32000,

@@ -16,7 +16,7 @@ rule correlate_metrics:
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
-        correlations="<results>/tables/correlations.csv",
+        correlations=report("<results>/tables/correlations.csv", caption="captions/correlations.rst", category="Tables"),
     log:
         "<results>/logs/correlate_metrics.log",
     benchmark:
@@ -44,7 +44,7 @@ rule compare_metrics:
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
-        differences="<results>/tables/differences.csv",
+        differences=report("<results>/tables/differences.csv", caption="captions/differences.rst", category="Tables"),
     log:
         "<results>/logs/compare_metrics.log",
     benchmark:
@@ -72,7 +72,7 @@ rule vary_car:
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
-        car="<results>/tables/car.csv",
+        car=report("<results>/tables/car.csv", caption="captions/car.rst", category="Tables"),
     log:
         "<results>/logs/vary_car.log",
     benchmark:
@@ -102,7 +102,7 @@ rule compare_sizes:
         ],
         performance="<results>/tables/performance.csv",
     output:
-        size_steps="<results>/tables/size_steps.csv",
+        size_steps=report("<results>/tables/size_steps.csv", caption="captions/size_steps.rst", category="Tables"),
     log:
         "<results>/logs/compare_sizes.log",
     benchmark:
@@ -136,7 +136,7 @@ rule draw_conclusions:
         correlations="<results>/tables/correlations.csv",
         differences="<results>/tables/differences.csv",
     output:
-        conclusions="<results>/tables/conclusions.csv",
+        conclusions=report("<results>/tables/conclusions.csv", caption="captions/conclusions.rst", category="Tables"),
     log:
         "<results>/logs/draw_conclusions.log",
     benchmark:

@@ -74,7 +74,7 @@ rule rank_teachers:
         imports=["scripts/metrics.py", "scripts/tables.py"],
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
     output:
-        teachers="<results>/tables/teachers.csv",
+        teachers=report("<results>/tables/teachers.csv", caption="captions/teachers.rst", category="Tables"),
     log:
         "<results>/logs/rank_teachers.log",
     benchmark:
@@ -106,8 +106,8 @@ rule assess_ranking:
         imports=["scripts/metrics.py", "scripts/rank_teachers.py", "scripts/tables.py"],
         metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=COMPARED),
     output:
-        stability="<results>/tables/stability.csv",
-        sample_size="<results>/tables/sample_size.csv",
+        stability=report("<results>/tables/stability.csv", caption="captions/stability.rst", category="Tables"),
+        sample_size=report("<results>/tables/sample_size.csv", caption="captions/sample_size.rst", category="Tables"),
     log:
         "<results>/logs/assess_ranking.log",
     benchmark:
@@ -138,7 +138,9 @@ if "scores" in config:
             imports=["scripts/tables.py"],
             scores=config["scores"]["path"],
         output:
-            performance="<results>/tables/performance.csv",
+            performance=report(
+                "<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"
+            ),
         log:
             "<results>/logs/import_performance.log",
         benchmark:
@@ -167,7 +169,9 @@ else:
             imports=["scripts/tables.py"],
             scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
         output:
-            performance="<results>/tables/performance.csv",
+            performance=report(
+                "<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"
+            ),
         log:
             "<results>/logs/average_performance.log",
         benchmark:

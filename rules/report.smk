@@ -1,0 +1,84 @@
+"""The page on which a study is read, and the configuration by which it can be repeated.
+
+Inputs: <results>/tables/, <results>/metrics/{base}/{teacher}.parquet, <results>/instructions.parquet and
+<results>/responses/{teacher}.parquet.
+Outputs: <results>/config.yaml with every default; <results>/ranking.html of a ranking, <results>/report.html of a study.
+"""
+
+RANKING_TABLES = ["teachers", "stability", "sample_size"]
+
+
+rule save_config:
+    input:
+        script="scripts/save_config.py",
+        imports=["scripts/tables.py"],
+    output:
+        config="<results>/config.yaml",
+    log:
+        "<results>/logs/save_config.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        config=json.dumps(config),
+    shell:
+        """
+        exec python scripts/run_job.py {input.script} \
+            --config {params.config:q} \
+            --output {output.config:q} &>{log:q}
+        """
+
+
+rule write_ranking:
+    input:
+        script="scripts/write_report.py",
+        imports=[
+            "scripts/correlate_metrics.py",
+            "scripts/draw_figures.py",
+            "scripts/metrics.py",
+            "scripts/rank_statistics.py",
+            "scripts/report_figures.py",
+            "scripts/report_provenance.py",
+            "scripts/report_rows.py",
+            "scripts/tables.py",
+        ],
+        template="scripts/report.html.jinja",
+        config=rules.save_config.output.config,
+        tables=expand("<results>/tables/{table}.csv", table=RANKING_TABLES),
+        metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
+        instructions="<results>/instructions.parquet",
+        set_aside="<results>/set_aside/instructions.parquet",
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=COMPARED),
+    output:
+        report=report("<results>/ranking.html", caption="captions/ranking.rst", category="Report"),
+    log:
+        "<results>/logs/write_ranking.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        study=config["study"],
+        spent=f"{RESULTS}/spent_usd.txt",
+        timings=f"{RESULTS}/timings",
+    shell:
+        """
+        exec python scripts/run_job.py {input.script} \
+            --study {params.study} \
+            --config {input.config:q} \
+            --tables {input.tables:q} \
+            --metrics {input.metrics:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --set-aside {input.set_aside:q} \
+            --spent {params.spent:q} \
+            --timings {params.timings:q} \
+            --output {output.report:q} &>{log:q}
+        """
+
+
+use rule write_ranking as write_report with:
+    input:
+        **{name: value for name, value in rules.write_ranking.input.items() if name != "tables"},
+        tables=expand("<results>/tables/{table}.csv", table=[*RANKING_TABLES, *TABLES]),
+    output:
+        report=report("<results>/report.html", caption="captions/report.rst", category="Report"),
+    log:
+        "<results>/logs/write_report.log",

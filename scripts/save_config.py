@@ -1,0 +1,33 @@
+"""Write the configuration of a study, with every default, beside its results: whoever has it can repeat the study.
+
+python scripts/save_config.py --config '{"study": "miniature", ...}' --output results/miniature/config.yaml
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import yaml
+
+from tables import room_for
+
+
+def main():
+    args = parse_args()
+    text = "# Written by the workflow. To repeat the study: snakemake --cores 2 --configfile this-file\n"
+    text += yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120)
+    unnamed = args.output.with_name(f".{args.output.name}.tmp")
+    with room_for(unnamed, len(text)):
+        unnamed.write_text(text)
+    unnamed.replace(args.output)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=json.loads, required=True, help="the configuration as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="YAML")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

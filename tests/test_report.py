@@ -1,0 +1,239 @@
+"""The report in a real browser: its numbers are the tables', nothing is fetched or run, and it fits a phone."""
+
+import json
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+import yaml
+
+import report_provenance
+from browser import CHROMIUM, Browser
+from conftest import ROOT, link_workflow, snakemake
+from model_folder import sha256
+from rank_statistics import ENOUGH_TEACHERS
+from report_figures import figures_of_base
+from write_report import variants_of
+
+pytestmark = pytest.mark.study
+HOSTILE = """<script>document.title='owned'</script><img src=x onerror="document.title='owned'">
+</pre></details><h1 id=owned>{{ 7 * 7 }}</h1><a href="javascript:alert(1)">&lt;b&gt; "quoted' \u202e \x00"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not CHROMIUM:
+        pytest.skip("no Chromium: apt-get install chromium")
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def results(study):
+    return study / "results/miniature"
+
+
+@pytest.fixture(scope="module")
+def page(browser, results):
+    browser.open(results / "report.html")
+    return browser
+
+
+def csv(results, name):
+    return pl.read_csv(results / f"tables/{name}.csv", infer_schema_length=None)
+
+
+def test_nothing_is_fetched_and_nothing_complains(page, results):
+    requests = [request["request"]["url"] for request in page.told("Network.requestWillBeSent")]
+    assert requests == [(results / "report.html").as_uri()]
+    assert page.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    assert (results / "report.html").stat().st_size < 5e6
+
+
+def test_every_number_of_the_teachers_and_of_the_correlations_equals_the_csv(page, results):
+    cells = """[...document.querySelectorAll('table.teachers')].map(table => [table.dataset.base,
+        [...table.tBodies[0].rows].map(row => [row.cells[0].innerText,
+            [...row.querySelectorAll('td[data-column]')].map(cell =>
+                [cell.dataset.column, cell.querySelector('data')?.value, cell.innerText])])])"""
+    performance = csv(results, "performance").select("base", "teacher", "ap")
+    teachers = csv(results, "teachers").join(performance, on=["base", "teacher"], how="left")
+    rows = {(row["base"], row["teacher"]): row for row in teachers.to_dicts()}
+    shown = page.evaluate(cells)
+    assert sum(len(table) for _, table in shown) == teachers.height
+    for base, table in shown:
+        for teacher, values in table:
+            assert {column for column, *_ in values} >= {"car", "reward:right-answer", "loss", "ap"}
+            for column, whole, rounded in values:
+                assert float(whole) == rows[base, teacher][column]
+                digits = len(rounded.partition(".")[2])
+                assert float(rounded.replace("−", "-")) == round(rows[base, teacher][column], digits)
+    cells = """[...document.querySelectorAll('table.correlations tbody tr')].map(row => [row.cells[0].innerText,
+        [...row.querySelectorAll('td[data-base]')].map(cell =>
+            [cell.dataset.base, [...cell.querySelectorAll('data')].map(number => Number(number.value))])])"""
+    correlations = csv(results, "correlations")
+    shown = {(base, metric): values for metric, row in page.evaluate(cells) for base, values in row}
+    table = {(r["base"], r["metric"]): [r["rho"], r["low"], r["high"]] for r in correlations.to_dicts()}
+    assert shown == {key: [value for value in values if value is not None] for key, values in table.items()}
+
+
+def test_the_answer_comes_first_and_says_how_sure_it_is(page, results):
+    cards = page.evaluate("[...document.querySelectorAll('.card')].map(card => card.innerText)")
+    performance = csv(results, "performance").join(csv(results, "teachers"), on=["base", "teacher"])
+    for card, base in zip(cards, ("alpha", "beta"), strict=True):
+        ranked = performance.filter((pl.col("base") == base) & pl.col("rank").is_not_null())
+        best = ranked.sort("ap", descending=True)["teacher"][0]
+        assert card.startswith(f"{base} learned most from\n{best}\n")
+        assert csv(results, "sample_size").filter(base=base)["advice"].item() in card
+        assert f"6 teachers are too few to tell how well CAR (of {ENOUGH_TEACHERS})".split(" (")[0] in card
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_the_screen_and_every_figure_is_drawn_and_told(browser, results, width, tmp_path):
+    browser.open(results / "report.html", width)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    figures = browser.evaluate("""[...document.querySelectorAll('figure')].map(figure => {
+        const svg = figure.querySelector('svg'), box = svg.getBoundingClientRect();
+        return [box.width, box.height, svg.getAttribute('aria-label'), figure.innerText.trim()]})""")
+    assert len(figures) == 13
+    assert all(200 < w <= 600 and h > 100 and label and text for w, h, label, text in figures)
+    smallest = """Math.min(...[...document.querySelectorAll('figure svg text')].map(
+        text => text.getBoundingClientRect().height))"""
+    assert browser.evaluate(smallest) > 6
+    browser.picture(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_its_words_stand_out_from_their_ground(browser, results, dark):
+    browser.open(results / "report.html", dark=dark)
+    ratios = browser.evaluate("""(() => {
+        const light = color => { const [r, g, b] = color.match(/[\\d.]+/g).map(v => v / 255).map(
+            v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
+        const ground = node => { const c = getComputedStyle(node).backgroundColor;
+            return c !== 'rgba(0, 0, 0, 0)' ? c : node.parentElement ? ground(node.parentElement) : 'rgb(255, 255, 255)' };
+        return [...document.querySelectorAll('h1, p, td, th, a, pre, figcaption, small, summary, .first')].map(node => {
+            const [a, b] = [getComputedStyle(node).color, ground(node)].map(light).sort((x, y) => y - x);
+            return (a + .05) / (b + .05) }) })()""")
+    assert len(ratios) > 100 and min(ratios) >= 4.5  # WCAG 2 AA
+
+
+def test_the_keyboard_reaches_what_scrolls_and_what_opens(page):
+    reached = page.evaluate("""[...document.querySelectorAll('.wide')].every(
+        node => node.tabIndex === 0 && node.getAttribute('aria-label'))""")
+    assert reached and page.evaluate("document.querySelectorAll('details > summary').length") >= 6
+    assert page.evaluate("[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.hash))")
+
+
+@pytest.fixture(scope="module")
+def hostile(results, tmp_path_factory):
+    """The report on responses, and an instruction, that attack a page."""
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "responses").mkdir()
+    for path in (results / "responses").glob("*-*.parquet"):
+        if path.stem.startswith("mix"):
+            continue
+        rows = pl.read_parquet(path).with_columns(response=pl.lit(HOSTILE + "x" * 2000))
+        rows.write_parquet(folder / "responses" / path.name)
+    instructions = pl.read_parquet(results / "instructions.parquet").with_columns(instruction=pl.lit(HOSTILE))
+    instructions.write_parquet(folder / "instructions.parquet")
+    told = {"study": ["miniature"], "config": [results / "config.yaml"], "output": [folder / "report.html"]}
+    told |= {"tables": [*(results / "tables").glob("*.csv")], "metrics": [*(results / "metrics").glob("*/*.parquet")]}
+    told |= {"instructions": [folder / "instructions.parquet"], "responses": [*(folder / "responses").iterdir()]}
+    told |= {"set-aside": [results / "set_aside/instructions.parquet"], "spent": [folder / "none"]}
+    told |= {"timings": [results / "timings"]}
+    arguments = [str(x) for name, values in told.items() for x in (f"--{name}", *values)]
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/write_report.py", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "report.html"
+
+
+@pytest.mark.fault(31)
+def test_hostile_text_is_shown_and_does_nothing(browser, hostile):
+    browser.open(hostile)
+    assert browser.evaluate("document.title") == "miniature: which teacher?"
+    assert browser.evaluate("document.querySelectorAll('script, img, iframe, #owned, a[href^=javascript]').length") == 0
+    assert [r["request"]["url"] for r in browser.told("Network.requestWillBeSent")] == [hostile.as_uri()]
+    assert browser.told("Runtime.exceptionThrown", "Log.entryAdded") == []
+    shown = browser.evaluate("document.querySelector('.answers pre').textContent")
+    assert shown.startswith("<script>document.title='owned'</script>") and "{{ 7 * 7 }}" in shown
+    assert shown.endswith(f"… ({len(HOSTILE) + 2000:,} characters)")
+
+
+def test_the_saved_configuration_repeats_the_study(study, results, tmp_path):
+    saved = results / "config.yaml"
+    assert "Nothing to be done" in snakemake("-n", "--cores", "2", "--configfile", str(saved), cwd=study).stdout
+    assert yaml.safe_load(saved.read_text())["finetune"]["scheduler"] == "cosine"  # a default that the file leaves out
+    assert (
+        json.dumps(yaml.safe_load(saved.read_text())) in (results / "report.html").read_text()
+        or "cosine" in (results / "report.html").read_text()
+    )
+
+
+def test_a_ranking_has_its_page_too(browser, study, results, tmp_path):
+    done = snakemake("results/miniature/ranking.html", "--cores", "2", cwd=study)
+    assert done.returncode == 0, done.stdout
+    browser.open(results / "ranking.html")
+    cards = browser.evaluate("[...document.querySelectorAll('.card')].map(card => card.innerText)")
+    first = csv(results, "sample_size")["first"]
+    for card, base, teacher in zip(cards, ("alpha", "beta"), first, strict=True):
+        assert card.startswith(f"By CAR, {base} should learn from\n{teacher}\n") and "a prediction" in card
+    assert browser.evaluate("document.querySelectorAll('table.correlations').length") == 0
+
+
+def test_the_same_tables_give_the_same_page(study, results):
+    before = sha256(results / "report.html")
+    done = snakemake("results/miniature/report.html", "--cores", "2", "--force", cwd=study)
+    assert done.returncode == 0, done.stdout
+    assert sha256(results / "report.html") == before
+
+
+def test_snakemakes_own_report_has_a_caption_for_every_table(study, tmp_path):
+    done = snakemake("--report", str(tmp_path / "own.html"), cwd=study)
+    assert done.returncode == 0, done.stdout
+    text = (tmp_path / "own.html").read_text()
+    for caption in (ROOT / "rules/captions").glob("*.rst"):
+        if caption.stem != "ranking":
+            assert caption.read_text().split(",")[0].split("'")[0].strip() in text, caption
+
+
+def test_samplings_of_one_model_become_a_map(results):
+    teachers = {
+        f"t{t}-{p}": {"model": "m", "sampling": {"temperature": t, "top_p": p}} for t in (0.3, 0.7) for p in (0.8, 1.0)
+    }
+    variants = variants_of({**teachers, "other": {"model": "o", "sampling": {"temperature": 0, "top_p": 1}}})
+    assert variants == {"m": {name: tuple(t["sampling"].values()) for name, t in teachers.items()}}
+    names = list(teachers)
+    base = {"base": "b", "teacher": names}
+    ranked = pl.DataFrame({**base, "rank": [1, 2, 3, 4], "family": "f", "car": [0.4, 0.3, 0.2, 0.1]})
+    tables = {"teachers": ranked, "stability": pl.DataFrame({**base, "car_se": 0.01})}
+    tables["performance"] = pl.DataFrame({**base, "ap": [51.25, 52.5, 53.75, None]})
+    found = figures_of_base(tables, "b", variants)
+    assert [figure["title"] for figure in found][-1] == "Sampling of m"
+    assert all(f">{number}<" in found[-1]["svg"] for number in ("51.2", "52.5", "53.8", "0.3", "0.7"))
+    assert "no value" in found[1]["svg"]
+
+
+def test_the_commit_is_told_or_that_there_is_none(tmp_path):
+    assert report_provenance.git_commit(tmp_path) == "unknown: the workflow is no git repository here"
+    assert len(report_provenance.git_commit(ROOT).split()[0]) == 40
+
+
+def test_a_failed_run_shows_the_end_of_each_failed_jobs_log_with_the_cause(tmp_path):
+    link_workflow(tmp_path)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["study"], config["instructions"] = (
+        "broken",
+        {"path": "questions.csv", "columns": {"instruction": "question"}},
+    )
+    (tmp_path / "questions.csv").write_text("prompt\nWhy?\n")
+    (tmp_path / "broken.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake("results/broken/instructions.parquet", "--cores", "1", "--configfile", "broken.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    end = done.stdout.partition(
+        "prepare_instructions failed. The end of results/broken/logs/prepare_instructions.log:"
+    )[2]
+    assert "no column question: the source has prompt" in end
