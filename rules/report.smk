@@ -19,7 +19,7 @@ rule save_config:
     conda:
         "../envs/analysis.yaml"
     params:
-        config=json.dumps(config),
+        config=lambda wildcards: json.dumps(config, sort_keys=True),
     shell:
         """
         exec python scripts/run_job.py {input.script} \

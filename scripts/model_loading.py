@@ -28,7 +28,9 @@ def halving(compute: Callable[[list], list], rows: list) -> list:
         if not (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)):
             raise
     if len(rows) == 1:
-        raise SystemExit("a single row does not fit into memory: lower likelihoods.max_length, or use a larger GPU")
+        raise SystemExit(
+            "a single row does not fit into memory: use a larger GPU, or leave it out (likelihoods.max_length)"
+        )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(rows) // 2

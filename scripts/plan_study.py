@@ -4,13 +4,15 @@ python scripts/plan_study.py --config '{"study": "paper", ...}' --configfile con
 
 Jobs are those that a dry run of Snakemake names, so that what is finished is not counted again. Their tokens follow
 from the configuration and from what exists (instructions, prompts, responses); what is assumed is printed. Once jobs
-of a rule have run here, their timings take the place of the GPU's peak for the other jobs of that rule.
+of a rule have run here, their timings take the place of the GPU's peak for the other jobs of that rule, and it is told
+when the study will be done.
 """
 
 import argparse
 import json
 import re
 import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -74,9 +76,19 @@ def print_plan(study: Study, costs: dict, speed: dict) -> None:
     starts = sum(bool(cost.seconds) for _, cost in costs["all"])
     print(f"Checkpoints will take {together.bytes / 1e9:.1f} GB. Models are started {starts} times.")
     print("".join(f"Does not fit: {line}\n" for line in study.does_not_fit()), end="")
+    for target in ("rank", "all") if speed else ():
+        print(done_at(target, sum(cost.seconds for _, cost in costs[target]), datetime.now()))
     for rule, (ratio, n) in sorted(speed.items()):
         print(f"Measured: {rule} takes {ratio:.2g} times what was reckoned, in {n} jobs that have run")
     print(f"Assumed: {'; '.join(sorted(study.assumed))}. Your own figures go to `plan` in the configuration.")
+
+
+def done_at(target: str, seconds: float, now: datetime) -> str:
+    """When a target will be made, should one GPU do one job after the other from now on."""
+    at = now + timedelta(seconds=seconds)
+    return (
+        f"ETA: {target} is done in {seconds / 3600:.1f} hours with one GPU, {at:%Y-%m-%d %H:%M}; with n, in 1/n of them"
+    )
 
 
 def by_rule(jobs: list[tuple[dict, Cost]]) -> dict[str, tuple[int, Cost]]:

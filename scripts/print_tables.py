@@ -42,7 +42,8 @@ def main():
             print_correlations(tables["correlations"])
             print_car(tables["car"])
             print_conclusions(tables["conclusions"], tables["size_steps"])
-    print("\nFiles:", *(str(folder / f"{name}.csv") for name in tables), sep="\n  ")
+    pages = [path for path in (folder.parent / "report.html", folder.parent / "ranking.html") if path.exists()]
+    print("\nFiles:", *pages, *(folder / f"{name}.csv" for name in tables), sep="\n  ")
 
 
 def named(base: str, performance: pl.DataFrame) -> str:

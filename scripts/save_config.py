@@ -15,7 +15,7 @@ from tables import room_for
 def main():
     args = parse_args()
     text = "# Written by the workflow. To repeat the study: snakemake --cores 2 --configfile this-file\n"
-    text += yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=120)
+    text += yaml.safe_dump(args.config, sort_keys=True, allow_unicode=True, width=120)
     unnamed = args.output.with_name(f".{args.output.name}.tmp")
     with room_for(unnamed, len(text)):
         unnamed.write_text(text)

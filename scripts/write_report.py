@@ -70,7 +70,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["svg"] = Markup  # drawn here, of names and numbers
-    made.globals["number"] = number
+    made.globals |= {"number": number, "percent": percent}
     return made
 
 
@@ -80,6 +80,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return Markup("<span class=none>–</span>")
     shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
     return Markup('<data value="{}">{}</data>').format(repr(value), shown.replace("-", "−"))
+
+
+def percent(share: float | None) -> str:
+    """A share of 1, in percent."""
+    return number(None) if share is None else number(100 * share, 1) + " %"
 
 
 def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> dict:

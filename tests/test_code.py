@@ -71,7 +71,11 @@ def test_every_script_is_run_by_a_rule_or_by_hand(rules):
     run = {script for script, _ in rules.values()} | {path.stem for path in SCRIPTS if path.stem.startswith("engine_")}
     modules = set().union(*(local_imports(path) for path in SCRIPTS)) | local_imports(ROOT / "tests/conftest.py")
     by_hand = {"print_tables", "check_config"}
-    of_every_rule = {"run_job", "run_lock"}  # what starts the scripts, and what the Snakefile itself imports
+    of_every_rule = {
+        "run_job",
+        "run_lock",
+        "failed_jobs",
+    }  # what starts the scripts, and what the Snakefile itself imports
     assert run | modules | by_hand | of_every_rule == MODULES
 
 

@@ -1,6 +1,7 @@
 """The plan of a study: Snakemake's own jobs, and costs that agree with what is known of the paper's experiment."""
 
 import re
+from datetime import datetime
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ import yaml
 from conftest import ROOT, snakemake
 from model_sizes import parameters_of
 from plan_costs import Cost, lacking
-from plan_study import by_rule, calibrated, calibration
+from plan_study import by_rule, calibrated, calibration, done_at
 from planned_jobs import Study
 from test_configs import plan as jobs_of
 
@@ -98,6 +99,11 @@ def test_timings_of_jobs_that_have_run_take_the_place_of_the_reckoning(tmp_path)
     assert by_rule([(job, Cost(usd=1)), (job, Cost(usd=2))])["finetune"] == (2, Cost(usd=3))
 
 
+def test_when_it_will_be_done_is_told_for_one_gpu_once_jobs_have_run():
+    told = done_at("all", 5.5 * 3600, datetime(2030, 1, 31, 22, 45))
+    assert told == "ETA: all is done in 5.5 hours with one GPU, 2030-02-01 04:15; with n, in 1/n of them"
+
+
 @pytest.mark.parametrize(
     "name, size",
     [
@@ -125,5 +131,6 @@ def test_a_local_model_is_counted(tiny):
 def test_of_a_finished_study_nothing_is_left_and_its_lengths_are_real(study_copy):
     done = snakemake("plan", "--cores", "1", cwd=study_copy)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert re.search(r"together +0 +0.00 +0 +0 +0.00", done.stdout)
+    assert re.search(r"together +\d +0.00 +0 +0 +0.00", done.stdout)  # but for the page of the ranking
     assert "Measured: finetune takes" in done.stdout and "in 14 jobs that have run" in done.stdout
+    assert "ETA: all is done in 0.0 hours" in done.stdout

@@ -1,6 +1,5 @@
 """The report in a real browser: its numbers are the tables', nothing is fetched or run, and it fits a phone."""
 
-import json
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import report_provenance
 from browser import CHROMIUM, Browser
 from conftest import ROOT, link_workflow, snakemake
 from model_folder import sha256
-from rank_statistics import ENOUGH_TEACHERS
 from report_figures import figures_of_base
 from write_report import variants_of
 
@@ -84,9 +82,9 @@ def test_the_answer_comes_first_and_says_how_sure_it_is(page, results):
     for card, base in zip(cards, ("alpha", "beta"), strict=True):
         ranked = performance.filter((pl.col("base") == base) & pl.col("rank").is_not_null())
         best = ranked.sort("ap", descending=True)["teacher"][0]
-        assert card.startswith(f"{base} learned most from\n{best}\n")
+        assert card.startswith(f"{base} learned most from\n\n{best}\n")
         assert csv(results, "sample_size").filter(base=base)["advice"].item() in card
-        assert f"6 teachers are too few to tell how well CAR (of {ENOUGH_TEACHERS})".split(" (")[0] in card
+        assert "6 teachers are too few to tell how well CAR" in card
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -112,7 +110,7 @@ def test_its_words_stand_out_from_their_ground(browser, results, dark):
         const light = color => { const [r, g, b] = color.match(/[\\d.]+/g).map(v => v / 255).map(
             v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
         const ground = node => { const c = getComputedStyle(node).backgroundColor;
-            return c !== 'rgba(0, 0, 0, 0)' ? c : node.parentElement ? ground(node.parentElement) : 'rgb(255, 255, 255)' };
+            return c === 'rgba(0, 0, 0, 0)' ? ground(node.parentElement) : c };
         return [...document.querySelectorAll('h1, p, td, th, a, pre, figcaption, small, summary, .first')].map(node => {
             const [a, b] = [getComputedStyle(node).color, ground(node)].map(light).sort((x, y) => y - x);
             return (a + .05) / (b + .05) }) })()""")
@@ -151,7 +149,6 @@ def hostile(results, tmp_path_factory):
     return folder / "report.html"
 
 
-@pytest.mark.fault(31)
 def test_hostile_text_is_shown_and_does_nothing(browser, hostile):
     browser.open(hostile)
     assert browser.evaluate("document.title") == "miniature: which teacher?"
@@ -167,10 +164,7 @@ def test_the_saved_configuration_repeats_the_study(study, results, tmp_path):
     saved = results / "config.yaml"
     assert "Nothing to be done" in snakemake("-n", "--cores", "2", "--configfile", str(saved), cwd=study).stdout
     assert yaml.safe_load(saved.read_text())["finetune"]["scheduler"] == "cosine"  # a default that the file leaves out
-    assert (
-        json.dumps(yaml.safe_load(saved.read_text())) in (results / "report.html").read_text()
-        or "cosine" in (results / "report.html").read_text()
-    )
+    assert saved.read_text().partition("study:")[2][:300] in (results / "report.html").read_text()
 
 
 def test_a_ranking_has_its_page_too(browser, study, results, tmp_path):
@@ -180,15 +174,17 @@ def test_a_ranking_has_its_page_too(browser, study, results, tmp_path):
     cards = browser.evaluate("[...document.querySelectorAll('.card')].map(card => card.innerText)")
     first = csv(results, "sample_size")["first"]
     for card, base, teacher in zip(cards, ("alpha", "beta"), first, strict=True):
-        assert card.startswith(f"By CAR, {base} should learn from\n{teacher}\n") and "a prediction" in card
+        assert card.startswith(f"By CAR, {base} should learn from\n\n{teacher}\n") and "A prediction" in card
     assert browser.evaluate("document.querySelectorAll('table.correlations').length") == 0
 
 
 def test_the_same_tables_give_the_same_page(study, results):
-    before = sha256(results / "report.html")
-    done = snakemake("results/miniature/report.html", "--cores", "2", "--force", cwd=study)
-    assert done.returncode == 0, done.stdout
-    assert sha256(results / "report.html") == before
+    pages = []
+    for _ in range(2):
+        done = snakemake("results/miniature/report.html", "--cores", "2", "--force", cwd=study)
+        assert done.returncode == 0, done.stdout
+        pages.append(sha256(results / "report.html"))
+    assert pages[0] == pages[1]
 
 
 def test_snakemakes_own_report_has_a_caption_for_every_table(study, tmp_path):
