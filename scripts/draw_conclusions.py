@@ -84,7 +84,8 @@ def of_others(differences: pl.DataFrame) -> str:
     for row in differences.filter(pl.col("p") < LEVEL).to_dicts():
         if "car" in (row["metric_a"], row["metric_b"]):
             other, sign = (row["metric_b"], -1) if row["metric_a"] == "car" else (row["metric_a"], 1)
-            told["better" if sign * row["difference"] > 0 else "worse"].append(f"{other} (p = {row['p']:.3f})")
+            chance = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.3f}"
+            told["better" if sign * row["difference"] > 0 else "worse"].append(f"{other} ({chance})")
     verbs = {how: "predicts" if len(names) == 1 else "predict" for how, names in told.items()}
     found = [f"{listed(names)} {verbs[how]} it {how}" for how, names in told.items() if names]
     return "; ".join(found) + "." if found else "No other metric can be told from it."
