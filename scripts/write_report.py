@@ -38,9 +38,7 @@ def main():
         average=sentence(tables, "average"),
         steps=tables.get("size_steps", pl.DataFrame()).to_dicts(),
         correlations=correlations_by_metric(tables["correlations"]) if "correlations" in tables else [],
-        differences=tables.get("differences", pl.DataFrame({"base": [], "metric_a": []}))
-        .filter((pl.col("metric_a") == "car") & (pl.col("base") == "average"))
-        .to_dicts(),
+        differences=differences_of_car(tables["differences"]) if "differences" in tables else [],
         of_metrics=figures_of_metrics(tables),
         of_car=figures_of_car(tables["car"], config["car"]) if "car" in tables else [],
         reasons=reasons_of(args.metrics, args.set_aside),
@@ -113,6 +111,12 @@ def sentence(tables: dict[str, pl.DataFrame], base: str) -> str | None:
     if "conclusions" not in tables:
         return None
     return next(iter(tables["conclusions"].filter(base=base)["conclusion"]), None)
+
+
+def differences_of_car(differences: pl.DataFrame) -> list[dict]:
+    """CAR against each other metric, on average over bases where there are several."""
+    of = "average" if "average" in differences["base"] else differences["base"].first()
+    return differences.filter((pl.col("metric_a") == "car") & (pl.col("base") == of)).to_dicts()
 
 
 def correlations_by_metric(correlations: pl.DataFrame) -> list[dict]:

@@ -12,7 +12,7 @@ from browser import CHROMIUM, Browser
 from conftest import ROOT, link_workflow, snakemake
 from model_folder import sha256
 from report_figures import figures_of_base
-from write_report import variants_of
+from write_report import differences_of_car, variants_of
 
 pytestmark = pytest.mark.study
 HOSTILE = """<script>document.title='owned'</script><img src=x onerror="document.title='owned'">
@@ -211,6 +211,13 @@ def test_samplings_of_one_model_become_a_map(results):
     assert [figure["title"] for figure in found][-1] == "Sampling of m"
     assert all(f">{number}<" in found[-1]["svg"] for number in ("51.2", "52.5", "53.8", "0.3", "0.7"))
     assert "no value" in found[1]["svg"]
+
+
+def test_car_is_held_against_the_others_on_average_or_for_the_only_base():
+    rows = {"metric_a": "car", "metric_b": ["loss", "rsr"], "difference": [0.1, 0.2]}
+    table = pl.concat([pl.DataFrame({"base": base, **rows}) for base in ("b", "c", "average")])
+    assert [row["base"] for row in differences_of_car(table)] == ["average", "average"]
+    assert [row["metric_b"] for row in differences_of_car(table.filter(base="b"))] == ["loss", "rsr"]
 
 
 def test_the_commit_is_told_or_that_there_is_none(tmp_path):
