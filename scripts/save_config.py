@@ -9,17 +9,14 @@ from pathlib import Path
 
 import yaml
 
-from tables import room_for
+from tables import write_text
 
 
 def main():
     args = parse_args()
     text = "# Written by the workflow. To repeat the study: snakemake --cores 2 --configfile this-file\n"
     text += yaml.safe_dump(args.config, sort_keys=True, allow_unicode=True, width=120)
-    unnamed = args.output.with_name(f".{args.output.name}.tmp")
-    with room_for(unnamed, len(text)):
-        unnamed.write_text(text)
-    unnamed.replace(args.output)
+    write_text(text, args.output)
 
 
 def parse_args():

@@ -57,8 +57,12 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
 
 def write_json(value: dict, path: Path) -> None:
     """Write indented JSON beside `path` and rename it into place."""
+    write_text(json.dumps(value, indent=2) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text beside `path` and rename it into place. Exits naming the path where the disk is full."""
     unnamed = path.with_name(f".{path.name}.tmp")
-    text = json.dumps(value, indent=2) + "\n"
     with room_for(unnamed, len(text)):
         unnamed.write_text(text)
     os.replace(unnamed, path)

@@ -15,12 +15,11 @@ with an end of turn, are left out and counted in the card. The card is written l
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import polars as pl
 
-from tables import read_table, write_table
+from tables import read_table, write_table, write_text
 
 CARD = """\
 ---
@@ -78,7 +77,7 @@ def main():
     write_table(
         usable.select("id", prompt=turn("user", "instruction"), completion=turn("assistant", "response")), args.train
     )
-    shutil.copyfile(args.chat_template, args.template_copy)
+    write_text(args.chat_template.read_text(), args.template_copy)
     card = CARD.format(
         base=args.base,
         study=args.study,
@@ -93,7 +92,7 @@ def main():
         folder=str(args.card.parent),
         source=json.dumps(args.sources[first["teacher"]], indent=2),
     )
-    args.card.write_text(card)
+    write_text(card, args.card)
     print(f"{args.base}: {usable.height} responses of {first['teacher']}")
 
 

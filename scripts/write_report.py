@@ -22,7 +22,7 @@ from metrics import named_columns
 from report_figures import figures_of_base, figures_of_car, figures_of_metrics
 from report_provenance import costs, git_commit, models_of, versions
 from report_rows import reasons_of, samples
-from tables import room_for
+from tables import write_text
 
 
 def main():
@@ -51,10 +51,7 @@ def main():
         commit=git_commit(Path(__file__).parent),
         car=config["car"],
     )
-    with room_for(args.output, len(text)):
-        unnamed = args.output.with_name(f".{args.output.name}.tmp")
-        unnamed.write_text(text)
-        unnamed.replace(args.output)
+    write_text(text, args.output)
     print(f"{args.output}: {len(text.encode()) / 1e6:.2f} MB")
 
 
