@@ -124,12 +124,13 @@ def own_files(tiny, tiny_reward_model, tmp_path):
     return tmp_path
 
 
-STUDY = ("snakemake", "python scripts")
+def marks(command: str) -> list:
+    """slow where it needs an environment that `make test` does not install."""
+    study = [pytest.mark.study] if command.startswith(("snakemake", "python scripts")) else []
+    return study + ([pytest.mark.slow] if command.startswith(".venv-slurm/bin/snakemake") else [])
 
 
-@pytest.mark.parametrize(
-    "command", [pytest.param(c, marks=[pytest.mark.study] if c.startswith(STUDY) else []) for c in commands()]
-)
+@pytest.mark.parametrize("command", [pytest.param(c, marks=marks(c)) for c in commands()])
 def test_every_command_is_known_and_works(command, request):
     checks = [check for pattern, check in CHECKS.items() if re.fullmatch(pattern, command)]
     assert len(checks) == 1, "give this command exactly one way of checking it, in CHECKS"
