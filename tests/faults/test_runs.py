@@ -73,12 +73,15 @@ def start(root):
     return subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
 
 
+TIMES = re.compile(rb"<p class=\"soft\">What it took.*?</p>|What each stage took</summary>.*?</table>", flags=re.S)
+
+
 def results(root) -> dict[str, str]:
-    """SHA-256 of every final file: all but logs, timings, stored rows and Snakemake's own."""
+    """SHA-256 of every final file: all but logs, timings, stored rows and Snakemake's own; the page without timings."""
     files = [path for path in (root / STUDY).rglob("*") if path.is_file()]
     names = {str(path.relative_to(root)): path for path in files}
     kept = {name: path for name, path in names.items() if name.split("/")[2] not in ("logs", "timings", "rows")}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in kept.items()}
+    return {name: hashlib.sha256(TIMES.sub(b"", path.read_bytes())).hexdigest() for name, path in kept.items()}
 
 
 def wait_for(condition, seconds=60):
