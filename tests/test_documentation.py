@@ -125,9 +125,11 @@ def own_files(tiny, tiny_reward_model, tmp_path):
 
 
 def marks(command: str) -> list:
-    """slow where it needs an environment that `make test` does not install."""
+    """slow where it takes minutes, or needs an environment that `make test` does not install."""
     study = [pytest.mark.study] if command.startswith(("snakemake", "python scripts")) else []
-    return study + ([pytest.mark.slow] if command.startswith(".venv-slurm/bin/snakemake") else [])
+    return study + (
+        [pytest.mark.slow] if command.startswith((".venv-slurm/bin/snakemake", "snakemake speed --cores")) else []
+    )
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, marks=marks(c)) for c in commands()])
