@@ -64,7 +64,7 @@ def figures_of_base(tables: dict[str, pl.DataFrame], base: str, variants: dict) 
 
 
 def figures_of_metrics(tables: dict[str, pl.DataFrame]) -> list[dict]:
-    """The same of what all bases' teachers have in common: means of metrics, and rho of CAR over its settings."""
+    """The same of the means of each metric, the bases side by side."""
     teachers = tables["teachers"]
     found = []
     for column in [*named_columns(teachers), *MEANS]:

@@ -14,7 +14,7 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
     """TRL's settings for one of the processes that share batch_size examples a step.
 
     A step's examples are drawn at random, as ever; within the step, those of like length go through the model together,
-    in as many forwards as micro_batch_size asks for. Its gradient is the same, and hardly a token is padding.
+    in as many forwards as micro_batch_size asks for. Its gradient is the same, with far less padding.
     """
     on_gpu = torch.cuda.is_available()
     processes = int(os.environ.get("WORLD_SIZE", 1))
