@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 WIDTH = 4.8  # inches
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7a5f00", "#56B4E9", "#444444", "#a6761d"]  # each has a marker, too
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7a5f00", "#56B4E9", "#444444", "#a6761d"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 plt.rcParams.update(
     {
