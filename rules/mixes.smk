@@ -1,7 +1,7 @@
 """A mix is a further teacher of one base: per instruction, the response of several teachers' that suits the base best.
 
-Inputs: of each source <results>/responses/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, its rewards and
-its likelihoods.
+Inputs: of each source <results>/responses/{teacher}.parquet, <results>/rewards/{reward_model}/{teacher}.parquet and
+<results>/likelihoods/{model}/{teacher}.parquet. By CAR's reward model and the base the responses are chosen.
 Outputs: <results>/responses/{mix}.parquet (with mixed_from), <results>/rewards/{reward_model}/{mix}.parquet and
 <results>/likelihoods/{model}/{mix}.parquet, taken from the sources'. No model is loaded.
 """
@@ -10,10 +10,15 @@ Outputs: <results>/responses/{mix}.parquet (with mixed_from), <results>/rewards/
 rule mix_responses:
     input:
         script="scripts/mix_responses.py",
-        imports=["scripts/metrics.py", "scripts/tables.py"],
+        imports=["scripts/car.py", "scripts/tables.py"],
         responses=lambda wildcards: expand("<results>/responses/{source}.parquet", source=sources_of(wildcards.teacher)),
-        metrics=lambda wildcards: expand(
-            "<results>/metrics/{base}/{source}.parquet",
+        rewards=lambda wildcards: expand(
+            "<results>/rewards/{reward_model}/{source}.parquet",
+            reward_model=config["car"]["reward_model"],
+            source=sources_of(wildcards.teacher),
+        ),
+        likelihoods=lambda wildcards: expand(
+            "<results>/likelihoods/{base}/{source}.parquet",
             base=config["teachers"][wildcards.teacher]["base"],
             source=sources_of(wildcards.teacher),
         ),
@@ -28,14 +33,15 @@ rule mix_responses:
     conda:
         "../envs/analysis.yaml"
     params:
-        car=as_json(config["car"], "reward_model", "beta"),
+        beta=config["car"]["beta"],
     shell:
         """
         exec python scripts/run_job.py {input.script} \
             --teacher {wildcards.teacher} \
-            --car {params.car:q} \
+            --beta {params.beta} \
             --responses {input.responses:q} \
-            --metrics {input.metrics:q} \
+            --rewards {input.rewards:q} \
+            --likelihoods {input.likelihoods:q} \
             --output {output.responses:q} &>{log:q}
         """
 

@@ -16,6 +16,7 @@ rule tabulate_paper:
     input:
         script="scripts/tabulate_paper.py",
         imports=[
+            "scripts/car.py",
             "scripts/compare_sizes.py",
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",

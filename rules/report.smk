@@ -32,6 +32,7 @@ rule write_ranking:
     input:
         script="scripts/write_report.py",
         imports=[
+            "scripts/car.py",
             "scripts/correlate_metrics.py",
             "scripts/draw_figures.py",
             "scripts/metrics.py",

@@ -8,6 +8,7 @@ rule speed:
     input:
         script="scripts/measure_speed.py",
         imports=[
+            "scripts/car.py",
             "scripts/chat.py",
             "scripts/chunked_head.py",
             "scripts/import_responses.py",

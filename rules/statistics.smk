@@ -12,7 +12,7 @@ TABLES = ["performance", "correlations", "differences", "car", "size_steps", "co
 rule correlate_metrics:
     input:
         script="scripts/correlate_metrics.py",
-        imports=["scripts/metrics.py", "scripts/rank_statistics.py", "scripts/tables.py"],
+        imports=["scripts/car.py", "scripts/metrics.py", "scripts/rank_statistics.py", "scripts/tables.py"],
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
@@ -36,6 +36,7 @@ rule compare_metrics:
     input:
         script="scripts/compare_metrics.py",
         imports=[
+            "scripts/car.py",
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",
             "scripts/rank_statistics.py",
@@ -64,6 +65,7 @@ rule vary_car:
     input:
         script="scripts/vary_car.py",
         imports=[
+            "scripts/car.py",
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",
             "scripts/rank_statistics.py",
@@ -95,6 +97,7 @@ rule compare_sizes:
     input:
         script="scripts/compare_sizes.py",
         imports=[
+            "scripts/car.py",
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",
             "scripts/rank_statistics.py",
@@ -126,6 +129,7 @@ rule draw_conclusions:
     input:
         script="scripts/draw_conclusions.py",
         imports=[
+            "scripts/car.py",
             "scripts/correlate_metrics.py",
             "scripts/metrics.py",
             "scripts/rank_statistics.py",

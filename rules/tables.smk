@@ -37,7 +37,7 @@ rule measure_diversity:
 rule join_metrics:
     input:
         script="scripts/join_metrics.py",
-        imports=["scripts/metrics.py", "scripts/tables.py"],
+        imports=["scripts/car.py", "scripts/metrics.py", "scripts/tables.py"],
         likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
         diversity="<results>/diversity/{teacher}.parquet",
         rewards=expand(
@@ -71,7 +71,7 @@ rule join_metrics:
 rule rank_teachers:
     input:
         script="scripts/rank_teachers.py",
-        imports=["scripts/metrics.py", "scripts/tables.py"],
+        imports=["scripts/car.py", "scripts/metrics.py", "scripts/tables.py"],
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
     output:
         teachers=report("<results>/tables/teachers.csv", caption="captions/teachers.rst", category="Tables"),
@@ -103,7 +103,7 @@ rule rank_teachers:
 rule assess_ranking:
     input:
         script="scripts/assess_ranking.py",
-        imports=["scripts/metrics.py", "scripts/rank_teachers.py", "scripts/tables.py"],
+        imports=["scripts/car.py", "scripts/metrics.py", "scripts/rank_teachers.py", "scripts/tables.py"],
         metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=COMPARED),
     output:
         stability=report("<results>/tables/stability.csv", caption="captions/stability.rst", category="Tables"),

@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from metrics import car, preferred
+from car import car, preferred
 from rank_teachers import KEYS, by_base, common_ids
 from tables import read_table, write_table
 

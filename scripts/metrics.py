@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from car import LOSS
+
 
 class Metric(NamedTuple):
     row: pl.Expr  # value of one row
@@ -19,7 +21,7 @@ class Metric(NamedTuple):
 METRICS = {
     "response_length": Metric(pl.col("n_tokens"), "higher", "tokens of the base's own tokenizer (paper, Table 4)"),
     "loss": Metric(
-        (pl.col("nll") + pl.col("end_nll")) / (pl.col("n_tokens") + pl.col("end_n_tokens")),
+        LOSS,
         "lower",
         "nats per token with the end of turn, as in fine-tuning: L of CAR (paper); minus GRAPE (2502.04194)",
     ),
@@ -68,23 +70,10 @@ def named_columns(rows: pl.DataFrame) -> list[str]:
     return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]
 
 
-def preferred(reward: pl.Expr) -> pl.Expr:
-    """sigmoid(reward) of each row: the chance that the reward model prefers it to a response of reward 0."""
-    return 1 / (1 + (-reward).exp())
-
-
 def of_rows(names: list[str]) -> list[pl.Expr]:
     """The data set value of each named column of rows."""
     own = {name: metric.of_rows for name, metric in METRICS.items() if metric.of_rows is not None}
     return [own.get(name, pl.col(name).mean()).alias(name) for name in names]
-
-
-def car(reward, loss, beta: float):
-    """Compatibility-adjusted reward, r / (1 + beta L) of a data set's mean reward r and mean loss L (paper, section 5).
-
-    Takes numbers, arrays or polars expressions. Where r is negative a larger loss raises it: mark such values.
-    """
-    return reward / (1 + beta * loss)
 
 
 def better(metric: str) -> str:

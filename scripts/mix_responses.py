@@ -1,8 +1,9 @@
 """Per instruction the response that suits one base best, of several teachers': a further teacher of that base.
 
-python scripts/mix_responses.py --teacher mix-alpha --car '{"reward_model": "right-answer", "beta": 1.0}' \
+python scripts/mix_responses.py --teacher mix-alpha --beta 1.0 \
     --responses results/miniature/responses/terse-large.parquet ... \
-    --metrics results/miniature/metrics/alpha/terse-large.parquet ... \
+    --rewards results/miniature/rewards/right-answer/terse-large.parquet ... \
+    --likelihoods results/miniature/likelihoods/alpha/terse-large.parquet ... \
     --output results/miniature/responses/mix-alpha.parquet
 
 A single response has its CAR too, sigmoid(reward) / (1 + beta loss): with the raw reward a larger loss would raise it
@@ -11,12 +12,11 @@ instruction that no source has a usable response for keeps its row with a reason
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
-from metrics import car, preferred
+from car import LOSS, car, preferred
 from tables import check_rows, read_table, write_table
 
 COLUMNS = ["id", "candidate", "teacher", "response", "finish_reason", "n_tokens", "reason", "mixed_from"]
@@ -24,9 +24,9 @@ COLUMNS = ["id", "candidate", "teacher", "response", "finish_reason", "n_tokens"
 
 def main():
     args = parse_args()
-    value = car(preferred(pl.col(f"reward:{args.car['reward_model']}")), pl.col("loss"), args.car["beta"])
-    metrics = pl.concat([read_table(path).select("id", "teacher", "reason", car=value) for path in args.metrics])
-    chosen = choose(metrics)
+    rewards = read_rows(args.rewards, ["reward"])
+    likelihoods = read_rows(args.likelihoods, LOSS.meta.root_names())
+    chosen = choose(rewards, likelihoods, args.beta)
     ids = read_table(args.responses[0], columns=["id"])
     texts = [read_table(path).join(chosen, on=["id", "teacher"], validate="1:1") for path in args.responses]
     mixed = ids.join(pl.concat(texts, how="diagonal"), on="id", how="left", validate="1:1", maintain_order="left")
@@ -37,18 +37,26 @@ def main():
     print(mixed["mixed_from"].value_counts(sort=True))
 
 
-def choose(metrics: pl.DataFrame) -> pl.DataFrame:
-    """id and teacher of the highest `car` among the usable rows of every id."""
-    usable = metrics.filter(pl.col("reason").is_null())
-    return usable.sort("car", "teacher", descending=[True, False]).unique("id", keep="first").select("id", "teacher")
+def read_rows(paths: list[Path], values: list[str]) -> pl.DataFrame:
+    """id, teacher and values of the usable rows of all files."""
+    rows = pl.concat([read_table(path, columns=["id", "teacher", "reason", *values]) for path in paths])
+    return rows.filter(pl.col("reason").is_null()).drop("reason")
+
+
+def choose(rewards: pl.DataFrame, likelihoods: pl.DataFrame, beta: float) -> pl.DataFrame:
+    """id and teacher of the highest CAR of every id, among the rows that have a reward and a likelihood."""
+    rows = rewards.join(likelihoods, on=["id", "teacher"], validate="1:1")
+    best = rows.sort(-car(preferred(pl.col("reward")), LOSS, beta), "teacher").unique("id", keep="first")
+    return best.select("id", "teacher")
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", required=True, help="name of the mix in the config")
-    parser.add_argument("--car", type=json.loads, required=True, help="reward_model and beta as JSON")
+    parser.add_argument("--beta", type=float, required=True, help="beta of CAR, per nat")
     parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per source")
-    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet of the base, one per source")
+    parser.add_argument("--rewards", type=Path, nargs="+", required=True, help="parquet by CAR's reward model, as many")
+    parser.add_argument("--likelihoods", type=Path, nargs="+", required=True, help="parquet of the base, as many")
     parser.add_argument("--output", type=Path, required=True, help="parquet of responses")
     return parser.parse_args()
 

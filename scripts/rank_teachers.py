@@ -17,7 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from metrics import METRICS, MOST_CUT, car, named_columns, of_rows, preferred
+from car import car, preferred
+from metrics import METRICS, MOST_CUT, named_columns, of_rows
 from tables import read_table, write_table
 
 KEYS = ["id", "base", "teacher", "reason"]

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from car import car
 from correlate_metrics import read_pairs, stacked
-from metrics import car
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, rho
 from tables import write_table
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from metrics import car
+from car import car
 from rank_statistics import rho
 from vary_car import BETAS, ORIGINS, chosen_betas, vary
 

@@ -73,6 +73,11 @@ def add_teacher(root):
     edit_config(root, lambda config: config["teachers"].update(extra=entry))
 
 
+def add_reward_model(root):
+    shutil.copytree(root / "results/world/right-answer", root / "extra")
+    edit_config(root, lambda config: config["reward_models"].update(extra={"model": "./extra", "gpus": 0}))
+
+
 def add_selection(root):
     def add(config):
         config["teachers"]["pool"] = config["teachers"]["terse-small"] | POOL
@@ -82,6 +87,7 @@ def add_selection(root):
 
 
 POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
+CHECKS = {"check_model": 1, "check_models": 1, "check_disk": 1}
 STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "vary_car": 1, "draw_conclusions": 1}
 TABLES = {"average_performance": 1, "compare_sizes": 1, **STATISTICS}
 RANKING = {"rank_teachers": 1, "assess_ranking": 1, "write_dataset": BASES}
@@ -124,7 +130,7 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),
         ONE_TEACHER,
     ),
-    "a new teacher": (add_teacher, ONE_TEACHER | {"check_model": 1, "check_models": 1, "check_disk": 1}),
+    "a new teacher": (add_teacher, ONE_TEACHER | CHECKS),
     "how endpoints are asked": (
         lambda root: edit_config(root, lambda c: c.update(api={"concurrency": 3, "budget_usd": 1})),
         {},
@@ -151,8 +157,16 @@ CHANGES = {
         JUDGE_AND_AFTER,
     ),
     "the judge's script": (lambda root: append(root / "scripts/judge_exact.py", "\n"), JUDGE_AND_AFTER),
-    "a module that two scripts import": (
+    "a new metric": (
         lambda root: append(root / "scripts/metrics.py", "\n"),
+        {"join_metrics": MIXED, "compare_sizes": 1, **RANKING, **STATISTICS},
+    ),
+    "a new reward model": (
+        add_reward_model,
+        {"score_rewards": TEACHERS, "mix_rewards": BASES, "join_metrics": MIXED} | {**CHECKS, **RANKING, **STATISTICS},
+    ),
+    "how CAR is computed": (
+        lambda root: append(root / "scripts/car.py", "\n"),
         OF_MIXES | {"join_metrics": MIXED} | RANKING | TABLES,
     ),
     "a base's chat template": (

@@ -9,10 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+from car import preferred
 from chat import Chat, load_tokenizer
 from conftest import ROOT
 from measure_diversity import added_bytes
-from metrics import METRICS, PARTS, REFERENCE_METRICS, better, of_rows, preferred
+from metrics import METRICS, PARTS, REFERENCE_METRICS, better, of_rows
 from score_likelihoods import SUMS, score_rows
 from score_rewards import score_rows as score_reward_rows
 

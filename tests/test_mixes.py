@@ -1,7 +1,5 @@
 """A mix takes, instruction by instruction, the response with the best CAR for its base, and all that is known of it."""
 
-import json
-
 import polars as pl
 import pytest
 
@@ -26,9 +24,8 @@ def sources(tmp_path):
             {"id": list("abcd"), "teacher": teacher, "reward": reward, "loss": loss, "reason": reason},
             schema_overrides={"reason": pl.String},
         )
-        frame.select("id", "teacher", "loss", "reason", pl.col("reward").alias("reward:rm")).write_parquet(
-            tmp_path / f"metrics-{teacher}.parquet"
-        )
+        sums = {"nll": 3 * pl.col("loss"), "end_nll": pl.col("loss"), "n_tokens": 3, "end_n_tokens": 1}
+        frame.select("id", "teacher", "reason", **sums).write_parquet(tmp_path / f"likelihoods-{teacher}.parquet")
         rewards = frame.select("id", "teacher", "reward", "reason", candidate=0, reward_model=pl.lit("rm"))
         rewards.select("id", "candidate", "teacher", "reward_model", "reward", "reason").write_parquet(
             tmp_path / f"rewards-{teacher}.parquet"
@@ -44,9 +41,10 @@ def sources(tmp_path):
 
 @pytest.fixture
 def mixed(sources, monkeypatch):
-    files = {kind: [sources / f"{kind}-{t}.parquet" for t in SAID] for kind in ("responses", "metrics", "rewards")}
-    command = ["x", "--teacher", "mix", "--car", json.dumps({"reward_model": "rm", "beta": 1.0})]
-    command += ["--responses", *map(str, files["responses"]), "--metrics", *map(str, files["metrics"])]
+    files = {kind: [sources / f"{kind}-{t}.parquet" for t in SAID] for kind in ("responses", "rewards", "likelihoods")}
+    command = ["x", "--teacher", "mix", "--beta", "1.0"]
+    for kind, paths in files.items():
+        command += [f"--{kind}", *map(str, paths)]
     monkeypatch.setattr("sys.argv", [*command, "--output", str(sources / "responses-mix.parquet")])
     mix_responses.main()
     command = ["x", "--teacher", "mix", "--responses", str(sources / "responses-mix.parquet"), "--sources"]

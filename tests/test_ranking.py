@@ -7,7 +7,7 @@ from scipy import stats
 
 import assess_ranking
 from assess_ranking import advice, car_of_samples, describe, mean_tau, n_needed, noise, p_first, sample_size
-from metrics import car
+from car import car
 
 RNG = np.random.default_rng(5)
 BETA = 0.7

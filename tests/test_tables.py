@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from average_performance import average
-from metrics import METRICS, PARTS, car, of_rows
+from car import car
+from metrics import METRICS, PARTS, of_rows
 from rank_teachers import baselines, common_ids, means_of, rank, refuse_gaps
 
 
