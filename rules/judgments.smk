@@ -5,7 +5,7 @@ Inputs: <results>/prompts/{benchmark}.parquet, <results>/baselines/{benchmark}.p
 Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, what was compared and said, reason).
 """
 
-EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case")
+EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case", "numeric")
 
 
 rule judge_exact:

@@ -6,6 +6,7 @@ from rows import digest
 
 # an answer that nobody was asked for is not judged, where an empty one is wrong
 NEVER_ASKED = ["prompt_over_long", "not_trained"]
+NOT_IN_TABLE = ["not_in_import", "no_response"]  # of a baseline's answers that were imported
 NO_SCORE = {"value": None, "se": None, "ci": None}
 
 

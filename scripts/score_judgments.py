@@ -40,8 +40,8 @@ def main():
     }
     if untrained(judgments):
         score["reason"] = "not_trained"
-    if "correct" in judged.columns:
-        score["accuracy"] = mean_in_percent(judged["correct"].cast(pl.Float64).to_numpy())
+    if "correct" in judged.columns:  # of an answer that has none of the baseline's beside it, too
+        score["accuracy"] = mean_in_percent(judgments["correct"].drop_nulls().cast(pl.Float64).to_numpy())
     write_json(score, args.output)
     print(json.dumps(score))
 

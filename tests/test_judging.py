@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from judge_exact import extract, judge
+from judge_exact import extract, judge, number
 from judge_reward import compare
 from score_judgments import mean_in_percent
 
@@ -60,6 +60,35 @@ def test_case_is_ignored_only_where_asked_for():
     row = joined([("1", "nab", None, "x", None)])
     assert judge(row, LAST_WORD, ignore_case=True)["correct"].to_list() == [True]
     assert judge(row, LAST_WORD, ignore_case=False)["correct"].to_list() == [False]
+
+
+LAST_NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?)")  # of config/single-gpu.yaml
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("The total is $18.00.", "18", True),
+        ("**18.0**", "18", True),
+        ("$2,125.", "2125", True),
+        ("2125 dollars", "2,125", True),
+        ("It is 18.5", "18", False),
+        ("from 7 to -3", "-3", True),
+        ("no idea", "3", False),
+    ],
+)
+def test_numbers_are_compared_as_numbers_where_asked_for(answer, reference, right):
+    row = joined([("1", answer, None, "x", None)]).with_columns(reference=pl.lit(reference))
+    got = judge(row, LAST_NUMBER, ignore_case=False, numeric=True)
+    assert got["correct"].to_list() == [right]
+    assert number("1e5") is number("3/4") is number("nan") is None
+
+
+def test_a_baseline_answer_that_a_table_lacks_is_no_wrong_one():
+    row = joined([("1", "Nab", None, None, "not_in_import"), ("2", "x", None, None, "no_response")])
+    got = judge(row, LAST_WORD, ignore_case=False)
+    assert got["correct"].to_list() == [True, False] and got["preference"].to_list() == [None, None]
+    assert set(got["reason"]) == {"no_baseline_answer"} and got["baseline_correct"].null_count() == 2
 
 
 def test_a_score_is_the_mean_in_percent_with_its_standard_error():

@@ -47,7 +47,9 @@ def test_no_answer_is_made_and_each_row_says_why(answers, tmp_path):
 def test_no_protocol_makes_a_score_of_it(answers, protocol, tmp_path, monkeypatch):
     baseline = read_table(tmp_path / "baseline.parquet")
     if protocol == "exact":
-        spec = json.dumps({"answer_pattern": r"(\d+)", "reference_pattern": None, "ignore_case": False})
+        spec = json.dumps(
+            {"answer_pattern": r"(\d+)", "reference_pattern": None, "ignore_case": False, "numeric": False}
+        )
         names = {name: tmp_path / f"{name}.parquet" for name in ("prompts", "baseline", "answers")}
         run(judge_exact, monkeypatch, spec=spec, output=tmp_path / "judgments.parquet", **names)
     elif protocol == "reward":
