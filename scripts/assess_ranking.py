@@ -29,6 +29,7 @@ from rank_teachers import KEYS, by_base, common_ids
 from tables import read_table, write_table
 
 DRAWS, SEED = 10_000, 0
+LEAST = 30  # instructions, below which a mean need not be normal nor its error be known
 
 
 def main():
@@ -43,9 +44,14 @@ def main():
         common = rows.join(common_ids(rows, args.compared), on="id", how="semi").sort("teacher", "id")
         teachers = common["teacher"].unique(maintain_order=True).to_list()
         r, loss = (common.select(value).to_numpy().reshape(len(teachers), -1).T for value in values.values())
+        if len(r) < 2:
+            raise SystemExit(f"{base}: all teachers have a usable row of one instruction alone, which ranks nobody")
         means, covariance = car_of_samples(r, loss, args.car["beta"])
         stability += describe(base, teachers, means, covariance)
-        sizes.append({"base": base, **sample_size(teachers, len(r), means, covariance, args.p_same_top1)})
+        size = sample_size(teachers, len(r), means, covariance, args.p_same_top1)
+        if r.mean(0)[means.argmax()] < 0:
+            size["advice"] += " Its mean reward is negative, where a larger loss raises CAR: see `car.transform`."
+        sizes.append({"base": base, **size})
     write_table(pl.DataFrame(stability), args.output_stability)
     write_table(pl.DataFrame(sizes, infer_schema_length=None), args.output_sample_size)
 
@@ -83,12 +89,16 @@ def sample_size(teachers: list[str], n: int, means: np.ndarray, covariance: np.n
     errors, first = noise(covariance), int(means.argmax())
     p = p_first(means, errors, first)
     needed = n_needed(n, means, errors, first, target)
+    settled = p >= target and n >= LEAST
     row = {"n": n, "first": teachers[first], "p_same_top1": p, "tau": mean_tau(means, errors), "target": target}
-    return row | {"settled": p >= target, "n_needed": needed, "advice": advice(row, p >= target, needed)}
+    return row | {"settled": settled, "n_needed": needed, "advice": advice(row, settled, needed)}
 
 
 def p_first(means: np.ndarray, errors: np.ndarray, first: int) -> float:
-    return float(((means + errors).argmax(1) == first).mean())
+    """The share of draws in which a teacher is ahead of all others; one with the same responses is never behind."""
+    drawn = means + errors
+    ahead = drawn[:, [first]] - np.delete(drawn, first, axis=1)
+    return float((ahead > 1e-9 * np.abs(means).max()).all(1).mean())
 
 
 def mean_tau(means: np.ndarray, errors: np.ndarray) -> float:
@@ -104,7 +114,9 @@ def n_needed(n: int, means: np.ndarray, errors: np.ndarray, first: int, target: 
 
     Errors shrink with the root of n. None where a million would not do.
     """
-    sizes = (size for ten in (10, 100, 1000, 10_000, 100_000) for size in range(ten, 10 * ten, ten // 10))
+    sizes = (
+        size for ten in (10, 100, 1000, 10_000, 100_000) for size in range(ten, 10 * ten, ten // 10) if size >= LEAST
+    )
     reached = (size for size in sizes if p_first(means, errors * (n / size) ** 0.5, first) >= target)
     return next(reached, None)
 
@@ -113,7 +125,9 @@ def advice(row: dict, settled: bool, needed: int | None) -> str:
     """What to do, in words."""
     chance = f"{row['first']} is first by CAR in {row['p_same_top1']:.1%} of samples of {row['n']} instructions"
     if settled:
-        return f"{chance}: settled. About {needed} would have done."
+        return f"{chance}: settled." + (f" About {needed} would have done." if needed < row["n"] else "")
+    if row["n"] < LEAST:
+        return f"{chance}, but so few tell little: ask at least {max(needed or LEAST, LEAST)}."
     if needed is None:
         return f"{chance}: no number of instructions in reach settles it. Take the cheaper of the first teachers."
     return f"{chance}: not settled. If the difference is real, about {needed} instructions show it: set `n` to that."

@@ -25,7 +25,9 @@ def find_problems(config: dict, schema: str | Path) -> list[str]:
     validator = jsonschema.Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     problems = [line for error in errors for line in describe(error)]
-    return problems or [*wrong_references(config), *missing_files(config), *wrong_values(config)]
+    if any(error.validator != "additionalProperties" for error in errors):
+        return problems  # what is not as the schema says cannot be looked into
+    return [*problems, *wrong_references(config), *missing_files(config), *wrong_values(config)]
 
 
 def describe(error: jsonschema.ValidationError) -> list[str]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from correlate_metrics import describe, read_pairs, signed, stacked, with_transfer
-from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, permutation_p, rho
+from correlate_metrics import describe, drawn_rhos, read_pairs, signed, stacked, with_transfer
+from rank_statistics import ENOUGH_TEACHERS, interval, permutation_p, rho
 from tables import write_table
 
 SCHEMA = {"base": pl.String, "metric_a": pl.String, "metric_b": pl.String, "n": pl.Int64}
@@ -28,22 +28,26 @@ def main():
     args = parse_args()
     pairs, metrics = with_transfer(read_pairs(args.teachers, args.performance))
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
-    usable = [name for name in metrics if all(describe(of_base, name)["rho"] is not None for of_base in bases)]
-    write_table(pl.DataFrame(compare(bases, usable), schema=SCHEMA), args.output)
+    write_table(pl.DataFrame(compare(bases, metrics), schema=SCHEMA), args.output)
 
 
 def compare(bases: list[pl.DataFrame], metrics: list[str]) -> list[dict]:
-    """A row per pair of metrics and base, and one for the mean over bases. Every frame has the same teachers."""
-    ap, ap_se = stacked(bases, "ap"), stacked(bases, "ap_se")
-    values = {name: signed(bases, name) for name in metrics}
-    drawn = dict(zip(metrics, bootstrap(np.stack(list(values.values())), ap, ap_se), strict=True))
-    names, rows = [b["base"][0] for b in bases], []
-    for a, b in combinations(metrics, 2):
+    """A row per pair of metrics and base that has a rho of both, and one for the mean over bases if all of them do.
+
+    Every frame has the same teachers.
+    """
+    has = {name: [describe(of_base, name)["rho"] is not None for of_base in bases] for name in metrics}
+    usable = [name for name in metrics if any(has[name])]
+    values = {name: signed(bases, name) for name in usable}
+    drawn = dict(zip(usable, drawn_rhos(bases, usable), strict=True))
+    rows = []
+    for a, b in combinations(usable, 2):
         x, y, spread = values[a], values[b], drawn[a] - drawn[b]
-        for i, base in enumerate(names):
-            row = difference(x[[i]], y[[i]], ap[[i]], spread[:, [i]])
+        both = [i for i in range(len(bases)) if has[a][i] and has[b][i]]
+        places = [(bases[i]["base"][0], [i]) for i in both]
+        for base, at in [*places, *([("average", both)] if len(both) == len(bases) else [])]:
+            row = difference(x[at], y[at], stacked(bases, "ap")[at], spread[:, at])
             rows.append({"base": base, "metric_a": a, "metric_b": b, **row})
-        rows.append({"base": "average", "metric_a": a, "metric_b": b, **difference(x, y, ap, spread)})
     return rows
 
 

@@ -10,13 +10,13 @@ inverted: it is negative. Teachers without a family or a size, and pairs without
 
 import argparse
 import json
-from itertools import pairwise
+from itertools import groupby, pairwise, product
 from pathlib import Path
 
 import polars as pl
 
 from correlate_metrics import ap_error
-from tables import write_table
+from tables import read_csv, write_table
 
 SCHEMA = {"base": pl.String, "family": pl.String, "smaller": pl.String, "larger": pl.String}
 SCHEMA |= {"difference": pl.Float64, "se": pl.Float64, "inverted": pl.Boolean}
@@ -24,7 +24,7 @@ SCHEMA |= {"difference": pl.Float64, "se": pl.Float64, "inverted": pl.Boolean}
 
 def main():
     args = parse_args()
-    performance = pl.read_csv(args.performance, infer_schema_length=None)
+    performance = read_csv(args.performance)
     performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
     steps = size_steps(performance, args.teachers)
     write_table(pl.DataFrame(steps, schema=SCHEMA), args.output)
@@ -37,7 +37,7 @@ def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dic
     for name, told in sorted(teachers.items(), key=lambda item: item[1]["parameters"] or 0):
         if told["family"] and told["parameters"]:
             families.setdefault(told["family"], []).append(name)
-    steps = [(family, *step) for family, names in sorted(families.items()) for step in pairwise(names)]
+    steps = [(family, *step) for family, names in sorted(families.items()) for step in steps_of(names, teachers)]
     rows = []
     for (base,), of_base in performance.group_by("base", maintain_order=True):
         ap = {teacher: (value, se) for teacher, value, se in of_base.select("teacher", "ap", "ap_se").iter_rows()}
@@ -49,6 +49,12 @@ def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dic
             se = (ap[larger][1] ** 2 + ap[smaller][1] ** 2) ** 0.5
             rows.append(step | {"se": se or None, "inverted": difference < 0})
     return rows
+
+
+def steps_of(names: list[str], teachers: dict[str, dict]) -> list[tuple[str, str]]:
+    """Each teacher with each of the next larger size; `names` come by size. Samplings of one model have one size."""
+    sizes = [list(same) for _, same in groupby(names, key=lambda name: teachers[name]["parameters"])]
+    return [step for smaller, larger in pairwise(sizes) for step in product(smaller, larger)]
 
 
 def parse_args():

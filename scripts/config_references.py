@@ -111,6 +111,8 @@ def wrong_values(config: dict) -> list[str]:
     batch, micro = finetune["batch_size"], finetune["micro_batch_size"]
     if batch % micro:
         problems.append(f"finetune: micro_batch_size {micro} does not divide {batch}")
+    if "average" in config["bases"]:
+        problems.append("bases.average: tables have this name for the mean over bases: choose another")
     for name, base in config["bases"].items():
         if base.get("processes", 1) > 1 and batch % (micro * base["processes"]):
             problems.append(

@@ -19,7 +19,7 @@ from scipy import stats
 
 from metrics import BASELINES, METRICS, better, named_columns
 from rank_statistics import ENOUGH_TEACHERS, bootstrap, interval, partial_rho, regret, rho
-from tables import write_table
+from tables import read_csv, write_table
 
 MEANS = ("rho", "raw_rho", "tau_b", "top1_regret", "top3_regret", "partial_rho")
 SCHEMA = {"base": pl.String, "metric": pl.String, "better": pl.String, "n": pl.Int64, "rho": pl.Float64}
@@ -33,35 +33,47 @@ def main():
 
 
 def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
-    return join_pairs(*(pl.read_csv(path, infer_schema_length=None) for path in (teachers, performance)))
+    return complete(join_pairs(read_csv(teachers), read_csv(performance)))
 
 
 def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
-    """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP.
-
-    A teacher whose students could not all be trained is left out for every base, so that bases have the same teachers.
-    """
+    """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP."""
     ranked = teachers.filter(pl.col("rank").is_not_null())
     performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
     pairs = ranked.join(performance, on=["base", "teacher"], validate="1:1")
     if pairs.height != ranked.height:
         raise SystemExit(f"{ranked.height} ranked pairs, but {pairs.height} of them have a score")
-    without = pairs.filter(pl.col("ap").is_null())["teacher"].to_list()
-    return pairs.filter(~pl.col("teacher").is_in(without)).sort("base", "teacher")
+    return pairs.sort("base", "teacher")
+
+
+def complete(pairs: pl.DataFrame) -> pl.DataFrame:
+    """The pairs without bases that have no AP, and without teachers that lack an AP with one of the others.
+
+    So all bases have the same teachers, and a student that could not be trained is a gap for every base.
+    """
+    pairs = pairs.filter(pl.col("ap").is_not_null().any().over("base"))
+    return pairs.filter(pl.col("ap").is_not_null().all().over("teacher"))
 
 
 def ap_error(performance: pl.DataFrame) -> pl.Expr:
-    """The standard error of AP, a mean of scores, from theirs; 0 where the scores have none."""
-    errors = [pl.col(name) for name in performance.columns if name.endswith(".se")]
+    """The standard error of AP, a mean of scores `benchmark.score`, from theirs; 0 where the scores have none.
+
+    Scores of one benchmark are made from the same judgments: their errors add up. Those of several are independent.
+    """
+    errors = [name for name in performance.columns if name.endswith(".se")]
     if not errors:
         return pl.lit(0.0)
-    return (pl.sum_horizontal(error**2 for error in errors).sqrt() / len(errors)).fill_null(0.0)
+    of_benchmark: dict[str, list[str]] = {}
+    for name in errors:
+        of_benchmark.setdefault(name.removesuffix(".se").rpartition(".")[0], []).append(name)
+    squares = [pl.sum_horizontal(names) ** 2 for names in of_benchmark.values()]
+    return (pl.sum_horizontal(squares).sqrt() / len(errors)).fill_null(0.0)
 
 
 def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """The pairs, with a teacher's mean AP over the other bases where there are any; and the metrics they have."""
     metrics = ["car", *named_columns(pairs), *METRICS, *(name for name in BASELINES if name in pairs.columns)]
-    if pairs["base"].n_unique() == 1:
+    if pairs["base"].n_unique() < 2:
         return pairs, metrics
     others = (pl.col("ap").sum().over("teacher") - pl.col("ap")) / (pl.len().over("teacher") - 1)
     return pairs.with_columns(transfer=others), [*metrics, "transfer"]
@@ -74,14 +86,24 @@ def correlate(pairs: pl.DataFrame, metrics: list[str]) -> list[dict]:
     """
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
     rows = {metric: [describe(of_base, metric) for of_base in bases] for metric in metrics}
-    usable = [metric for metric in metrics if all(row["rho"] is not None for row in rows[metric])]
-    ap, ap_se = stacked(bases, "ap"), stacked(bases, "ap_se")
-    drawn = bootstrap(np.array([signed(bases, metric) for metric in usable]), ap, ap_se) if usable else []
-    averages = {metric: mean_of(rows[metric]) for metric in metrics}
-    for metric, values in zip(usable, drawn, strict=True):
+    usable = [metric for metric in metrics if any(row["rho"] is not None for row in rows[metric])]
+    averages = {metric: mean_of(rows[metric]) for metric in metrics if bases}
+    for metric, values in zip(usable, drawn_rhos(bases, usable), strict=True):
         for row, of_base in zip([*rows[metric], averages[metric]], [*values.T, values.mean(-1)], strict=True):
-            row["low"], row["high"] = interval(of_base)
+            if row["rho"] is not None:
+                row["low"], row["high"] = interval(of_base)
+    if not bases:
+        return []
     return [row for metric in metrics for row in (*rows[metric], averages[metric])]
+
+
+def drawn_rhos(bases: list[pl.DataFrame], metrics: list[str]) -> np.ndarray:
+    """The bootstrap's rho of each metric, (metrics, resamples, bases); NaN where a base does not have the metric."""
+    if not metrics:
+        return np.empty((0, 0, 0))
+    return bootstrap(
+        np.stack([signed(bases, metric) for metric in metrics]), stacked(bases, "ap"), stacked(bases, "ap_se")
+    )
 
 
 def mean_of(rows: list[dict]) -> dict:

@@ -10,29 +10,25 @@ from pathlib import Path
 
 import polars as pl
 
-from correlate_metrics import read_pairs
+from correlate_metrics import join_pairs
 from rank_statistics import ENOUGH_TEACHERS
-from tables import write_table
+from tables import read_csv, write_table
 
 LEVEL = 0.05  # of the permutation test
 
 
 def main():
     args = parse_args()
-    pairs = read_pairs(args.teachers, args.performance)
-    performance = pl.read_csv(args.performance, infer_schema_length=None)
-    correlations, differences = (
-        pl.read_csv(p, infer_schema_length=None) for p in (args.correlations, args.differences)
-    )
+    performance, correlations, differences = map(read_csv, (args.performance, args.correlations, args.differences))
+    pairs = join_pairs(read_csv(args.teachers), performance)
     rows = []
     for (base,), of_base in pairs.group_by("base", maintain_order=True):
-        car = correlations.row(by_predicate=(pl.col("base") == base) & (pl.col("metric") == "car"), named=True)
-        sentences = [*of_gaps(performance.filter(base=base)), of_correlation(car), of_best(of_base), of_choice(of_base)]
-        if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
-            sentences.append(of_others(differences.filter(pl.col("base") == base)))
+        sentences = [*of_gaps(performance.filter(base=base)), *of_car(base, correlations, differences)]
+        if of_base["ap"].count():
+            sentences += [of_best(of_base), of_choice(of_base)]
         rows.append({"base": base, "conclusion": " ".join(sentences)})
     if len(rows) > 1:
-        rows.append({"base": "average", "conclusion": of_average(correlations, differences)})
+        rows.append({"base": "average", "conclusion": " ".join(of_car("average", correlations, differences))})
     write_table(pl.DataFrame(rows), args.output)
 
 
@@ -42,6 +38,19 @@ def of_gaps(performance: pl.DataFrame) -> list[str]:
     return [f"There is no AP with {listed(missing)}: see performance.csv."] if missing else []
 
 
+def of_car(base: str, correlations: pl.DataFrame, differences: pl.DataFrame) -> list[str]:
+    """How well CAR predicts AP, alone and beside other metrics.
+
+    The average is over the same teachers: more bases do not make few teachers more.
+    """
+    found = correlations.filter(base=base, metric="car").to_dicts()
+    if not found:
+        return ["No teacher has an AP that CAR could be held against."]
+    car = found[0]
+    sure = car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None
+    return [of_correlation(car), *([of_others(differences.filter(base=base))] if sure else [])]
+
+
 def of_correlation(car: dict) -> str:
     """How well CAR predicts AP."""
     if car["rho"] is None:
@@ -49,21 +58,19 @@ def of_correlation(car: dict) -> str:
     if car["n"] < ENOUGH_TEACHERS:
         return f"{car['n']} teachers are too few to tell how well CAR, or any metric, predicts AP."
     verb = "predicts AP" if car["low"] > 0 else "cannot be shown to predict AP"
+    if car["high"] < 0:
+        verb = "orders the teachers the wrong way round"
     return f"CAR {verb}: rho {car['rho']:.2f} [{car['low']:.2f}, {car['high']:.2f}] over {car['n']} teachers."
 
 
-def of_average(correlations: pl.DataFrame, differences: pl.DataFrame) -> str:
-    """What all bases together say: the same teachers, so that more bases do not make few teachers more."""
-    car = correlations.row(by_predicate=(pl.col("base") == "average") & (pl.col("metric") == "car"), named=True)
-    sentences = [of_correlation(car)]
-    if car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None:
-        sentences.append(of_others(differences.filter(pl.col("base") == "average")))
-    return " ".join(sentences)
+def by_ap(pairs: pl.DataFrame) -> list[dict]:
+    """The teachers of one base that have an AP, the best first."""
+    return pairs.drop_nulls("ap").sort("ap", "teacher", descending=[True, False]).to_dicts()
 
 
 def of_best(pairs: pl.DataFrame) -> str:
     """The best teacher by AP, and which of the others cannot be told from it."""
-    first, *others = pairs.sort("ap", descending=True).to_dicts()
+    first, *others = by_ap(pairs)
     near = [o for o in others if first["ap"] - o["ap"] < 1.96 * (first["ap_se"] ** 2 + o["ap_se"] ** 2) ** 0.5]
     best = f"The best teacher by AP is {first['teacher']} ({first['ap']:.1f})"
     if not first["ap_se"]:
@@ -73,9 +80,15 @@ def of_best(pairs: pl.DataFrame) -> str:
 
 def of_choice(pairs: pl.DataFrame) -> str:
     """What taking CAR's first choice costs."""
-    choice = pairs.sort("car", descending=True).row(0, named=True)
-    lost = pairs["ap"].max() - choice["ap"]
-    return f"CAR's first choice, {choice['teacher']}, " + (f"loses {lost:.1f} points." if lost else "is that teacher.")
+    choice, best = pairs.sort("rank", "teacher").row(0, named=True), by_ap(pairs)[0]
+    if choice["ap"] is None:
+        cost = "has no AP"
+    elif choice["teacher"] == best["teacher"]:
+        cost = "is that teacher"
+    else:
+        lost = best["ap"] - choice["ap"]
+        cost = f"loses {lost:.1f} points" if lost else "does as well"
+    return f"CAR's first choice, {choice['teacher']}, {cost}."
 
 
 def of_others(differences: pl.DataFrame) -> str:

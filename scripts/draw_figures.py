@@ -19,6 +19,7 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 plt.rcParams.update(
     {
         "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and copied
+        "text.parse_math": False,  # a name may have dollars in it
         "svg.hashsalt": "figures",  # the same figure has the same bytes
         "font.family": "sans-serif",
         "font.size": 9,
@@ -45,7 +46,7 @@ def svg(figure, described: str) -> str:
 def styles(names: list[str | None]) -> dict[str | None, dict]:
     """A color and a marker for each name; gray for None."""
     known = sorted({name for name in names if name})
-    looks = {name: {"color": COLORS[i % 8], "marker": MARKERS[i % 8]} for i, name in enumerate(known)}
+    looks = {name: {"color": COLORS[i % 8], "marker": MARKERS[(i + i // 8) % 8]} for i, name in enumerate(known)}
     return looks | {None: {"color": "#767676", "marker": "o"}}
 
 

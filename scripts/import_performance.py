@@ -19,16 +19,17 @@ from tables import write_table
 
 def main():
     args = parse_args()
-    table = pl.read_csv(args.scores, infer_schema_length=None)
+    table = pl.read_csv(args.scores, infer_schema=False)
     columns = {"base": args.columns["base"], "teacher": args.columns["teacher"]}
     columns |= {name: args.columns["scores"][name] for name in args.ap}
     if missing := [column for column in columns.values() if column not in table.columns]:
         raise SystemExit(f"{args.scores}: no column {', '.join(missing)}: there are {', '.join(table.columns)}")
     table = table.select(pl.col(column).alias(name) for name, column in columns.items())
+    table = table.with_columns(pl.col(args.ap).cast(pl.Float64, strict=False))  # "NA" is no score
     pairs = [(base, teacher) for base, teachers in args.pairs.items() for teacher in teachers]
     asked = pl.DataFrame(pairs, schema=["base", "teacher"], orient="row")
     found = asked.join(table, on=["base", "teacher"], how="left", validate="1:1", maintain_order="left")
-    lacking = found.filter(pl.any_horizontal(pl.col(args.ap).is_null()))
+    lacking = found.filter(~pl.all_horizontal(pl.col(args.ap).is_finite().fill_null(False)))
     if lacking.height:
         named = ", ".join(f"{base}/{teacher}" for base, teacher, *_ in lacking.head(5).iter_rows())
         raise SystemExit(f"{args.scores}: {lacking.height} of {found.height} pairs have no score: {named}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from metrics import named_columns
+from tables import read_csv
 
 SHOWN = ["rank", "teacher", "n", "car", "car_se", "loss", "ppl_self", "ifd_self", "response_length"]
 PLAIN = {
@@ -26,7 +27,7 @@ PLAIN = {
 
 def main():
     folder = parse_args().tables
-    tables = {path.stem: pl.read_csv(path, infer_schema_length=None) for path in sorted(folder.glob("*.csv"))}
+    tables = {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
     teachers = tables["teachers"].join(
         tables["stability"].select("base", "teacher", "car_se"), on=["base", "teacher"], how="left"
     )

@@ -67,7 +67,7 @@ def figures_of_metrics(tables: dict[str, pl.DataFrame]) -> list[dict]:
     """The same of the means of each metric, the bases side by side."""
     teachers = tables["teachers"]
     found = []
-    for column in [*named_columns(teachers), *MEANS]:
+    for column in [name for name in (*named_columns(teachers), *MEANS) if teachers[name].count()]:
         kind, _, model = column.partition(":")
         label, caption = MEANS.get(column) or NAMED[kind]
         svg = dots_of_bases(teachers.drop_nulls(column), column, f"{label}{f' by {model}' if model else ''}")

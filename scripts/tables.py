@@ -55,6 +55,14 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise SystemExit(f"{path} is damaged ({cause}): delete it, and the next run makes it again") from None
 
 
+NAMES = ("base", "teacher", "family", "metric", "metric_a", "metric_b", "smaller", "larger", "first")
+
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """A CSV of write_table; names are texts, even where all of them look like numbers."""
+    return pl.read_csv(path, infer_schema_length=None, schema_overrides=dict.fromkeys(NAMES, pl.String))
+
+
 def write_json(value: dict, path: Path) -> None:
     """Write indented JSON beside `path` and rename it into place."""
     write_text(json.dumps(value, indent=2) + "\n", path)

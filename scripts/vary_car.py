@@ -34,7 +34,7 @@ def main():
     args = parse_args()
     pairs = read_pairs(args.teachers, args.performance)
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
-    names = [name for name in pairs.columns if name.startswith(("reward:", "sigmoid:"))]
+    names = [name for name in pairs.columns if name.startswith(("reward:", "sigmoid:")) and bases]
     table = [row for name in names for row in vary(bases, name, args.beta)]
     write_table(pl.DataFrame(table, schema=SCHEMA), args.output)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tables import read_table, write_table, write_text
+from tables import read_csv, read_table, write_table, write_text
 
 CARD = """\
 ---
@@ -32,8 +32,8 @@ configs:
 
 {n} responses of **{teacher}**, the first of {n_teachers} teachers by CAR ({car:.4g}) for the base model
 `{model}` ({revision}), compared on {n_common} instructions that all of them answered (study `{study}`).
-CAR is r / (1 + beta L): a high reward of responses that the base finds likely. Whether it finds the best teacher, only
-fine-tuning tells: see `tables/` there.
+CAR is r / (1 + beta L), of the responses' reward r and the base's loss L on them. {note}Whether it finds the best
+teacher, only fine-tuning tells: see `tables/` there.
 
 `train.parquet` has `id`, `prompt` and `completion`, the format of TRL's SFTTrainer. {left_out}
 
@@ -64,7 +64,7 @@ The texts are the teacher's; its licence says what may be done with them. Where 
 
 def main():
     args = parse_args()
-    ranked = pl.read_csv(args.teachers, infer_schema_length=None).filter(pl.col("rank").is_not_null(), base=args.base)
+    ranked = read_csv(args.teachers).filter(pl.col("rank").is_not_null(), base=args.base)
     first = ranked.sort("rank", "teacher").row(0, named=True)
     said = responses_of(first["teacher"], args.responses)
     rows = said.join(
@@ -85,6 +85,7 @@ def main():
         revision=f"commit {args.revision}" if args.revision else "no commit pinned",
         teacher=first["teacher"],
         car=first["car"],
+        note=f"Note: {first['note']}. " if first["note"] else "",
         n=usable.height,
         n_common=first["n"],
         n_teachers=ranked.height,

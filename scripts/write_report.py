@@ -22,13 +22,13 @@ from metrics import named_columns
 from report_figures import figures_of_base, figures_of_car, figures_of_metrics
 from report_provenance import costs, git_commit, models_of, versions
 from report_rows import reasons_of, samples
-from tables import write_text
+from tables import read_csv, write_text
 
 
 def main():
     args = parse_args()
     config = yaml.safe_load(args.config.read_text())
-    tables = {path.stem: pl.read_csv(path, infer_schema_length=None) for path in args.tables}
+    tables = {path.stem: read_csv(path) for path in args.tables}
     variants = variants_of(config["teachers"])
     page = environment().get_template("report.html.jinja")
     text = page.render(
@@ -40,7 +40,7 @@ def main():
         correlations=correlations_by_metric(tables["correlations"]) if "correlations" in tables else [],
         differences=differences_of_car(tables["differences"]) if "differences" in tables else [],
         of_metrics=figures_of_metrics(tables),
-        of_car=figures_of_car(tables["car"], config["car"]) if "car" in tables else [],
+        of_car=figures_of_car(tables["car"], config["car"]) if tables.get("car", pl.DataFrame()).height else [],
         reasons=reasons_of(args.metrics, args.set_aside),
         samples=samples(args.instructions, args.responses, tables["teachers"]),
         models=models_of(config),
@@ -92,15 +92,23 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
     judged = rows.filter(pl.col("rank").is_not_null() & pl.col("ap").is_not_null()) if "ap" in rows.columns else None
     return {
         "name": base,
-        "learned": judged.sort("ap", descending=True).row(0, named=True)
+        "learned": judged.sort("ap", "teacher", descending=[True, False]).row(0, named=True)
         if judged is not None and judged.height
         else None,
         "size": tables["sample_size"].filter(base=base).row(0, named=True),
         "conclusion": sentence(tables, base),
+        "gaps": gaps(tables, base),
         "named": named_columns(teachers),
         "teachers": rows.to_dicts(),
         "figures": figures_of_base(tables, base, variants),
     }
+
+
+def gaps(tables: dict[str, pl.DataFrame], base: str) -> list[str]:
+    """The teachers that were to have an AP for a base, and have none."""
+    if "performance" not in tables:
+        return []
+    return sorted(tables["performance"].filter(pl.col("ap").is_null(), base=base)["teacher"])
 
 
 def sentence(tables: dict[str, pl.DataFrame], base: str) -> str | None:

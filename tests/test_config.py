@@ -110,6 +110,11 @@ def test_the_configurations_that_ship_are_right():
         ),
         ("teachers/x", {"mix": "car", "base": "alpha", "compare": True}, "teachers.x.compare: False was expected"),
         ("ranking", {"p_same_top1": 1}, "ranking.p_same_top1: 1 is greater than or equal to the maximum of 1"),
+        (
+            "bases/average",
+            {"model": "a/b", "chat_template": "config/templates/plain.jinja"},
+            "bases.average: tables have",
+        ),
         ("car/transform", "sigmod", "car.transform: 'sigmod' is not one of"),
         ("benchmarks/held_out/protocol", "alpaca_eval", "benchmarks.held_out.judge: no language model None"),
         ("benchmarks/held_out/protocol", "reward", "benchmarks.held_out.judge: no reward model None"),

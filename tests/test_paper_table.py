@@ -54,6 +54,14 @@ def test_a_step_needs_a_family_and_two_sizes_and_has_the_error_of_a_difference()
     assert size_steps(performance, teachers)[0]["se"] == pytest.approx(18**0.5)
 
 
+def test_samplings_of_one_model_are_no_steps_between_each_other():
+    sizes = {"g-t0": 9, "g-t0.7": 9, "g-big": 27}
+    teachers = {name: {"family": "g", "parameters": size} for name, size in sizes.items()}
+    performance = pl.DataFrame({"base": "b", "teacher": list(sizes), "ap": [1.0, 2.0, 3.0], "ap_se": 0.0})
+    steps = [(row["smaller"], row["larger"]) for row in size_steps(performance, teachers)]
+    assert steps == [("g-t0", "g-big"), ("g-t0.7", "g-big")]
+
+
 def test_ap_on_the_other_bases_predicts_better_than_the_printed_car(tables):
     transfer = tables["baselines"].filter(metric="transfer", base="average").row(0, named=True)
     car = tables["printed"].filter(metric="car", base="average")["rho"].item()

@@ -80,7 +80,17 @@ def test_what_is_advised():
     open_ = sample_size(["x", "y"], 500, np.array([1.0, 1.2]), np.diag([0.1, 0.1]), 0.95)
     assert not open_["settled"] and f"about {open_['n_needed']} instructions show it" in open_["advice"]
     assert open_["n_needed"] > 500 and open_["target"] == 0.95
-    assert "no number of instructions in reach" in advice({"first": "x", "p_same_top1": 0.5, "n": 9}, False, None)
+    assert "no number of instructions in reach" in advice({"first": "x", "p_same_top1": 0.5, "n": 90}, False, None)
+    assert advice({"first": "x", "p_same_top1": 0.96, "n": 500}, True, 520).endswith("instructions: settled.")
+
+
+def test_a_few_instructions_settle_nothing_and_equal_teachers_never_are_settled():
+    few = sample_size(["x", "y"], 12, np.array([1.0, 3.0]), np.diag([0.01, 0.01]), 0.95)
+    assert not few["settled"] and few["advice"].endswith("instructions, but so few tell little: ask at least 30.")
+    same = sample_size(["x", "y"], 500, np.array([1.0, 1.0]), np.full((2, 2), 0.1), 0.95)
+    assert not same["settled"] and same["p_same_top1"] == 0 and same["n_needed"] is None
+    alone = sample_size(["x"], 500, np.array([1.0]), np.array([[0.1]]), 0.95)
+    assert alone["settled"] and alone["p_same_top1"] == 1
 
 
 def test_only_what_all_compared_teachers_answered_counts(tmp_path, monkeypatch):
