@@ -12,6 +12,8 @@ NO_SCORE = {"value": None, "se": None, "ci": None}
 
 def told(text: str | None, finish_reason: str, n_tokens: int | None) -> dict:
     """An answer by its text; one that is empty or not whole UTF-8 gets a reason."""
+    if text is not None:  # half a surrogate pair, from an endpoint that cut a character in two, can be written nowhere
+        text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     answer = {"text": text, "finish_reason": finish_reason, "n_tokens": n_tokens, "reason": None}
     if not (text or "").strip():
         return answer | {"text": None, "reason": "empty"}

@@ -17,7 +17,12 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import HfApi
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from transformers import AutoConfig, AutoTokenizer
 
 from chat import Chat, load_tokenizer, user
@@ -54,7 +59,7 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     names = {"revision": entry["revision"], "trust_remote_code": entry.get("trust_remote_code", False)}
     try:
         config = AutoConfig.from_pretrained(entry["model"], **names)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         gated = GATED.format(model=entry["model"])  # the hub lists a gated model's files to anyone
         return facts, [gated if "gated repo" in str(error) else f"its config cannot be read: {first_line(error)}"]
     facts["context_length"] = getattr(config.get_text_config(), "max_position_embeddings", None)
@@ -63,7 +68,7 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
         problems.append(f"it has {config.num_labels} outputs; a reward model has one")
     try:
         found, wrong = check_tokenizer(section, entry, names, config.get_text_config().vocab_size)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         return facts, [*problems, f"its tokenizer cannot be read: {first_line(error)}"]
     return facts | found, problems + wrong
 
@@ -83,6 +88,8 @@ def find_weights(entry: dict) -> tuple[dict, list[str]]:
             return {}, [f"{model} has no revision {entry['revision']}"]
         except RepositoryNotFoundError:
             return {}, [f"no model {model} on the hub, or no right to see it{near_models(model)}"]
+        except HFValidationError:
+            return {}, [f"{model} can be no name on the hub (organisation/model): a folder is written ./folder"]
         except (OSError, httpx2.HTTPError) as error:  # offline, or the hub is down
             return {"model": model, "not checked": first_line(error)}, []
         sizes, commit = {file.rfilename: file.size or 0 for file in info.siblings}, info.sha

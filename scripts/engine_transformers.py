@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from answers import messages_of, row_seed, unanswered
 from chat import Chat, load_tokenizer
 from decoding import answered, likeliest, stop_ids
-from model_loading import batches, context_length, load_model, pad_left
+from model_loading import batches, context_length, halving, load_model, out_of_memory, pad_left
 
 BLOCK = 512
 
@@ -36,8 +36,10 @@ def load(spec: dict):
         lengths = [len(prompts[i]) + sampling["max_new_tokens"] for i in asked]
         for batch in batches(lengths, sampling["batch_tokens"]):
             numbers = [asked[j] for j in batch]
-            generated, first = continue_prompts(model, [prompts[i] for i in numbers], sampling)
-            for i, ids, logprobs in zip(numbers, generated, first, strict=True):
+            continued = within_memory(
+                lambda rows: continue_prompts(model, rows, sampling), [prompts[i] for i in numbers], sampling
+            )
+            for i, (ids, logprobs) in zip(numbers, continued, strict=True):
                 answers[i] = (
                     answered(chat, ids, stops) | likeliest(chat, logprobs) | {"n_prompt_tokens": len(prompts[i])}
                 )
@@ -46,8 +48,21 @@ def load(spec: dict):
     return generate
 
 
+def within_memory(compute, prompts: list[list[int]], sampling: dict) -> list[tuple]:
+    """compute(prompts); where memory runs out, in smaller batches, which would draw other samples than the whole."""
+    if not sampling["temperature"]:
+        return halving(compute, prompts)
+    try:
+        return compute(prompts)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        lower = f"lower sampling.batch_tokens, which is {sampling['batch_tokens']}"
+        raise SystemExit(f"{len(prompts)} rows do not fit into memory at once: {lower}") from None
+
+
 @torch.inference_mode()
-def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> tuple[list[list[int]], list[dict | None]]:
+def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> list[tuple[list[int], dict | None]]:
     """The ids generated after each prompt, padding behind an end included, greedy at temperature 0; and of the first
     token of each, id to log-probability of the likeliest, where asked for."""
     ids, mask, _ = pad_left(prompts, pad=model.generation_config.pad_token_id)
@@ -61,4 +76,4 @@ def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> tuple[l
     if n:
         top = out.logits[0].float().log_softmax(-1).topk(n)
         first = [dict(zip(i, p, strict=True)) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
-    return out.sequences[:, ids.shape[1] :].tolist(), first
+    return list(zip(out.sequences[:, ids.shape[1] :].tolist(), first, strict=True))

@@ -31,12 +31,12 @@ from trl import SFTTrainer
 
 from chat import Chat, load_tokenizer
 from model_folder import identity, publish, publish_failure, sha256
-from model_loading import context_length
+from model_loading import context_length, whole_model
 from parent_death import die_with_parent
 from rows import code_version, digest
 from sft_checkpoints import SaveByTheClock, last_whole, only_writer
 from sft_examples import encode_examples, read_pairs
-from sft_settings import NotANumber, OrderOfEpoch, StopAtNaN, adapters, is_first_process, settings
+from sft_settings import NotANumber, OrderOfEpoch, StopAtNaN, adapters, is_first_process, settings, text_alone
 
 VERSIONS = {module.__name__: module.__version__ for module in (torch, transformers, trl)}
 
@@ -102,22 +102,22 @@ def train(
     """
     lora = spec["lora"]
     config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
-    model = AutoModelForCausalLM.from_pretrained(
-        spec["model"],
-        revision=spec["revision"],
-        trust_remote_code=spec["trust_remote_code"],
-        dtype=precision if lora and not config.use_cpu else torch.float32,
-        use_safetensors=True,
-    )
+    dtype = precision if lora and not config.use_cpu else torch.float32
+    code = {key: spec[key] for key in ("revision", "trust_remote_code")}
+    model = text_alone(whole_model(AutoModelForCausalLM, spec["model"], dtype, **code))
     trainer = SFTTrainer(
         model=model,
         args=config,
         train_dataset=datasets.Dataset.from_list(examples).shuffle(seed=hyper["seed"]),
         processing_class=tokenizer,
         callbacks=[OrderOfEpoch(), StopAtNaN(), SaveByTheClock(minutes)],
-        peft_config=adapters(lora) if lora else None,
+        peft_config=adapters(lora, model) if lora else None,
     )
-    trainer.train(resume_from_checkpoint=last_whole(scratch))
+    try:
+        trainer.train(resume_from_checkpoint=last_whole(scratch))
+    except torch.OutOfMemoryError as error:
+        smaller = "lower finetune.micro_batch_size, or give the base `lora` or `fsdp`"
+        raise SystemExit(f"fine-tuning does not fit into memory: {smaller} ({str(error).splitlines()[0]})") from None
     return trainer
 
 

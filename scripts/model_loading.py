@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 import transformers
+from transformers import AutoConfig
 
 # the environment of ArmoRM, whose own code needs it, has a transformers that knows only the old name
 DTYPE = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
@@ -15,22 +16,41 @@ def device() -> str:
 
 def load_model(auto_class, model: str, revision: str | None = None, **options):
     """A model ready for inference: bfloat16 on a GPU, float32 on a CPU, where half precision is slow and rounds."""
-    options[DTYPE] = torch.bfloat16 if device() == "cuda" else torch.float32
-    loaded = auto_class.from_pretrained(model, revision=revision, use_safetensors=True, **options)
-    return loaded.to(device()).eval()
+    dtype = torch.bfloat16 if device() == "cuda" else torch.float32
+    return whole_model(auto_class, model, dtype, revision=revision, **options).to(device()).eval()
+
+
+def whole_model(auto_class, model: str, dtype: torch.dtype, **options):
+    """A model with all of its weights. Exits naming those that its files lack: they would be drawn at random.
+
+    Attention scores that are capped (Gemma 2) need the implementation `eager`: sdpa leaves the cap out.
+    """
+    named = {key: value for key, value in options.items() if key in ("revision", "trust_remote_code")}
+    config = AutoConfig.from_pretrained(model, **named).get_text_config()
+    if getattr(config, "attn_logit_softcapping", None):
+        options = {"attn_implementation": "eager"} | options
+    options |= {DTYPE: dtype, "use_safetensors": True, "output_loading_info": True}
+    loaded, found = auto_class.from_pretrained(model, **options)
+    if missing := sorted(found["missing_keys"]):
+        names = ", ".join(missing[:3])
+        raise SystemExit(f"{model}: its files lack {len(missing)} weights of {type(loaded).__name__}, such as {names}")
+    return loaded
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """torch.OutOfMemoryError is a RuntimeError; what a CPU's allocator raises has no type of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def halving(compute: Callable[[list], list], rows: list) -> list:
     """compute(rows), one result a row; where memory runs out, of each half alone. Exits where one row is too long."""
     try:
         return compute(rows)
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU's allocator has no type of its own
-        if not (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)):
+    except RuntimeError as error:
+        if not out_of_memory(error):
             raise
     if len(rows) == 1:
-        raise SystemExit(
-            "a single row does not fit into memory: use a larger GPU, or leave it out (likelihoods.max_length)"
-        )
+        raise SystemExit("a single row does not fit into memory: use a larger GPU, or allow shorter rows")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(rows) // 2

@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback
 
 WHOLE = "whole"  # an empty file, written into a checkpoint when all of it is there
@@ -17,7 +18,10 @@ class SaveByTheClock(TrainerCallback):
         self.seconds, self.last = 60 * minutes, time.monotonic()
 
     def on_step_end(self, args, state, control, **kwargs):
-        if time.monotonic() - self.last >= self.seconds and state.global_step < state.max_steps:
+        due = torch.tensor(int(time.monotonic() - self.last >= self.seconds), device=args.device)
+        if args.world_size > 1:  # saving takes all processes: only the first one's clock counts
+            torch.distributed.broadcast(due, 0)
+        if due and state.global_step < state.max_steps:
             control.should_save = True
 
     def on_save(self, args, state, control, **kwargs):

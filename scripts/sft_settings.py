@@ -2,12 +2,15 @@
 
 import math
 import os
+import re
 from pathlib import Path
 
 import torch
 from peft import LoraConfig
 from transformers import TrainerCallback
 from trl import SFTConfig
+
+NO_TEXT = re.compile(r"(.*\.)?(vision|visual|audio|multi_modal)\w*\..*")  # parts of models such as Gemma 3
 
 
 def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
@@ -52,15 +55,25 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
     return config
 
 
-def adapters(lora: dict) -> LoraConfig:
-    """Adapters on every linear layer but the head."""
+def adapters(lora: dict, model) -> LoraConfig:
+    """Adapters on every linear layer but the head, and but those that read no text."""
+    sees = any(NO_TEXT.match(name) for name, _ in model.named_modules())
     return LoraConfig(
         r=lora["rank"],
         lora_alpha=lora["alpha"],
         lora_dropout=lora["dropout"],
         target_modules="all-linear",
+        exclude_modules=NO_TEXT.pattern if sees else None,
         task_type="CAUSAL_LM",
     )
+
+
+def text_alone(model):
+    """The model, in which parts that read images or sound stay as they are: text gives them no gradient."""
+    for name, weight in model.named_parameters():
+        if NO_TEXT.match(name):
+            weight.requires_grad_(False)
+    return model
 
 
 class OrderOfEpoch(TrainerCallback):

@@ -53,6 +53,12 @@ def test_text_before_the_end_of_turn_belongs_to_the_end():
     assert c.tokenizer.decode(c.end) == ".<|end|>"
 
 
+def test_a_template_that_tells_the_date_is_told_the_same_one_every_day():
+    dated = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}"
+    text = chat(dated)
+    assert text.tokenizer.decode(text.prompt("hi")).startswith("26 Jul 2024hi")
+
+
 def test_a_cut_response_has_no_end():
     assert chat(PLAIN).example("Add 3 and 4", "7", "length")[2] == []
 

@@ -93,6 +93,7 @@ def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
             "shut": base("acme/gated", None, engine="transformers", sampling=sampling),
             "moved": base("acme/anvil", None, engine="transformers", sampling=sampling) | {"revision": "deadbeef"},
             "full": base(tiny, engine="transformers", sampling=sampling),
+            "slash": base("acme/anvil/", None, engine="transformers", sampling=sampling),
             "api": endpoint,
         },
         "bases": {
@@ -109,6 +110,7 @@ def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
         "teachers.shut: acme/gated is gated: accept its licence at https://huggingface.co/acme/gated and set HF_TOKEN",
         "teachers.moved: acme/anvil has no revision deadbeef",
         "teachers.full: sampling.max_new_tokens 512 fills its context of 512 tokens",
+        "teachers.slash: acme/anvil/ can be no name on the hub",
         "teachers.api: the environment variable NOT_SET_ANYWHERE is not set",
         f"bases.pickled: {tmp_path}/pickled has no weights in *.safetensors; pickled weights are not loaded",
         "bases.broken: its config cannot be read: Unrecognized model",

@@ -1,10 +1,13 @@
 """The engine transformers: greedy answers equal a plain loop whatever the batches, and no prompt is lost."""
 
+import json
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 import engine_transformers
+from answers import told
 from chat import Chat, load_tokenizer
 from conftest import ROOT
 from decoding import answered
@@ -69,6 +72,13 @@ def test_a_prompt_beyond_the_context_is_set_aside_alone(tiny):
 def test_no_room_for_an_answer_is_an_error_that_says_so(tiny):
     with pytest.raises(SystemExit, match="max_new_tokens 512 fills its context"):
         ask(spec(tiny, max_new_tokens=512), PROMPTS)
+
+
+@pytest.mark.fault(8)
+def test_half_a_character_from_an_endpoint_is_replaced_and_flagged():
+    answer = told(json.loads('"cut in an emoji \\ud83d"'), "length", 5)
+    assert answer["text"].startswith("cut in an emoji \ufffd") and answer["reason"] == "undecodable"
+    answer["text"].encode()  # it can be written
 
 
 def test_empty_and_undecodable_answers_get_a_reason(tiny):
