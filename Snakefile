@@ -96,8 +96,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        CHECKS,
-        CHECKS and "<results>/checks/disk.json",
+        checks("all"),
+        checks("all") and "<results>/checks/disk.json",
         RANKING,
         # benchmarks without a protocol end with the answers; a config without any benchmark, with the ranking
         expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
@@ -108,12 +108,12 @@ rule all:
 
 rule rank:
     input:
-        CHECKS,
+        checks("rank"),
         RANKING,
         "<results>/ranking.html",
 
 
 rule check:
     input:
-        CHECKS,
-        CHECKS and "<results>/checks/disk.json",
+        checks("all"),
+        checks("all") and "<results>/checks/disk.json",

@@ -12,7 +12,7 @@ CHECK_IMPORTS = ["scripts/chat.py", "scripts/rows.py", "scripts/tables.py"]
 CHECKED = {
     section: outside(section) for section in ("teachers", "bases", "reward_models", "reference_models", "judges")
 }
-CHECKS = ["<results>/checks/all.json"] if any(CHECKED.values()) else []
+ASKED_BY = {"all": list(CHECKED), "rank": [section for section in CHECKED if section != "judges"]}
 
 
 rule check_model:
@@ -45,18 +45,31 @@ rule check_models:
     input:
         script="scripts/check_models.py",
         imports=CHECK_IMPORTS,
-        models=[path for entries in CHECKED.values() for entry in entries.values() for path in model_inputs(entry)],
+        models=lambda wildcards: [
+            path
+            for section in ASKED_BY[wildcards.scope]
+            for entry in CHECKED[section].values()
+            for path in model_inputs(entry)
+        ],
     output:
-        facts="<results>/checks/all.json",
+        facts="<results>/checks/{scope}.json",
     log:
-        "<results>/logs/check_models.log",
+        "<results>/logs/check_models/{scope}.log",
     benchmark:
-        "<results>/timings/check_models.tsv"
+        "<results>/timings/check_models/{scope}.tsv"
+    wildcard_constraints:
+        scope=one_of(ASKED_BY),
     priority: 100
     conda:
         "../envs/train.yaml"
     params:
-        models=json.dumps(CHECKED, sort_keys=True),
+        models=lambda wildcards: json.dumps(
+            {
+                section: {name: looked_at(entry, "sampling", "vllm") for name, entry in CHECKED[section].items()}
+                for section in ASKED_BY[wildcards.scope]
+            },
+            sort_keys=True,
+        ),
     shell:
         """
         exec python scripts/run_job.py {input.script} \
@@ -80,7 +93,7 @@ rule check_disk:
     conda:
         "../envs/analysis.yaml"
     params:
-        pairs=PAIRS,
+        pairs=PAIRS if config["benchmarks"] else [],  # nothing is fine-tuned without
         checkpoints=f"{RESULTS}/checkpoints",
     shell:
         """

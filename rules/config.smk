@@ -176,11 +176,20 @@ def check_of(section, name):
     return [f"{RESULTS}/checks/{section}/{name}.json"] if name in CHECKED[section] else []
 
 
+def checks(scope):
+    """The check of all models that `all` or `rank` needs, where there are any to check."""
+    return [f"{RESULTS}/checks/{scope}.json"] if any(CHECKED[section] for section in ASKED_BY[scope]) else []
+
+
 def models_as_json(section, name):
     """What decides whether one model can be loaded; another length or price must not check, and run, it again."""
-    keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output")
-    entry = CHECKED[section][name]
-    return json.dumps({section: {name: {key: entry[key] for key in keys if key in entry}}}, sort_keys=True)
+    return json.dumps({section: {name: looked_at(CHECKED[section][name])}}, sort_keys=True)
+
+
+def looked_at(entry, *more):
+    """The keys of a model's entry that a check reads."""
+    keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output", *more)
+    return {key: entry[key] for key in keys if key in entry}
 
 
 def launcher(processes):

@@ -39,7 +39,9 @@ rule finetune:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] and config["bases"][wildcards.base]["processes"],
-        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
+        # each process loads the weights before they go to its GPU
+        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"]
+        * config["bases"][wildcards.base]["processes"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
         launch=lambda wildcards: launcher(config["bases"][wildcards.base]["processes"]),

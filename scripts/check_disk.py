@@ -30,7 +30,7 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, required=True, help="JSON of check_models.py")
-    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, each to be fine-tuned")
+    parser.add_argument("--pairs", nargs="*", required=True, help="base/teacher, each to be fine-tuned")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder of the study's checkpoints")
     parser.add_argument("--output", type=Path, required=True, help="JSON, written if they fit")
     return parser.parse_args()

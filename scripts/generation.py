@@ -19,17 +19,20 @@ import polars as pl
 from model_folder import identity
 from rows import RowStore
 
+# where and how an engine runs changes no answer that is worth paying for again
+OPERATIONAL = ("base_url", "api_key_env", "gpu_memory_utilization", "enforce_eager")
 COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
 
 
 def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], list[dict]]:
     """A function from rows to results. The engine is loaded once, when a row is missing in the store.
 
-    `spec` is a model entry of the config with its sampling. `api` says how to ask an endpoint, which changes no answer:
-    it is not part of the key by which results are stored.
+    `spec` is a model entry of the config with its sampling. `api` says how to ask an endpoint. Neither that nor
+    OPERATIONAL is part of the key by which results are stored: a server with another address is asked nothing again.
     """
     engine = import_module(f"engine_{spec['engine']}")
-    store = RowStore(store_folder, {**spec, "files": identity(spec)})
+    told = {key: value for key, value in spec.get(spec["engine"], {}).items() if key not in OPERATIONAL}
+    store = RowStore(store_folder, {**spec, spec["engine"]: told, "files": identity(spec)})
 
     @cache
     def load():

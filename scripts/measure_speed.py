@@ -11,6 +11,7 @@ shapes is measured too: tokens_per_second counts real tokens, mfu is the share o
 import argparse
 import multiprocessing
 import os
+import re
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -53,7 +54,7 @@ def main():
     chosen = [stage for stage in STAGES if args.only is None or stage[0].startswith(args.only)]
     rows = [row for stage in chosen for row in compare(*stage)]
     if torch.cuda.is_available() and args.only is None:
-        rows += [of_shape(shape, rows=256, longest=4096) for shape in SHAPES]
+        rows += [row for shape in SHAPES for row in of_shape(shape, rows=256, longest=4096)]
     write_table(pl.DataFrame(rows, infer_schema_length=None), args.output)
 
 
@@ -75,17 +76,30 @@ def compare(name: str, stage, sizes: dict, ours: str, plain: str) -> list[dict]:
     ]
 
 
-def of_shape(shape: str, rows: int, longest: int) -> dict:
-    """Fine-tuning a model of a published shape on the GPU that is there."""
-    did = alone(real_shape, shape, rows=rows, longest=longest)
-    parameters, tokens, flop = did["values"]
+def of_shape(shape: str, rows: int, longest: int) -> list[dict]:
+    """Fine-tuning a model of a published shape on the GPU that is there; nothing where it does not fit.
+
+    peak_mib is that of all, the weights and the optimizer's state included.
+    """
+    try:
+        did = alone(real_shape, shape, rows=rows, longest=longest)
+    except torch.OutOfMemoryError:
+        print(f"fine-tuning, {shape}: does not fit into this GPU", flush=True)
+        return []
+    parameters, tokens, flop, mib = did["values"]
     name = torch.cuda.get_device_name()
-    peak = next((PEAK[gpu] for gpu in PEAK if gpu in name.lower()), None)
-    told = {"stage": f"fine-tuning, {shape}", "way": name, "seconds": did["seconds"], "peak_mib": did["peak_mib"]}
+    peak = peak_of(name)
+    told = {"stage": f"fine-tuning, {shape}", "way": name, "seconds": did["seconds"], "peak_mib": mib}
     told |= {"sizes": f"parameters {parameters}, rows {rows}, longest {longest}, tokens {tokens}"}
     told |= {"tokens_per_second": tokens / did["seconds"], "mfu": flop / did["seconds"] / peak if peak else None}
     print(told, flush=True)
-    return told
+    return [told]
+
+
+def peak_of(name: str) -> float | None:
+    """FLOP per second in bfloat16 of a GPU by the name its driver gives it; None where it is not known."""
+    words = re.split(r"[\s-]+", name.lower().replace("rtx ", "rtx"))
+    return next((PEAK[word] for word in words if word in PEAK), None)
 
 
 def alone(stage, way: str, **sizes) -> dict:
@@ -103,11 +117,15 @@ def measured(folder: str, stage, way: str, sizes: dict) -> dict:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     work = stage(way, **sizes)
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-    before, start = memory("VmRSS"), time.perf_counter()
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated() / 2**20 if on_gpu else memory("VmRSS")
+    start = time.perf_counter()
     values = work()
     seconds = time.perf_counter() - start
-    on_gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0
-    return {"seconds": seconds, "peak_mib": on_gpu or memory("VmHWM") - before, "values": values}
+    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else memory("VmHWM")
+    return {"seconds": seconds, "peak_mib": peak - before, "values": values}
 
 
 def memory(field: str) -> float:

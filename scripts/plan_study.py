@@ -34,7 +34,7 @@ def main():
 
 
 def dry_run(configfile: list[str], *arguments: str) -> list[dict]:
-    """rule, wildcards and timing file of every job that Snakemake would start."""
+    """rule, wildcards, timing file and number of GPUs of every job that Snakemake would start."""
     command = ["snakemake", "-n", *arguments, *(["--configfile", *configfile] if configfile else [])]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -43,8 +43,10 @@ def dry_run(configfile: list[str], *arguments: str) -> list[dict]:
     for rule, body in JOB.findall(done.stdout):
         wildcards = re.search(r"^    wildcards: (.*)$", body, flags=re.M)
         timing = re.search(r"^    benchmark: (.*)$", body, flags=re.M)
+        gpus = re.search(r"^    resources: .*\bgpu=(\d+)", body, flags=re.M)
         pairs = [pair.split("=", 1) for pair in wildcards[1].split(", ")] if wildcards else []
-        jobs.append({"rule": rule, "timing": timing[1] if timing else None, **dict(pairs)})
+        told = {"timing": timing[1] if timing else None, "gpus": int(gpus[1]) if gpus else 0}
+        jobs.append({"rule": rule, **told, **dict(pairs)})
     return jobs
 
 
@@ -55,7 +57,7 @@ def calibration(study: Study, jobs: list[dict]) -> dict[str, tuple[float, int]]:
         reckoned = study.cost(job).seconds
         if reckoned and job["timing"] and Path(job["timing"]).exists():
             seconds = pl.read_csv(job["timing"], separator="\t")["s"].mean()
-            took.setdefault(job["rule"], []).append((seconds, reckoned))
+            took.setdefault(job["rule"], []).append((seconds * max(job["gpus"], 1), reckoned))
     return {rule: (sum(s for s, _ in pairs) / sum(r for _, r in pairs), len(pairs)) for rule, pairs in took.items()}
 
 
@@ -70,7 +72,7 @@ def print_plan(study: Study, costs: dict, speed: dict) -> None:
     print_stages({target: by_rule(jobs) for target, jobs in costs.items()})
     print("The dearest jobs")
     for job, cost in sorted(costs["all"], key=lambda pair: -pair[1].seconds - pair[1].usd)[:5]:
-        who = " ".join(str(value) for key, value in job.items() if key not in ("rule", "timing"))
+        who = " ".join(str(value) for key, value in job.items() if key not in ("rule", "timing", "gpus"))
         print(f"  {job['rule']} {who}: {cost.seconds / 3600:.2f} GPU-hours, {cost.usd:.0f} $")
     together = sum((cost for _, cost in costs["all"]), Cost())
     starts = sum(bool(cost.seconds) for _, cost in costs["all"])

@@ -113,7 +113,9 @@ class Study:
                 told = lacking(each * self.size("teachers", name) / 1e9, entry["gpus"], self.gpu)
                 lines += [f"teacher {name} {told}"] if told else []
         for name, entry in self.config["bases"].items():
-            each = 2 if entry.get("lora") is not None else 16 / (entry["processes"] if entry["fsdp"] else 1)
+            # weights, gradients and two moments in float32; processes that do not share them buffer the gradients
+            states = 16 / entry["processes"] if entry["fsdp"] else 20 if entry["processes"] > 1 else 16
+            each = 2 if entry.get("lora") is not None else states
             told = lacking(each * self.size("bases", name) / 1e9, 1, self.gpu) if entry["gpus"] else None
             lines += [f"fine-tuning {name} {told} a process: see fsdp and lora"] if told else []
         return lines

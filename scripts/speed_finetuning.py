@@ -82,7 +82,7 @@ def loss_of(model, example: dict) -> tuple[float, int]:
 
 
 def real_shape(shape: str, rows: int, longest: int):
-    """Fine-tuning a model of that shape on random tokens; gives its parameters, real tokens, and FLOP for them.
+    """Fine-tuning a model of that shape on random tokens; gives parameters, real tokens, FLOP for them, and MiB of GPU.
 
     Lengths are log-normal (median 400, sigma 0.7, at most `longest`). FLOP: 6 a parameter and token, and attention's
     6 * layers * width * length a token (causal: half of what all positions would take).
@@ -111,6 +111,7 @@ def real_shape(shape: str, rows: int, longest: int):
 
     def work() -> list[float]:
         made.train()
-        return [size, sum(lengths), sum(6 * n * (size + layers * width * n) for n in lengths)]
+        flop = sum(6 * n * (size + layers * width * n) for n in lengths)
+        return [size, sum(lengths), flop, torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0]
 
     return work

@@ -142,6 +142,23 @@ def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
     assert subprocess.run(command).returncode == 0
 
 
+def test_a_ranking_needs_no_key_of_a_judge_and_a_length_or_a_price_checks_nothing_again(checkout, tiny_reward_model):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["reward_models"]["right-answer"]["model"] = str(tiny_reward_model)
+    config["judges"] = {"api": {"model": "gpt", "engine": "openai", "openai": {"api_key_env": "NOT_SET_ANYWHERE"}}}
+    asked = {}
+    for target, runtime in (("rank", 60), ("rank", 70), ("all", 70)):
+        config["reward_models"]["right-answer"]["runtime"] = runtime
+        (checkout / "mine.yaml").write_text(yaml.safe_dump(config))
+        done = snakemake(
+            f"results/miniature/checks/{target}.json", "--cores", "1", "--configfile", "mine.yaml", cwd=checkout
+        )
+        asked[target, runtime] = done.stdout
+    assert "1 of 1 steps (100%) done" in asked["rank", 60]
+    assert "Nothing to be done" in asked["rank", 70]
+    assert "the environment variable NOT_SET_ANYWHERE is not set" in asked["all", 70]
+
+
 def test_the_target_check_starts_nothing_else(checkout, tiny, tiny_reward_model):
     config = {
         "study": "mine",

@@ -13,6 +13,7 @@ import pytest
 import engine_openai
 from conftest import ROOT
 from fault_server import FaultServer
+from generation import asker
 from ledger import spent
 
 KEY = "sk-very-secret-0123456789"
@@ -51,6 +52,19 @@ def test_answers_come_in_the_order_of_the_rows_whatever_the_threads(server):
     assert [a["text"] for a in answers] == [prompt[::-1] for prompt in prompts]
     assert {(a["finish_reason"], a["n_tokens"], a["reason"]) for a in answers} == {("stop", 100, None)}
     assert 1 < server.most_busy <= API["concurrency"]
+
+
+def test_a_server_with_another_address_is_asked_nothing_again(server, tmp_path):
+    rows, other = [{"id": "1", "instruction": "Hello"}], FaultServer()
+    given = spec(server) | {"engine": "openai", "chat_template": None}
+    api = given.pop("api")
+    first = asker(given, tmp_path, api)(rows)
+    moved = given | {"openai": given["openai"] | {"base_url": other.url, "api_key_env": None}}
+    assert asker(moved, tmp_path, api)(rows) == first
+    assert (len(server.bodies), len(other.bodies)) == (1, 0)
+    assert asker(moved | {"model": "n"}, tmp_path, api)(rows) == first
+    assert (len(server.bodies), len(other.bodies)) == (1, 1)
+    other.server_close()
 
 
 def test_what_is_asked_is_what_the_config_says(server):

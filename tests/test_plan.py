@@ -92,9 +92,12 @@ def test_what_does_not_fit_is_named():
 def test_timings_of_jobs_that_have_run_take_the_place_of_the_reckoning(tmp_path):
     job = {"rule": "finetune", "base": "qwen2.5-0.5b", "teacher": "qwen2.5-7b-instruct"}
     (tmp_path / "done.tsv").write_text(f"s\th:m:s\n{3 * study().cost(job).seconds}\t-\n")
+    job["gpus"] = 1
     jobs = [job | {"timing": str(tmp_path / "done.tsv")}, job | {"timing": str(tmp_path / "not yet.tsv")}]
     speed = calibration(study(), jobs)
     assert speed == {"finetune": (pytest.approx(3), 1)}
+    shared = [jobs[0] | {"gpus": 4}]  # so many seconds of each of four
+    assert calibration(study(), shared) == {"finetune": (pytest.approx(12), 1)}
     assert calibrated(study(), job, speed).seconds == pytest.approx(3 * study().cost(job).seconds)
     assert by_rule([(job, Cost(usd=1)), (job, Cost(usd=2))])["finetune"] == (2, Cost(usd=3))
 

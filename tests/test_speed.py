@@ -2,11 +2,14 @@
 
 import polars as pl
 import pytest
+import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 import measure_speed
 import speed_finetuning
 from conftest import snakemake
+from measure_speed import peak_of
+from plan_costs import PEAK
 from speed_answers import answering
 from speed_finetuning import finetuning, real_shape
 from speed_scoring import head, likelihoods, rewards, texts
@@ -44,14 +47,30 @@ def test_both_ways_of_fine_tuning_learn_alike_and_only_the_order_differs():
 
 def test_parameters_tokens_and_flop_of_a_published_shape_are_counted_as_they_are_told(monkeypatch):
     monkeypatch.setitem(speed_finetuning.SHAPES, "tiny", ("qwen2", 300, 32, 64, 2, 4, 2, True))
-    size, tokens, flop = real_shape("tiny", rows=4, longest=64)()
+    size, tokens, flop, mib = real_shape("tiny", rows=4, longest=64)()
     config = Qwen2Config(
         vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
     )
     config.num_key_value_heads, config.tie_word_embeddings = 2, True
     assert size == Qwen2ForCausalLM(config).num_parameters()
+    assert mib == 0 or torch.cuda.is_available()
     assert tokens == 4 * 64  # the median of 400 is beyond the longest
     assert flop == 4 * 6 * (size * 64 + 2 * 32 * 64**2)
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu"),
+    [
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("NVIDIA L4", "l4"),
+        ("NVIDIA L40S", "l40s"),
+        ("NVIDIA L40", None),
+    ],
+)
+def test_a_gpu_is_known_by_the_name_that_its_driver_gives_it(name, gpu):
+    assert peak_of(name) == PEAK.get(gpu)
 
 
 def test_longer_texts_are_as_long_as_told():
