@@ -75,7 +75,7 @@ def of_best(pairs: pl.DataFrame) -> str:
     best = f"The best teacher by AP is {first['teacher']} ({first['ap']:.1f})"
     if not first["ap_se"]:
         return f"{best}; how sure its AP is, is not known."
-    return f"{best}, not to be told from {listed([o['teacher'] for o in near])}." if near else f"{best}."
+    return f"{best}, not distinguishable from {listed([o['teacher'] for o in near])}." if near else f"{best}."
 
 
 def of_choice(pairs: pl.DataFrame) -> str:

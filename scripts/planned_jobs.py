@@ -62,16 +62,21 @@ class Study:
         self.assumed.add(f"{self.config['plan']['response_tokens']} tokens a response, where more are allowed")
         return min(self.config["plan"]["response_tokens"], (sampling or {}).get("max_new_tokens", 10**9))
 
+    def prices(self, entry: dict) -> dict:
+        """Dollars a million tokens, by the name at the endpoint; an endpoint without a price is told."""
+        if entry["engine"] == "openai" and entry["model"] not in self.config["api"]["prices"]:
+            self.assumed.add(f"{entry['model']} costs no dollars: `api.prices` does not have it")
+        return self.config["api"]["prices"]
+
     def cost(self, job: dict) -> Cost:
         """Of one job; nothing for those that take seconds."""
         config, rule, gpu = self.config, job["rule"], self.gpu
         entry = config["teachers"].get(job.get("teacher"), {})
         read, written = self.prompt_tokens(), self.response_tokens(job.get("teacher"), entry.get("sampling"))
         rows = self.rows() * entry.get("candidates", 1)
-        prices = config["api"]["prices"]
         if rule == "generate_responses":
             size = 0 if entry["engine"] == "openai" else self.size("teachers", job["teacher"])
-            return generating(entry, size, rows, read, written, gpu, prices)
+            return generating(entry, size, rows, read, written, gpu, self.prices(entry))
         if rule == "score_rewards":
             return scoring(self.size("reward_models", job["reward_model"]), rows * (read + written), gpu)
         if rule == "score_likelihoods":  # the response alone, too
@@ -91,15 +96,15 @@ class Study:
         read, written = self.prompt_tokens(), self.response_tokens(sampling=benchmark["sampling"])
         if rule == "answer_benchmark":
             size = self.size("bases", job["base"])
-            return generating(config["bases"][job["base"]], size, rows, read, written, gpu, config["api"]["prices"])
+            return generating(config["bases"][job["base"]], size, rows, read, written, gpu, {})
         if rule == "answer_as_baseline":
             entry = config["teachers"][benchmark["baseline"]]
             size = 0 if entry["engine"] == "openai" else self.size("teachers", benchmark["baseline"])
-            return generating(entry, size, rows, read, written, gpu, config["api"]["prices"])
+            return generating(entry, size, rows, read, written, gpu, self.prices(entry))
         if rule == "judge_pairs":
             judge = config["judges"][benchmark["judge"]]
             size = 0 if judge["engine"] == "openai" else self.size("judges", benchmark["judge"])
-            return generating(judge, size, rows, *JUDGED[benchmark["protocol"]], gpu, config["api"]["prices"])
+            return generating(judge, size, rows, *JUDGED[benchmark["protocol"]], gpu, self.prices(judge))
         if rule == "judge_reward":
             return scoring(self.size("judges", benchmark["judge"]), 2 * rows * (read + written), gpu)
         return Cost()

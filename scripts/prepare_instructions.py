@@ -3,8 +3,9 @@
 python scripts/prepare_instructions.py --spec '{"path": "mine.jsonl", "columns": {"instruction": "prompt"}, ...}' \
     --output results/mine/instructions.parquet --set-aside results/mine/set_aside/instructions.parquet
 
-A row's id is the SHA-256 of its instruction unless the source has an id column. The sample is the first n rows by
-SHA-256 of seed and id: a larger n keeps every row of a smaller one, whatever the order of the source.
+A row's id is the first 16 digits of the SHA-256 of its instruction unless the source has an id column. The sample is
+the first n rows by SHA-256 of seed and id: a larger n keeps every row of a smaller one, whatever the order of the
+source.
 """
 
 import argparse

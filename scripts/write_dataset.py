@@ -9,8 +9,9 @@ python scripts/write_dataset.py --study miniature --base alpha --model ./results
     --card results/miniature/datasets/alpha/README.md
 
 TRL's conversational prompt-completion format. With the base's chat template, trained on as the card says, it gives the
-token ids and labels of finetune.py. Responses without a use, and those cut at the longest length, which TRL would end
-with an end of turn, are left out and counted in the card. The card is written last.
+token ids and labels of finetune.py, but for control tokens in a text, which TRL does not make inert. Responses without
+a use, and those cut at the longest length, which TRL would end with an end of turn, are left out and counted in the
+card. The card is written last.
 """
 
 import argparse
@@ -31,7 +32,7 @@ configs:
 # What {base} should learn from {teacher}
 
 {n} responses of **{teacher}**, the first of {n_teachers} teachers by CAR ({car:.4g}) for the base model
-`{model}` ({revision}), compared on {n_common} instructions that all of them answered (study `{study}`).
+`{model}` ({pinned}), compared on {n_common} instructions that all of them answered (study `{study}`).
 CAR is r / (1 + beta L), of the responses' reward r and the base's loss L on them. {note}Whether it finds the best
 teacher, only fine-tuning tells: see `tables/` there.
 
@@ -43,16 +44,18 @@ from transformers import AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 folder = {folder!r}
-tokenizer = AutoTokenizer.from_pretrained({model!r})
+tokenizer = AutoTokenizer.from_pretrained({model!r}, revision={revision!r})
 tokenizer.chat_template = open(f"{{folder}}/chat_template.jinja").read()
 trainer = SFTTrainer(
     model={model!r},
-    args=SFTConfig(output_dir="checkpoint", max_length=4096),
+    args=SFTConfig(output_dir="checkpoint", max_length=4096, model_init_kwargs={{"revision": {revision!r}}}),
     train_dataset=load_dataset(folder, split="train"),
     processing_class=tokenizer,
 )
 trainer.train()
 ```
+
+Epochs, learning rate and batch are TRL's here; those of the study stand in its `config.yaml` under `finetune`.
 
 The texts are the teacher's; its licence says what may be done with them. Where they come from:
 
@@ -82,7 +85,8 @@ def main():
         base=args.base,
         study=args.study,
         model=args.model,
-        revision=f"commit {args.revision}" if args.revision else "no commit pinned",
+        revision=args.revision or "main",
+        pinned=f"commit {args.revision}" if args.revision else "no commit pinned",
         teacher=first["teacher"],
         car=first["car"],
         note=f"Note: {first['note']}. " if first["note"] else "",

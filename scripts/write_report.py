@@ -120,6 +120,8 @@ def sentence(tables: dict[str, pl.DataFrame], base: str) -> str | None:
 
 def differences_of_car(differences: pl.DataFrame) -> list[dict]:
     """CAR against each other metric, on average over bases where there are several."""
+    if differences.is_empty():
+        return []
     of = "average" if "average" in differences["base"] else differences["base"].first()
     return differences.filter((pl.col("metric_a") == "car") & (pl.col("base") == of)).to_dicts()
 

@@ -8,6 +8,7 @@ import sys
 import polars as pl
 import pytest
 
+import import_performance
 from conftest import ROOT
 
 IDS = ["a", "b", "c", "d", "e", "f"]
@@ -157,3 +158,12 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
     assert max(peaks) < 1.5
     rewards = pl.read_parquet(tmp_path / "import_rewards.parquet")
     assert rewards.height == n and (rewards["reward"] == rewards["id"].cast(float)).all()
+
+
+def test_a_score_that_is_no_number_is_no_score(tmp_path, monkeypatch):
+    (tmp_path / "scores.csv").write_text("base,teacher,wr\n1,a,50.5\n1,b,NaN\n1,c,NA\n1,d,inf\n")
+    command = ["x", "--ap", "h.wr", "--pairs", '{"1": ["a", "b", "c", "d"]}', "--scores", str(tmp_path / "scores.csv")]
+    command += ["--columns", '{"base": "base", "teacher": "teacher", "scores": {"h.wr": "wr"}}']
+    monkeypatch.setattr("sys.argv", [*command, "--output", str(tmp_path / "performance.csv")])
+    with pytest.raises(SystemExit, match="3 of 4 pairs have no score: 1/b, 1/c, 1/d"):
+        import_performance.main()

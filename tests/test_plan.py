@@ -74,6 +74,9 @@ def test_a_jobs_cost_by_hand():
     asked = study()
     asked.config["teachers"]["paid"] = {"model": "m", "engine": "openai", "sampling": {}}
     assert asked.cost({"rule": "generate_responses", "teacher": "paid"}).usd == 2000 * (50 * 10 + 500 * 30) / 1e6
+    asked.config["teachers"]["paid"]["model"] = "dear"
+    assert asked.cost({"rule": "generate_responses", "teacher": "paid"}).usd == 0
+    assert "dear costs no dollars: `api.prices` does not have it" in asked.assumed
     assert study().cost({"rule": "rank_teachers"}) == Cost()
 
 
@@ -86,6 +89,11 @@ def test_what_does_not_fit_is_named():
     assert small.does_not_fit() == [
         "fine-tuning qwen2.5-1.5b needs 24 GB, and 1 x l4 hold 22 a process: see fsdp and lora"
     ]
+    shared = study(gpu="h100")  # 4.5 billion in four processes: 90 GB each with buffers of gradients, 18 GB with fsdp
+    shared.config["bases"] = {"b": shared.config["bases"]["qwen2.5-0.5b"] | {"parameters": 4.5, "processes": 4}}
+    assert shared.does_not_fit() == ["fine-tuning b needs 90 GB, and 1 x h100 hold 72 a process: see fsdp and lora"]
+    shared.config["bases"]["b"]["fsdp"] = True
+    assert shared.does_not_fit() == []
     assert lacking(810, 8, "h100") == "needs 810 GB, and 8 x h100 hold 576"
 
 

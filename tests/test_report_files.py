@@ -5,9 +5,12 @@ import pytest
 import yaml
 
 import report_provenance
+import write_report
 from conftest import ROOT, link_workflow, snakemake
+from draw_figures import styles
 from model_folder import sha256
 from report_figures import figures_of_base
+from tables import read_csv
 from write_report import differences_of_car, variants_of
 
 pytestmark = pytest.mark.study
@@ -32,6 +35,53 @@ def test_the_same_tables_give_the_same_page(study, results):
         assert done.returncode == 0, done.stdout
         pages.append(sha256(results / "report.html"))
     assert pages[0] == pages[1]
+
+
+def page_of(results, folder, monkeypatch, **changes):
+    """The page of the miniature's tables after a change of some of them, each a function of the table."""
+    tables = []
+    for path in (results / "tables").glob("*.csv"):
+        table = read_csv(path)
+        tables.append(folder / path.name)
+        changes.get(path.stem, lambda same: same)(table).write_csv(tables[-1])
+    told = {"study": ["miniature"], "config": [results / "config.yaml"], "output": [folder / "report.html"]}
+    told |= {"tables": tables, "metrics": [*(results / "metrics").glob("*/*.parquet")]}
+    told |= {"instructions": [results / "instructions.parquet"], "spent": [folder / "none"]}
+    told |= {"responses": [*(results / "responses").glob("*-*.parquet")], "timings": [results / "timings"]}
+    told |= {"set-aside": [results / "set_aside/instructions.parquet"]}
+    monkeypatch.setattr("sys.argv", ["x", *(str(x) for name, all_ in told.items() for x in (f"--{name}", *all_))])
+    write_report.main()
+    return (folder / "report.html").read_text()
+
+
+def test_a_metric_that_nobody_has_and_a_family_with_dollars_draw_a_page(results, tmp_path, monkeypatch):
+    odd = {"ifd_self": pl.lit(None, pl.Float64), "family": pl.lit("$a_{$")}
+    text = page_of(results, tmp_path, monkeypatch, teachers=lambda table: table.with_columns(**odd))
+    assert "<h4>ppl_self</h4>" in text and "<h4>ifd_self</h4>" not in text
+
+
+def test_only_an_ap_that_was_to_be_there_is_a_gap(results, tmp_path, monkeypatch):
+    imported = page_of(results, tmp_path, monkeypatch, performance=lambda t: t.filter(~pl.col("note").is_not_null()))
+    assert "A gap:" not in imported
+    below = page_of(  # as imported scores are: without the mixes
+        results, tmp_path, monkeypatch, performance=lambda t: t.filter(~pl.col("teacher").str.starts_with("mix"))
+    )
+    assert "A gap:" not in below
+    lost = pl.when(base="beta", teacher="terse-small").then(None).otherwise("ap").alias("ap")
+    text = page_of(results, tmp_path, monkeypatch, performance=lambda t: t.with_columns(lost))
+    assert "<b>A gap:</b> terse-small has no AP for beta" in text and text.count("A gap:") == 1
+
+
+def test_a_study_of_which_nothing_could_be_trained_has_its_page(results, tmp_path, monkeypatch):
+    none = dict.fromkeys(("correlations", "differences", "car", "size_steps"), lambda table: table.clear())
+    gone = {"performance": lambda table: table.with_columns(ap=pl.lit(None, pl.Float64))}
+    text = page_of(results, tmp_path, monkeypatch, **none, **gone)
+    assert "By CAR, alpha should learn from" in text and 'href="#metrics"' not in text
+
+
+def test_nine_families_look_different():
+    looks = {(look["color"], look["marker"]) for look in styles([f"family {i}" for i in range(20)]).values()}
+    assert len(looks) == 21
 
 
 def test_snakemakes_own_report_has_a_caption_for_every_table(study, tmp_path):

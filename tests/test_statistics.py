@@ -221,13 +221,13 @@ def test_what_is_concluded():
         "CAR orders the teachers the wrong way round: rho"
     )
     table = pairs([1.0, 3.0, 2.0, 0.0], [50.0, 49.0, 40.0, 48.5], ap_se=0.5).with_columns(rank=pl.Series([3, 1, 2, 4]))
-    assert of_best(table) == "The best teacher by AP is t0 (50.0), not to be told from t1."
+    assert of_best(table) == "The best teacher by AP is t0 (50.0), not distinguishable from t1."
     assert of_choice(table) == "CAR's first choice, t1, loses 1.0 points."
     assert of_choice(table.with_columns(rank="car")) == "CAR's first choice, t3, loses 1.5 points."
     gap = table.with_columns(ap=pl.when(rank=1).then(None).otherwise("ap"))
     assert of_choice(gap) == "CAR's first choice, t1, has no AP."
     tied = table.with_columns(ap=pl.when(pl.col("rank") <= 3).then(50.0).otherwise("ap"))
-    assert of_best(tied) == "The best teacher by AP is t0 (50.0), not to be told from t1 and t2."
+    assert of_best(tied) == "The best teacher by AP is t0 (50.0), not distinguishable from t1 and t2."
     assert of_choice(tied) == "CAR's first choice, t1, does as well."
     assert of_choice(table.with_columns(rank=pl.Series([1, 3, 2, 4]))) == "CAR's first choice, t0, is that teacher."
     schema = ["metric_a", "metric_b", "difference", "p"]

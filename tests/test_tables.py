@@ -9,6 +9,7 @@ from average_performance import average
 from car import car
 from metrics import METRICS, PARTS, of_rows
 from rank_teachers import baselines, common_ids, means_of, rank, refuse_gaps
+from tables import read_csv, write_table
 
 
 def test_car_is_reward_over_one_plus_beta_times_loss():
@@ -136,3 +137,8 @@ def test_r_of_car_is_the_mean_sigmoid_where_the_config_says_so():
     (got,) = ranked(rows, ["x"], {"x": None}, "rm", 0.5, "sigmoid").to_dicts()
     assert got["sigmoid:rm"] == pytest.approx(0.25) and got["reward:rm"] == -25
     assert got["car"] == pytest.approx(0.25 / (1 + 0.5 * 2)) and got["note"] is None
+
+
+def test_names_that_look_like_numbers_stay_names(tmp_path):
+    write_table(pl.DataFrame({"base": ["1"], "teacher": ["0.70"], "family": ["1e5"], "ap": [2.5]}), tmp_path / "t.csv")
+    assert read_csv(tmp_path / "t.csv").rows() == [("1", "0.70", "1e5", 2.5)]
