@@ -23,10 +23,9 @@ def written(tmp_path, monkeypatch):
         frame = {"id": ids, "teacher": teacher, "response": [f"{i} by {teacher}" for i in ids[:3]] + [None]}
         frame |= {"finish_reason": ["stop", "length", "stop", None], "reason": [None, None, None, "empty"]}
         pl.DataFrame(frame).write_parquet(tmp_path / f"{teacher}.parquet")
-    rows = [("b", 1, "y", 3, 2.0), ("b", 2, "x", 3, 1.0), ("other", 1, "x", 3, 9.0)]
-    pl.DataFrame(rows, schema=["base", "rank", "teacher", "n", "car"], orient="row").write_csv(
-        tmp_path / "teachers.csv"
-    )
+    rows = [("b", 1, "y", 3, 2.0, "negative reward"), ("b", 2, "x", 3, 1.0, None), ("other", 1, "x", 3, 9.0, None)]
+    table = pl.DataFrame(rows, schema=["base", "rank", "teacher", "n", "car", "note"], orient="row")
+    table.write_csv(tmp_path / "teachers.csv")
     given = {"study": "s", "base": "b", "model": "org/base", "revision": "abc", "chat-template": TEMPLATE}
     given |= {"sources": json.dumps({"x": {"model": "m/x"}, "y": {"model": "m/y"}})}
     given |= {"teachers": tmp_path / "teachers.csv", "instructions": tmp_path / "instructions.parquet"}
@@ -53,6 +52,7 @@ def test_it_holds_the_first_teachers_whole_responses_and_counts_the_others(writt
     assert "2 responses of **y**, the first of 2 teachers by CAR (2)" in card and '"model": "m/y"' in card
     left = re.search("Left out: (.*)[.]", card)[1].split(", ")
     assert sorted(left) == ["1 cut at the longest length", "1 empty"] and "commit abc" in card
+    assert "Note: negative reward. " in card and "revision='abc'" in card
     assert (written / "chat_template.jinja").read_bytes() == TEMPLATE.read_bytes()
 
 
