@@ -131,7 +131,7 @@ def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
     if bad := [f"{teacher} {gap / n:.0%}" for teacher, gap in gaps.items() if gap > limit * n]:
         raise SystemExit(
             f"{rows['base'][0]}: more than {limit:.0%} of {n} instructions have no usable row from {', '.join(bad)}: "
-            "see `reason` in responses, rewards, likelihoods; set `compare: false` on the teacher, or raise max_set_aside"
+            "see `reason` in responses, rewards, likelihoods; set `compare: false` on a teacher or raise max_set_aside"
         )
 
 
