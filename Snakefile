@@ -115,5 +115,15 @@ rule rank:
 
 rule check:
     input:
-        checks("all"),
-        checks("all") and "<results>/checks/disk.json",
+        script="scripts/print_checks.py",
+        imports=[],
+        facts=checks("all"),
+        disk=checks("all") and "<results>/checks/disk.json",
+    log:
+        "<results>/logs/check.log",
+    conda:
+        "envs/analysis.yaml"
+    shell:
+        """
+        exec python scripts/run_job.py {input.script} --facts {input.facts:q} --disk {input.disk:q} 2>{log:q}
+        """

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
+import print_checks
 from conftest import ROOT, snakemake
 
 PLAIN = str(ROOT / "config/templates/plain.jinja")
@@ -130,6 +131,25 @@ def test_a_hub_out_of_reach_is_not_checked_and_no_error(tmp_path):
     assert facts["bases"]["b"]["model"] == "acme/rocket-7b" and "not checked" in facts["bases"]["b"], said
 
 
+def test_what_was_not_checked_is_said_and_how_to_check_it_again(tmp_path, monkeypatch, capsys):
+    facts = {"bases": {"b": {"model": "acme/rocket-7b", "not checked": "no route to host"}}}
+    facts["judges"] = {"j": {"model": "gpt"}}
+    facts["teachers"] = {"t": {"model": "a/b", "commit": "abc", "weight_bytes": 15_200_000_000, "context_length": 8192}}
+    (tmp_path / "all.json").write_text(json.dumps(facts))
+    monkeypatch.setattr("sys.argv", ["x", "--facts", str(tmp_path / "all.json"), "--disk"])
+    print_checks.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "  bases.b: acme/rocket-7b, not checked: no route to host",
+        "  judges.j: gpt, an endpoint whose key is set",
+        "  teachers.t: a/b, commit abc, 15.20 GB of weights, 8192 tokens of context",
+        "2 of 3 models from elsewhere were looked at, and nothing is wrong with them.",
+        f"To ask for the 1 that were not checked once more, delete {tmp_path}.",
+    ]
+    monkeypatch.setattr("sys.argv", ["x", "--facts", "--disk"])
+    print_checks.main()
+    assert capsys.readouterr().out == "All models are made by the study itself: there is none to look at.\n"
+
+
 def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
     (tmp_path / "facts.json").write_text(json.dumps({"bases": {"b": {"weight_bytes": 10**15}}}))
     command = [sys.executable, ROOT / "scripts/check_disk.py", "--facts", tmp_path / "facts.json"]
@@ -173,6 +193,8 @@ def test_the_target_check_starts_nothing_else(checkout, tiny, tiny_reward_model)
     (checkout / "mine.yaml").write_text(yaml.safe_dump(config))
     done = snakemake("check", "--cores", "1", "--configfile", "mine.yaml", cwd=checkout)
     assert done.returncode == 0, done.stdout
+    assert f"  bases.b: {tiny}, a folder, 0.00 GB of weights, 512 tokens of context\n" in done.stdout
+    assert "3 of 3 models from elsewhere were looked at, and nothing is wrong with them.\n" in done.stdout
     made = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
     assert made == {"checks/all.json", "checks/disk.json"}
     assert not (checkout / "results/mine/instructions.parquet").exists()
