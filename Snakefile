@@ -80,6 +80,7 @@ RANKING = [
     "<results>/tables/teachers.csv",
     "<results>/tables/stability.csv",
     "<results>/tables/sample_size.csv",
+    "<results>/tables/sensitivity.csv",
     *expand("<results>/datasets/{base}/README.md", base=BASES),
 ]
 

@@ -5,7 +5,7 @@ Inputs: <results>/tables/, <results>/metrics/{base}/{teacher}.parquet, <results>
 Outputs: <results>/config.yaml with every default; <results>/ranking.html of a ranking, <results>/report.html of a study.
 """
 
-RANKING_TABLES = ["teachers", "stability", "sample_size"]
+RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity"]
 
 
 rule save_config:
@@ -41,6 +41,8 @@ rule write_ranking:
             "scripts/report_provenance.py",
             "scripts/report_rows.py",
             "scripts/tables.py",
+            "scripts/vary_car.py",
+            "scripts/vary_ranking.py",
         ],
         template="scripts/report.html.jinja",
         config=rules.save_config.output.config,

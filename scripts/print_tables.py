@@ -11,6 +11,7 @@ import polars as pl
 
 from metrics import named_columns
 from tables import read_csv
+from vary_ranking import in_words
 
 SHOWN = ["rank", "teacher", "n", "car", "car_se", "loss", "ppl_self", "ifd_self", "response_length"]
 PLAIN = {
@@ -37,7 +38,9 @@ def main():
     with pl.Config(**PLAIN):
         for base in teachers["base"].unique(maintain_order=True):
             print_ranking(teachers.filter(base=base), named(base, performance))
-            say(tables["sample_size"].filter(base=base)["advice"].item())
+            size = tables["sample_size"].filter(base=base).row(0, named=True)
+            say(size["advice"])
+            say(in_words(tables["sensitivity"].filter(base=base), size["first"]))
         if {"correlations", "car", "conclusions", "size_steps"} <= tables.keys():  # a run may have ended before them
             print_judges(performance)
             print_correlations(tables["correlations"])

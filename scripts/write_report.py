@@ -23,6 +23,7 @@ from report_figures import figures_of_base, figures_of_car, figures_of_metrics
 from report_provenance import costs, git_commit, models_of, versions
 from report_rows import reasons_of, samples
 from tables import read_csv, write_text
+from vary_ranking import in_words
 
 
 def main():
@@ -90,12 +91,14 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
     if "performance" in tables:
         rows = rows.join(tables["performance"].filter(base=base).select("teacher", "ap"), on="teacher", how="left")
     judged = rows.filter(pl.col("rank").is_not_null() & pl.col("ap").is_not_null()) if "ap" in rows.columns else None
+    size = tables["sample_size"].filter(base=base).row(0, named=True)
     return {
         "name": base,
         "learned": judged.sort("ap", "teacher", descending=[True, False]).row(0, named=True)
         if judged is not None and judged.height
         else None,
-        "size": tables["sample_size"].filter(base=base).row(0, named=True),
+        "size": size,
+        "sensitivity": in_words(tables["sensitivity"].filter(base=base), size["first"]),
         "conclusion": sentence(tables, base),
         "gaps": gaps(tables, base),
         "named": named_columns(teachers),

@@ -42,6 +42,7 @@ def test_the_papers_study_has_its_jobs():
         "join_metrics": pairs,
         "rank_teachers": 1,
         "assess_ranking": 1,
+        "vary_ranking": 1,
         "write_dataset": bases,
         "finetune": pairs,
         "answer_benchmark": pairs * benchmarks,
@@ -59,7 +60,7 @@ def test_the_papers_study_has_its_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 1073,
+        "total": 1074,
     }
 
 
@@ -77,6 +78,7 @@ def test_the_imported_study_ranks_with_likelihoods_alone():
         "join_metrics": teachers * bases,
         "rank_teachers": 1,
         "assess_ranking": 1,
+        "vary_ranking": 1,
         "write_dataset": bases,
         "save_config": 1,
     }

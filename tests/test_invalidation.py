@@ -90,7 +90,7 @@ POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
 CHECKS = {"check_model": 1, "check_models": 1, "check_disk": 1}
 STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "vary_car": 1, "draw_conclusions": 1}
 TABLES = {"average_performance": 1, "compare_sizes": 1, **STATISTICS}
-RANKING = {"rank_teachers": 1, "assess_ranking": 1, "write_dataset": BASES}
+RANKING = {"rank_teachers": 1, "assess_ranking": 1, "vary_ranking": 1, "write_dataset": BASES}
 JUDGE_AND_AFTER = {"judge_exact": MIXED, "score_judgments": MIXED, **TABLES}
 MIXES = {"mix_responses": BASES, "mix_rewards": BASES, "mix_likelihoods": BASES}
 CHAIN = ("join_metrics", "finetune", "answer_benchmark", "judge_exact", "score_judgments")
@@ -124,7 +124,7 @@ CHANGES = {
     ),
     "a teacher's family": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"].update(family="curt")),
-        {"rank_teachers": 1, "write_dataset": BASES, "compare_sizes": 1, **STATISTICS},
+        {"rank_teachers": 1, "vary_ranking": 1, "write_dataset": BASES, "compare_sizes": 1, **STATISTICS},
     ),
     "one teacher's sampling": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),

@@ -8,6 +8,7 @@ from scipy import stats
 import assess_ranking
 from assess_ranking import advice, car_of_samples, describe, mean_tau, n_needed, noise, p_first, sample_size
 from car import car
+from vary_ranking import in_words, vary
 
 RNG = np.random.default_rng(5)
 BETA = 0.7
@@ -82,6 +83,20 @@ def test_what_is_advised():
     assert open_["n_needed"] > 500 and open_["target"] == 0.95
     assert "no number of instructions in reach" in advice({"first": "x", "p_same_top1": 0.5, "n": 90}, False, None)
     assert advice({"first": "x", "p_same_top1": 0.96, "n": 500}, True, 520).endswith("instructions: settled.")
+
+
+def test_who_is_first_with_other_betas_and_rewards_is_told():
+    # the loss of y is far higher: y is first by reward alone, x from beta .2 on: 3 / 1.2 > 4 / 1.8 ...
+    columns = {"base": "b", "teacher": ["x", "y"], "rank": [1, 2], "car": [1.5, 0.8], "loss": [1.0, 4.0]}
+    table = pl.DataFrame({**columns, "reward:rm": [3.0, 4.0], "sigmoid:rm": [0.95, 0.98]})
+    rows = vary(table, 1.0)
+    firsts = {(row["transform"], row["beta"]): (row["first"], row["tau"]) for row in rows}
+    assert firsts["none", 0.0] == firsts["none", 0.1] == ("y", -1)  # 3 / 1.1 = 2.73 against 4 / 1.4 = 2.86
+    assert firsts["none", 0.2] == firsts["none", 100.0] == ("x", 1)  # 3 / 1.2 = 2.5 against 4 / 1.8 = 2.22
+    assert firsts["sigmoid", 0.0][0] == "y" and firsts["sigmoid", 0.1][0] == "x" and len(rows) == 18
+    told = "x is first in 15 of 18 settings of beta (0 to 100), reward model and its sigmoid, y in 3."
+    assert in_words(pl.DataFrame(rows), "x") == told
+    assert in_words(pl.DataFrame(rows[2:9]), "x").startswith("x is first in all 7 settings of beta")
 
 
 def test_a_few_instructions_settle_nothing_and_equal_teachers_never_are_settled():
