@@ -50,11 +50,11 @@ def vary(teachers: pl.DataFrame, beta: float) -> list[dict]:
 def in_words(sensitivity: pl.DataFrame, first: str) -> str:
     """How often the first teacher of one base stays first, and who is it otherwise."""
     counts = Counter(sensitivity["first"])
-    others = ", ".join(f"{name} in {n}" for name, n in counts.most_common() if name != first)
-    settings = f"{sensitivity.height} settings of beta (0 to 100), reward model and its sigmoid"
-    if not others:
-        return f"{first} is first in all {settings}."
-    return f"{first} is first in {counts[first]} of {settings}, {others}."
+    choices = f"{sensitivity.height} choices of beta (0 to 100), reward model and transform"
+    others = "".join(f", {n} {name}" for name, n in counts.most_common() if name != first)
+    return (
+        f"Of {choices}, {counts[first]} put {first} first{others}." if others else f"All {choices} put {first} first."
+    )
 
 
 def parse_args():

@@ -51,9 +51,9 @@ def test_it_says_how_sure_the_ranking_is_and_what_more_instructions_would_do(ran
     stability = {row["teacher"]: row for row in table(ranked, "stability")}
     assert size["n"] == "6" and size["target"] == "0.95" and size["first"] == table(ranked, "teachers")[0]["teacher"]
     assert float(size["p_same_top1"]) == float(stability[size["first"]]["p_first"])
-    assert (size["settled"] == "true") == (float(size["p_same_top1"]) >= 0.95) and size["advice"].startswith(
-        size["first"]
-    )
+    assert size["settled"] == "false" and size["advice"].startswith(size["first"])
+    assert "but so few tell little: ask at least" in size["advice"]  # six instructions
+    assert {row["reward_model"] for row in table(ranked, "sensitivity")} == {"reward-model"}
 
 
 @pytest.mark.parametrize("stage", ["generate_responses", "score_rewards/reward-model", "score_likelihoods/base"])

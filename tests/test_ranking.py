@@ -94,9 +94,9 @@ def test_who_is_first_with_other_betas_and_rewards_is_told():
     assert firsts["none", 0.0] == firsts["none", 0.1] == ("y", -1)  # 3 / 1.1 = 2.73 against 4 / 1.4 = 2.86
     assert firsts["none", 0.2] == firsts["none", 100.0] == ("x", 1)  # 3 / 1.2 = 2.5 against 4 / 1.8 = 2.22
     assert firsts["sigmoid", 0.0][0] == "y" and firsts["sigmoid", 0.1][0] == "x" and len(rows) == 18
-    told = "x is first in 15 of 18 settings of beta (0 to 100), reward model and its sigmoid, y in 3."
+    told = "Of 18 choices of beta (0 to 100), reward model and transform, 15 put x first, 3 y."
     assert in_words(pl.DataFrame(rows), "x") == told
-    assert in_words(pl.DataFrame(rows[2:9]), "x").startswith("x is first in all 7 settings of beta")
+    assert in_words(pl.DataFrame(rows[2:9]), "x").startswith("All 7 choices of beta")
 
 
 def test_a_few_instructions_settle_nothing_and_equal_teachers_never_are_settled():
