@@ -85,15 +85,15 @@ def correlate(pairs: pl.DataFrame, metrics: list[str]) -> list[dict]:
     `pairs` has the same teachers in the same order for every base.
     """
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
+    if not bases:
+        return []
     rows = {metric: [describe(of_base, metric) for of_base in bases] for metric in metrics}
     usable = [metric for metric in metrics if any(row["rho"] is not None for row in rows[metric])]
-    averages = {metric: mean_of(rows[metric]) for metric in metrics if bases}
+    averages = {metric: mean_of(rows[metric]) for metric in metrics}
     for metric, values in zip(usable, drawn_rhos(bases, usable), strict=True):
         for row, of_base in zip([*rows[metric], averages[metric]], [*values.T, values.mean(-1)], strict=True):
             if row["rho"] is not None:
                 row["low"], row["high"] = interval(of_base)
-    if not bases:
-        return []
     return [row for metric in metrics for row in (*rows[metric], averages[metric])]
 
 
@@ -101,9 +101,8 @@ def drawn_rhos(bases: list[pl.DataFrame], metrics: list[str]) -> np.ndarray:
     """The bootstrap's rho of each metric, (metrics, resamples, bases); NaN where a base does not have the metric."""
     if not metrics:
         return np.empty((0, 0, 0))
-    return bootstrap(
-        np.stack([signed(bases, metric) for metric in metrics]), stacked(bases, "ap"), stacked(bases, "ap_se")
-    )
+    values = np.stack([signed(bases, metric) for metric in metrics])
+    return bootstrap(values, stacked(bases, "ap"), stacked(bases, "ap_se"))
 
 
 def mean_of(rows: list[dict]) -> dict:
