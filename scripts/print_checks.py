@@ -18,14 +18,14 @@ def main():
     for section, name, told in found:
         print(f"  {section}.{name}: {described(told)}")
     unasked = sum("not checked" in told for _, _, told in found)
-    if args.disk:
-        needed = sum(json.loads(args.disk.read_text())["checkpoint_bytes"].values())
-        print(f"Checkpoints still to be made take {needed / 1e9:.1f} GB, for which there is room.")
-    print(
-        f"{len(found) - unasked} of {len(found)} models from elsewhere were looked at, and nothing is wrong with them."
-    )
+    if unasked < len(found):
+        print(f"Nothing is wrong with the {len(found) - unasked} of {len(found)} models that were looked at.")
+    if args.disk and (needed := sum(json.loads(args.disk.read_text())["checkpoint_bytes"].values())):
+        print(f"Checkpoints still to be made of them take {needed / 1e9:.1f} GB, for which there is room.")
     if unasked:
-        print(f"To ask for the {unasked} that were not checked once more, delete {args.facts.parent}.")
+        print(
+            f"{unasked} of {len(found)} models were not checked: to ask for them once more, delete {args.facts.parent}."
+        )
 
 
 def described(told: dict) -> str:

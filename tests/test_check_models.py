@@ -142,8 +142,8 @@ def test_what_was_not_checked_is_said_and_how_to_check_it_again(tmp_path, monkey
         "  bases.b: acme/rocket-7b, not checked: no route to host",
         "  judges.j: gpt, an endpoint whose key is set",
         "  teachers.t: a/b, commit abc, 15.20 GB of weights, 8192 tokens of context",
-        "2 of 3 models from elsewhere were looked at, and nothing is wrong with them.",
-        f"To ask for the 1 that were not checked once more, delete {tmp_path}.",
+        "Nothing is wrong with the 2 of 3 models that were looked at.",
+        f"1 of 3 models were not checked: to ask for them once more, delete {tmp_path}.",
     ]
     monkeypatch.setattr("sys.argv", ["x", "--facts", "--disk"])
     print_checks.main()
@@ -194,7 +194,7 @@ def test_the_target_check_starts_nothing_else(checkout, tiny, tiny_reward_model)
     done = snakemake("check", "--cores", "1", "--configfile", "mine.yaml", cwd=checkout)
     assert done.returncode == 0, done.stdout
     assert f"  bases.b: {tiny}, a folder, 0.00 GB of weights, 512 tokens of context\n" in done.stdout
-    assert "3 of 3 models from elsewhere were looked at, and nothing is wrong with them.\n" in done.stdout
+    assert "Nothing is wrong with the 3 of 3 models that were looked at.\n" in done.stdout
     made = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
     assert made == {"checks/all.json", "checks/disk.json"}
     assert not (checkout / "results/mine/instructions.parquet").exists()
