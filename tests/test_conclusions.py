@@ -38,21 +38,19 @@ def test_where_no_pair_has_an_ap_the_tables_are_empty_and_the_conclusions_say_so
     table.drop("ap", "ap_se").with_columns(pl.lit(1.0).alias("reward:rm")).write_csv(tmp_path / "teachers.csv")
     ap = table.select("base", "teacher", ap=pl.lit(None, pl.Float64), note=pl.lit("not_trained"))
     ap.write_csv(tmp_path / "performance.csv")
-    files = {"teachers": "teachers", "performance": "performance"}
-    for script in (correlate_metrics, compare_metrics, vary_car, draw_conclusions):
-        known = files if script is draw_conclusions else {name: files[name] for name in ("teachers", "performance")}
-        options = [part for name, path in known.items() for part in (f"--{name}", str(tmp_path / f"{path}.csv"))]
-        output = tmp_path / f"{script.__name__}.csv"
-        files |= {
-            "correlate_metrics": {"correlations": script.__name__},
-            "compare_metrics": {"differences": script.__name__},
-        }.get(script.__name__, {})
-        beta = ["--beta", "1"] if script is vary_car else []
-        monkeypatch.setattr("sys.argv", ["x", *options, *beta, "--output", str(output)])
+    told = {name: tmp_path / f"{name}.csv" for name in ("teachers", "performance", "correlations", "differences")}
+
+    def make(script, output, *names, more=()):
+        options = [str(part) for name in names for part in (f"--{name}", told[name])]
+        monkeypatch.setattr("sys.argv", ["x", *options, *more, "--output", str(tmp_path / output)])
         script.main()
-        if script is not draw_conclusions:
-            assert pl.read_csv(output).height == 0
-    said = pl.read_csv(tmp_path / "draw_conclusions.csv")["conclusion"].to_list()
+        return pl.read_csv(tmp_path / output)
+
+    both = ("teachers", "performance")
+    assert make(correlate_metrics, "correlations.csv", *both).height == 0
+    assert make(compare_metrics, "differences.csv", *both).height == 0
+    assert make(vary_car, "car.csv", *both, more=("--beta", "1")).height == 0
+    said = make(draw_conclusions, "conclusions.csv", *told)["conclusion"].to_list()
     assert said == [
         "There is no AP with t0, t1 and t2: see performance.csv. No teacher has an AP that CAR could be held against."
     ]
