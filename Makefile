@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 demo: .venv/installed
 	snakemake --cores $(CORES)
-	python scripts/print_tables.py results/miniature/tables
+	python -m scripts.report.print_tables results/miniature/tables
 
 test: .venv/installed-dev
 	pytest -m "not slow"

@@ -19,15 +19,18 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
-sys.path.append(f"{workflow.basedir}/scripts")
-from failed_jobs import ends_of_logs
-from run_lock import hold_run_lock
+sys.path.insert(0, workflow.basedir)
+from scripts.jobs.code import digest_of_code, versions_of
+from scripts.jobs.failed_jobs import ends_of_logs
+from scripts.jobs.reused_results import notice_of_reuse, record_code
+from scripts.jobs.run_lock import hold_run_lock
 
 
-include: "rules/config.smk"
+include: "rules/configuration.smk"
 
 
 RESULTS = f"results/{config['study']}"
+CODE_RECORD = Path(f"{RESULTS}/rows/code.json")
 
 
 pathvars:
@@ -47,19 +50,18 @@ wildcard_constraints:
 
 
 include: "rules/miniature.smk"
-include: "rules/check.smk"
+include: "rules/checks.smk"
 include: "rules/instructions.smk"
 include: "rules/responses.smk"
 include: "rules/rewards.smk"
 include: "rules/likelihoods.smk"
 include: "rules/mixes.smk"
-include: "rules/finetune.smk"
+include: "rules/finetuning.smk"
 include: "rules/answers.smk"
 include: "rules/judgments.smk"
 include: "rules/scores.smk"
-include: "rules/tables.smk"
-include: "rules/sureness.smk"
-include: "rules/statistics.smk"
+include: "rules/ranking.smk"
+include: "rules/correlations.smk"
 include: "rules/datasets.smk"
 include: "rules/paper_table.smk"
 include: "rules/report.smk"
@@ -67,9 +69,14 @@ include: "rules/plan.smk"
 include: "rules/speed.smk"
 
 
+if workflow.is_main_process and (note := notice_of_reuse(CODE_RECORD)):
+    print(note, file=sys.stderr)
+
+
 onstart:
     if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # to look is never refused
         hold_run_lock(Path(".snakemake/run.lock"))
+    record_code(costly_scripts(workflow.dag.needrun_jobs()), CODE_RECORD)
     refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
 
 
@@ -117,8 +124,6 @@ rule rank:
 
 rule check:
     input:
-        script="scripts/print_checks.py",
-        imports=[],
         facts=checks("all"),
         disk=checks("all") and "<results>/checks/disk.json",
     log:
@@ -127,5 +132,5 @@ rule check:
         "envs/analysis.yaml"
     shell:
         """
-        exec python scripts/run_job.py {input.script} --facts {input.facts:q} --disk {input.disk:q} 2>{log:q}
+        exec python -m scripts.jobs.run_job scripts.checks.print_checks --facts {input.facts:q} --disk {input.disk:q} 2>{log:q}
         """

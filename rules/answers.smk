@@ -10,8 +10,6 @@ benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
 
 rule answer_as_baseline:
     input:
-        script="scripts/answer_benchmark.py",
-        imports=lambda wildcards: ENGINES[baseline_of(wildcards.benchmark)["engine"]],
         check=lambda wildcards: check_of("teachers", config["benchmarks"][wildcards.benchmark]["baseline"]),
         model=lambda wildcards: model_inputs(baseline_of(wildcards.benchmark)),
         prompts="<results>/prompts/{benchmark}.parquet",
@@ -30,13 +28,17 @@ rule answer_as_baseline:
         mem_mb=lambda wildcards: baseline_of(wildcards.benchmark)["mem_mb"],
         runtime=lambda wildcards: baseline_of(wildcards.benchmark)["runtime"],
     params:
+        versions=lambda wildcards: versions_of(
+            "scripts.answers.answer_benchmark", engine_module(baseline_of(wildcards.benchmark)["engine"])
+        ),
+        files=lambda wildcards: model_files(baseline_of(wildcards.benchmark)),
         teacher=lambda wildcards: config["benchmarks"][wildcards.benchmark]["baseline"],
         model=lambda wildcards: engine_spec(baseline_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
         store=f"{RESULTS}/rows/baselines/{{benchmark}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
             --benchmark {wildcards.benchmark} \
             --teacher {params.teacher} \
             --model {params.model:q} \
@@ -50,8 +52,6 @@ rule answer_as_baseline:
 
 rule import_baseline:
     input:
-        script="scripts/import_baseline.py",
-        imports=["scripts/import_responses.py", "scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -65,10 +65,11 @@ rule import_baseline:
     conda:
         "../envs/train.yaml"
     params:
+        code=code_of("scripts.answers.import_baseline"),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.answers.import_baseline \
             --benchmark {wildcards.benchmark} \
             --spec {params.spec:q} \
             --prompts {input.prompts:q} \
@@ -78,8 +79,6 @@ rule import_baseline:
 
 rule answer_benchmark:
     input:
-        script="scripts/answer_benchmark.py",
-        imports=lambda wildcards: ENGINES[config["bases"][wildcards.base]["engine"]],
         manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -95,6 +94,9 @@ rule answer_benchmark:
         mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
+        versions=lambda wildcards: versions_of(
+            "scripts.answers.answer_benchmark", engine_module(config["bases"][wildcards.base]["engine"])
+        ),
         model=lambda wildcards, input: engine_spec(
             config["bases"][wildcards.base]
             # the checkpoint has a revision and a chat template of its own
@@ -104,7 +106,7 @@ rule answer_benchmark:
         store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \

@@ -10,8 +10,6 @@ WHERE_FROM = ("model", "revision", "engine", "chat_template", "sampling", "impor
 
 rule write_dataset:
     input:
-        script="scripts/write_dataset.py",
-        imports=["scripts/tables.py"],
         chat_template=lambda wildcards: config["bases"][wildcards.base]["chat_template"],
         teachers="<results>/tables/teachers.csv",
         instructions="<results>/instructions.parquet",
@@ -27,6 +25,7 @@ rule write_dataset:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.datasets.write_dataset"),
         study=config["study"],
         model=lambda wildcards: config["bases"][wildcards.base]["model"],
         revision=lambda wildcards: config["bases"][wildcards.base]["revision"] or [],
@@ -39,7 +38,7 @@ rule write_dataset:
         ),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.datasets.write_dataset \
             --study {params.study} \
             --base {wildcards.base} \
             --model {params.model:q} \

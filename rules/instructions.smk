@@ -8,8 +8,6 @@ the same columns, and beside each, under set_aside/, the rows not used with thei
 
 rule prepare_instructions:
     input:
-        script="scripts/prepare_instructions.py",
-        imports=["scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["instructions"]),
     output:
         instructions="<results>/instructions.parquet",
@@ -21,10 +19,11 @@ rule prepare_instructions:
     conda:
         "../envs/train.yaml"
     params:
+        code=code_of("scripts.instructions.prepare_instructions"),
         spec=lambda wildcards: as_json(config["instructions"]),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.instructions.prepare_instructions \
             --spec {params.spec:q} \
             --output {output.instructions:q} \
             --set-aside {output.set_aside:q} &>{log:q}
@@ -33,8 +32,6 @@ rule prepare_instructions:
 
 rule prepare_prompts:
     input:
-        script="scripts/prepare_instructions.py",
-        imports=["scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"]),
     output:
         prompts="<results>/prompts/{benchmark}.parquet",
@@ -46,10 +43,11 @@ rule prepare_prompts:
     conda:
         "../envs/train.yaml"
     params:
+        code=code_of("scripts.instructions.prepare_instructions"),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.instructions.prepare_instructions \
             --spec {params.spec:q} \
             --output {output.prompts:q} \
             --set-aside {output.set_aside:q} &>{log:q}

@@ -10,8 +10,6 @@ EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case", "numeric")
 
 rule judge_exact:
     input:
-        script="scripts/judge_exact.py",
-        imports=["scripts/answers.py", "scripts/rows.py", "scripts/tables.py"],
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
         answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
@@ -26,10 +24,11 @@ rule judge_exact:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.judgments.judge_exact"),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark], *EXACT_KEYS),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.judgments.judge_exact \
             --spec {params.spec:q} \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
@@ -40,16 +39,6 @@ rule judge_exact:
 
 rule judge_reward:
     input:
-        script="scripts/judge_reward.py",
-        imports=[
-            "scripts/answers.py",
-            "scripts/chat.py",
-            "scripts/model_folder.py",
-            "scripts/model_loading.py",
-            "scripts/rows.py",
-            "scripts/score_rewards.py",
-            "scripts/tables.py",
-        ],
         model=lambda wildcards: model_inputs(judge_of(wildcards.benchmark)),
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
         prompts="<results>/prompts/{benchmark}.parquet",
@@ -70,11 +59,13 @@ rule judge_reward:
         mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
+        versions=versions_of("scripts.judgments.judge_reward"),
+        files=lambda wildcards: model_files(judge_of(wildcards.benchmark)),
         judge=lambda wildcards: as_json(judge_of(wildcards.benchmark), *REWARD_MODEL_KEYS),
         store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.judgments.judge_reward \
             --judge {params.judge:q} \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
@@ -86,12 +77,6 @@ rule judge_reward:
 
 rule judge_pairs:
     input:
-        script="scripts/judge_pairs.py",
-        imports=lambda wildcards: [
-            *ENGINES[judge_of(wildcards.benchmark)["engine"]],
-            "scripts/judge_templates.py",
-            "scripts/pairwise_verdicts.py",
-        ],
         model=lambda wildcards: model_inputs(judge_of(wildcards.benchmark)),
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
         template=lambda wildcards: judge_template_of(wildcards.benchmark),
@@ -113,13 +98,17 @@ rule judge_pairs:
         mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
+        versions=lambda wildcards: versions_of(
+            "scripts.judgments.judge_pairs", engine_module(judge_of(wildcards.benchmark)["engine"])
+        ),
+        files=lambda wildcards: model_files(judge_of(wildcards.benchmark)),
         protocol=lambda wildcards: config["benchmarks"][wildcards.benchmark]["protocol"],
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),
         store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.judgments.judge_pairs \
             --protocol {params.protocol} \
             --judge {params.judge:q} \
             --sampling {params.sampling:q} \

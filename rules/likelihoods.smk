@@ -6,21 +6,11 @@ Outputs: <results>/likelihoods/{base}/{teacher}.parquet and <results>/likelihood
 model, teacher, sums over tokens, truncated, reason).
 """
 
-LIKELIHOOD_IMPORTS = [
-    "scripts/chat.py",
-    "scripts/chunked_head.py",
-    "scripts/model_folder.py",
-    "scripts/model_loading.py",
-    "scripts/rows.py",
-    "scripts/tables.py",
-]
 LIKELIHOOD_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
 
 
 rule score_likelihoods:
     input:
-        script="scripts/score_likelihoods.py",
-        imports=LIKELIHOOD_IMPORTS,
         check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
         instructions="<results>/instructions.parquet",
@@ -40,12 +30,14 @@ rule score_likelihoods:
         mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
+        versions=versions_of("scripts.likelihoods.score_likelihoods"),
+        files=lambda wildcards: model_files(config["bases"][wildcards.base]),
         model=lambda wildcards: as_json(config["bases"][wildcards.base], *LIKELIHOOD_KEYS),
         limits=lambda wildcards: as_json(config["likelihoods"]),
         store=f"{RESULTS}/rows/likelihoods/{{base}}/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.likelihoods.score_likelihoods \
             --name {wildcards.base} \
             --prompt chat \
             --teacher {wildcards.teacher} \
@@ -60,8 +52,6 @@ rule score_likelihoods:
 
 rule score_reference_likelihoods:
     input:
-        script="scripts/score_likelihoods.py",
-        imports=LIKELIHOOD_IMPORTS,
         check=lambda wildcards: check_of("reference_models", wildcards.reference_model),
         model=lambda wildcards: model_inputs(config["reference_models"][wildcards.reference_model]),
         instructions="<results>/instructions.parquet",
@@ -81,6 +71,8 @@ rule score_reference_likelihoods:
         mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"],
         runtime=lambda wildcards: config["reference_models"][wildcards.reference_model]["runtime"],
     params:
+        versions=versions_of("scripts.likelihoods.score_likelihoods"),
+        files=lambda wildcards: model_files(config["reference_models"][wildcards.reference_model]),
         model=lambda wildcards: as_json(config["reference_models"][wildcards.reference_model], "model", "revision"),
         limits=lambda wildcards: as_json(
             {
@@ -92,7 +84,7 @@ rule score_reference_likelihoods:
         store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.likelihoods.score_likelihoods \
             --name {wildcards.reference_model} \
             --prompt plain \
             --teacher {wildcards.teacher} \

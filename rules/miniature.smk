@@ -6,14 +6,11 @@ each teacher, base model and reward model. Any config may name them; nothing els
 
 import yaml
 
-with open(f"{workflow.basedir}/config/miniature/world.yaml") as file:
+with open(f"{workflow.basedir}/config/miniature/world.yaml", encoding="utf-8") as file:
     WORLD = yaml.safe_load(file)
 
 
 rule write_miniature_instructions:
-    input:
-        script="scripts/write_miniature_instructions.py",
-        imports=["scripts/miniature_tasks.py", "scripts/tables.py"],
     output:
         instructions="results/world/instructions.jsonl",
         held_out="results/world/held_out.jsonl",
@@ -24,12 +21,13 @@ rule write_miniature_instructions:
     conda:
         "../envs/analysis.yaml"
     params:
+        versions=versions_of("scripts.miniature.write_miniature_instructions"),
         seed=WORLD["seed"],
         n=WORLD["instructions"],
         n_held_out=WORLD["held_out"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.miniature.write_miniature_instructions \
             --seed {params.seed} \
             --instructions {output.instructions:q} \
             --n {params.n} \
@@ -40,14 +38,6 @@ rule write_miniature_instructions:
 
 rule train_miniature_teachers:
     input:
-        script="scripts/train_miniature_teachers.py",
-        imports=[
-            "scripts/chat.py",
-            "scripts/miniature_models.py",
-            "scripts/miniature_tasks.py",
-            "scripts/model_folder.py",
-            "scripts/tables.py",
-        ],
         chat_template="config/miniature/chat.jinja",
     output:
         manifests=["results/world/{family}-large/manifest.json", "results/world/{family}-small/manifest.json"],
@@ -61,11 +51,12 @@ rule train_miniature_teachers:
     conda:
         "../envs/train.yaml"
     params:
+        versions=versions_of("scripts.miniature.train_miniature_teachers"),
         sizes=lambda wildcards: json.dumps(WORLD["teachers"][wildcards.family], sort_keys=True),
         seed=WORLD["seed"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_teachers \
             --family {wildcards.family} \
             --sizes {params.sizes:q} \
             --seed {params.seed} \
@@ -75,14 +66,6 @@ rule train_miniature_teachers:
 
 
 rule train_miniature_bases:
-    input:
-        script="scripts/train_miniature_bases.py",
-        imports=[
-            "scripts/miniature_models.py",
-            "scripts/miniature_tasks.py",
-            "scripts/model_folder.py",
-            "scripts/tables.py",
-        ],
     output:
         manifests=[f"results/world/{base}/manifest.json" for base in sorted(WORLD["bases"])],
     log:
@@ -93,11 +76,12 @@ rule train_miniature_bases:
     conda:
         "../envs/train.yaml"
     params:
+        versions=versions_of("scripts.miniature.train_miniature_bases"),
         bases=json.dumps(WORLD["bases"], sort_keys=True),
         seed=WORLD["seed"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_bases \
             --bases {params.bases:q} \
             --seed {params.seed} \
             --manifests {output.manifests:q} &>{log:q}
@@ -106,14 +90,6 @@ rule train_miniature_bases:
 
 rule train_miniature_reward_model:
     input:
-        script="scripts/train_miniature_reward_model.py",
-        imports=[
-            "scripts/chat.py",
-            "scripts/miniature_models.py",
-            "scripts/miniature_tasks.py",
-            "scripts/model_folder.py",
-            "scripts/tables.py",
-        ],
         start=lambda wildcards: f"results/world/{WORLD['reward_models'][wildcards.reward_model]['start']}/manifest.json",
         chat_template="config/miniature/chat.jinja",
     output:
@@ -128,11 +104,12 @@ rule train_miniature_reward_model:
     conda:
         "../envs/train.yaml"
     params:
+        versions=versions_of("scripts.miniature.train_miniature_reward_model"),
         size=lambda wildcards: json.dumps(WORLD["reward_models"][wildcards.reward_model], sort_keys=True),
         seed=WORLD["seed"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_reward_model \
             --size {params.size:q} \
             --start {input.start:q} \
             --seed {params.seed} \
@@ -143,16 +120,6 @@ rule train_miniature_reward_model:
 
 rule train_miniature_judge:
     input:
-        script="scripts/train_miniature_judge.py",
-        imports=[
-            "scripts/chat.py",
-            "scripts/judge_templates.py",
-            "scripts/miniature_models.py",
-            "scripts/miniature_tasks.py",
-            "scripts/model_folder.py",
-            "scripts/tables.py",
-            "scripts/train_miniature_reward_model.py",
-        ],
         start=lambda wildcards: f"results/world/{WORLD['judges'][wildcards.judge]['start']}/manifest.json",
         chat_template="config/miniature/chat.jinja",
         alpaca_eval="config/miniature/judge_alpaca_eval.txt",
@@ -169,11 +136,12 @@ rule train_miniature_judge:
     conda:
         "../envs/train.yaml"
     params:
+        versions=versions_of("scripts.miniature.train_miniature_judge"),
         size=lambda wildcards: json.dumps(WORLD["judges"][wildcards.judge], sort_keys=True),
         seed=WORLD["seed"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_judge \
             --size {params.size:q} \
             --start {input.start:q} \
             --seed {params.seed} \

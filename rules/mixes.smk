@@ -9,8 +9,6 @@ Outputs: <results>/responses/{mix}.parquet (with mixed_from), <results>/rewards/
 
 rule mix_responses:
     input:
-        script="scripts/mix_responses.py",
-        imports=["scripts/car.py", "scripts/tables.py"],
         responses=lambda wildcards: expand("<results>/responses/{source}.parquet", source=sources_of(wildcards.teacher)),
         rewards=lambda wildcards: expand(
             "<results>/rewards/{reward_model}/{source}.parquet",
@@ -33,10 +31,11 @@ rule mix_responses:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.mixes.mix_responses"),
         beta=config["car"]["beta"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.mixes.mix_responses \
             --teacher {wildcards.teacher} \
             --beta {params.beta} \
             --responses {input.responses:q} \
@@ -48,8 +47,6 @@ rule mix_responses:
 
 rule mix_rewards:
     input:
-        script="scripts/take_mixed.py",
-        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
         sources=lambda wildcards: expand(
             "<results>/rewards/{reward_model}/{source}.parquet",
@@ -66,9 +63,11 @@ rule mix_rewards:
         teacher=one_of(MIXES),
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.mixes.take_mixed"),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.mixes.take_mixed \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --sources {input.sources:q} \
@@ -78,8 +77,6 @@ rule mix_rewards:
 
 rule mix_likelihoods:
     input:
-        script="scripts/take_mixed.py",
-        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
         sources=lambda wildcards: expand(
             "<results>/likelihoods/{model}/{source}.parquet",
@@ -97,9 +94,11 @@ rule mix_likelihoods:
         model=one_of([*config["bases"], *config["reference_models"]]),
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.mixes.take_mixed"),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.mixes.take_mixed \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --sources {input.sources:q} \

@@ -6,7 +6,7 @@ Outputs: results/paper-table/tables/ with performance.csv, size_steps.csv, basel
 
 import yaml
 
-with open(f"{workflow.basedir}/config/paper/table.yaml") as file:
+with open(f"{workflow.basedir}/config/paper/table.yaml", encoding="utf-8") as file:
     PAPER = yaml.safe_load(file)
 
 PAPER_TABLES = ["performance", "size_steps", "baselines", "printed", "findings"]
@@ -14,15 +14,6 @@ PAPER_TABLES = ["performance", "size_steps", "baselines", "printed", "findings"]
 
 rule tabulate_paper:
     input:
-        script="scripts/tabulate_paper.py",
-        imports=[
-            "scripts/car.py",
-            "scripts/compare_sizes.py",
-            "scripts/correlate_metrics.py",
-            "scripts/metrics.py",
-            "scripts/rank_statistics.py",
-            "scripts/tables.py",
-        ],
         scores=PAPER["scores"],
         printed=PAPER["correlations"],
     output:
@@ -34,13 +25,14 @@ rule tabulate_paper:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.paper_table.tabulate_paper"),
         ap=PAPER["ap"],
         teachers=json.dumps(PAPER["teachers"], sort_keys=True),
         bases=json.dumps(PAPER["bases"], sort_keys=True),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.paper_table.tabulate_paper \
             --ap {params.ap:q} \
             --teachers {params.teachers:q} \
             --bases {params.bases:q} \

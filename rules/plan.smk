@@ -5,9 +5,6 @@ Inputs: the configuration and what exists in <results>. Output: none but what is
 
 
 rule plan:
-    input:
-        script="scripts/plan_study.py",
-        imports=["scripts/model_sizes.py", "scripts/plan_costs.py", "scripts/planned_jobs.py", "scripts/tables.py"],
     log:
         "<results>/logs/plan.log",
     conda:
@@ -17,7 +14,7 @@ rule plan:
         configfile=[str(path) for path in workflow.overwrite_configfiles],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.plan.plan_study \
             --config {params.config:q} \
             --configfile {params.configfile:q} 2>{log:q}
         """

@@ -9,9 +9,6 @@ RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity"]
 
 
 rule save_config:
-    input:
-        script="scripts/save_config.py",
-        imports=["scripts/tables.py"],
     output:
         config="<results>/config.yaml",
     log:
@@ -19,10 +16,11 @@ rule save_config:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.configuration.save_config"),
         config=lambda wildcards: json.dumps(config, sort_keys=True),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.configuration.save_config \
             --config {params.config:q} \
             --output {output.config:q} &>{log:q}
         """
@@ -30,21 +28,7 @@ rule save_config:
 
 rule write_ranking:
     input:
-        script="scripts/write_report.py",
-        imports=[
-            "scripts/car.py",
-            "scripts/correlate_metrics.py",
-            "scripts/draw_figures.py",
-            "scripts/metrics.py",
-            "scripts/rank_statistics.py",
-            "scripts/report_figures.py",
-            "scripts/report_provenance.py",
-            "scripts/report_rows.py",
-            "scripts/tables.py",
-            "scripts/vary_car.py",
-            "scripts/vary_ranking.py",
-        ],
-        template="scripts/report.html.jinja",
+        template="scripts/report/report.html.jinja",
         config=rules.save_config.output.config,
         tables=expand("<results>/tables/{table}.csv", table=RANKING_TABLES),
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
@@ -58,12 +42,13 @@ rule write_ranking:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.report.write_report"),
         study=config["study"],
         spent=f"{RESULTS}/spent_usd.txt",
         timings=f"{RESULTS}/timings",
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.report.write_report \
             --study {params.study} \
             --config {input.config:q} \
             --tables {input.tables:q} \

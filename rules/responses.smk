@@ -5,39 +5,6 @@ pool's responses and <results>/rewards/{reward_model}/{pool}.parquet.
 Output: <results>/responses/{teacher}.parquet (id, candidate, teacher, response, finish_reason, n_tokens, reason).
 """
 
-# the modules behind each engine, so that a change of one reruns nothing of another
-ENGINES = {
-    "transformers": [
-        "scripts/answers.py",
-        "scripts/chat.py",
-        "scripts/decoding.py",
-        "scripts/engine_transformers.py",
-        "scripts/generation.py",
-        "scripts/model_folder.py",
-        "scripts/model_loading.py",
-        "scripts/rows.py",
-        "scripts/tables.py",
-    ],
-    "vllm": [
-        "scripts/answers.py",
-        "scripts/chat.py",
-        "scripts/decoding.py",
-        "scripts/engine_vllm.py",
-        "scripts/generation.py",
-        "scripts/model_folder.py",
-        "scripts/rows.py",
-        "scripts/tables.py",
-    ],
-    "openai": [
-        "scripts/answers.py",
-        "scripts/engine_openai.py",
-        "scripts/generation.py",
-        "scripts/ledger.py",
-        "scripts/model_folder.py",
-        "scripts/rows.py",
-        "scripts/tables.py",
-    ],
-}
 # not a param: it changes no answer, so changing it reruns nothing
 os.environ.update(API_SETTINGS=as_json({**config["api"], "ledger": f"{RESULTS}/spent_usd.txt"}))
 SELECTED = teachers_by("select")
@@ -46,8 +13,6 @@ MIXES = teachers_by("mix")
 
 rule generate_responses:
     input:
-        script="scripts/generate_responses.py",
-        imports=lambda wildcards: ENGINES[config["teachers"][wildcards.teacher]["engine"]],
         model=lambda wildcards: model_inputs(config["teachers"][wildcards.teacher]),
         check=lambda wildcards: check_of("teachers", wildcards.teacher),
         instructions="<results>/instructions.parquet",
@@ -66,13 +31,17 @@ rule generate_responses:
         mem_mb=lambda wildcards: config["teachers"][wildcards.teacher]["mem_mb"],
         runtime=lambda wildcards: config["teachers"][wildcards.teacher]["runtime"],
     params:
+        versions=lambda wildcards: versions_of(
+            "scripts.responses.generate_responses", engine_module(config["teachers"][wildcards.teacher]["engine"])
+        ),
+        files=lambda wildcards: model_files(config["teachers"][wildcards.teacher]),
         model=lambda wildcards: engine_spec(config["teachers"][wildcards.teacher]),
         sampling=lambda wildcards: as_json(config["teachers"][wildcards.teacher]["sampling"]),
         candidates=lambda wildcards: config["teachers"][wildcards.teacher]["candidates"],
         store=f"{RESULTS}/rows/responses/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.responses.generate_responses \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
             --sampling {params.sampling:q} \
@@ -86,8 +55,6 @@ rule generate_responses:
 
 rule import_responses:
     input:
-        script="scripts/import_responses.py",
-        imports=["scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
         instructions="<results>/instructions.parquet",
     output:
@@ -101,10 +68,11 @@ rule import_responses:
     conda:
         "../envs/train.yaml"
     params:
+        code=code_of("scripts.responses.import_responses"),
         spec=lambda wildcards: import_spec(wildcards.teacher),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.responses.import_responses \
             --teacher {wildcards.teacher} \
             --spec {params.spec:q} \
             --instructions {input.instructions:q} \
@@ -114,8 +82,6 @@ rule import_responses:
 
 rule select_responses:
     input:
-        script="scripts/select_responses.py",
-        imports=["scripts/tables.py"],
         responses=lambda wildcards: f"{RESULTS}/responses/{config['teachers'][wildcards.teacher]['pool']}.parquet",
         rewards=lambda wildcards: deciding_rewards(config["teachers"][wildcards.teacher]),
     output:
@@ -129,11 +95,12 @@ rule select_responses:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.responses.select_responses"),
         select=lambda wildcards: config["teachers"][wildcards.teacher]["select"],
         seed=lambda wildcards: config["teachers"][wildcards.teacher]["seed"],
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.responses.select_responses \
             --teacher {wildcards.teacher} \
             --select {params.select} \
             --seed {params.seed} \

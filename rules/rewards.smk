@@ -18,14 +18,6 @@ REWARD_MODEL_KEYS = (
 
 rule score_rewards:
     input:
-        script="scripts/score_rewards.py",
-        imports=[
-            "scripts/chat.py",
-            "scripts/model_folder.py",
-            "scripts/model_loading.py",
-            "scripts/rows.py",
-            "scripts/tables.py",
-        ],
         model=lambda wildcards: model_inputs(config["reward_models"][wildcards.reward_model]),
         check=lambda wildcards: check_of("reward_models", wildcards.reward_model),
         instructions="<results>/instructions.parquet",
@@ -45,11 +37,13 @@ rule score_rewards:
         mem_mb=lambda wildcards: config["reward_models"][wildcards.reward_model]["mem_mb"],
         runtime=lambda wildcards: config["reward_models"][wildcards.reward_model]["runtime"],
     params:
+        versions=versions_of("scripts.rewards.score_rewards"),
+        files=lambda wildcards: model_files(config["reward_models"][wildcards.reward_model]),
         model=lambda wildcards: as_json(config["reward_models"][wildcards.reward_model], *REWARD_MODEL_KEYS),
         store=f"{RESULTS}/rows/rewards/{{reward_model}}/{{teacher}}",
     shell:
         """
-        exec python scripts/run_job.py --gpus {resources.gpu} {input.script} \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.rewards.score_rewards \
             --reward-model {wildcards.reward_model} \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
@@ -62,8 +56,6 @@ rule score_rewards:
 
 rule import_rewards:
     input:
-        script="scripts/import_rewards.py",
-        imports=["scripts/import_responses.py", "scripts/sources.py", "scripts/tables.py"],
         source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
         instructions="<results>/instructions.parquet",
         responses="<results>/responses/{teacher}.parquet",
@@ -78,10 +70,11 @@ rule import_rewards:
     conda:
         "../envs/train.yaml"
     params:
+        code=code_of("scripts.rewards.import_rewards"),
         spec=lambda wildcards: import_spec(wildcards.teacher, wildcards.reward_model),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.rewards.import_rewards \
             --reward-model {wildcards.reward_model} \
             --teacher {wildcards.teacher} \
             --spec {params.spec:q} \
@@ -93,8 +86,6 @@ rule import_rewards:
 
 rule select_rewards:
     input:
-        script="scripts/select_rewards.py",
-        imports=["scripts/tables.py"],
         responses="<results>/responses/{teacher}.parquet",
         rewards=lambda wildcards: f"{RESULTS}/rewards/{wildcards.reward_model}/"
         f"{config['teachers'][wildcards.teacher]['pool']}.parquet",
@@ -108,9 +99,11 @@ rule select_rewards:
         teacher=one_of(SELECTED),
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.rewards.select_rewards"),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.rewards.select_rewards \
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --rewards {input.rewards:q} \

@@ -8,8 +8,6 @@ Outputs: <results>/length_control/{benchmark}/ and <results>/scores/{benchmark}/
 
 rule score_judgments:
     input:
-        script="scripts/score_judgments.py",
-        imports=["scripts/answers.py", "scripts/rows.py", "scripts/tables.py"],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
     output:
         score="<results>/scores/{benchmark}/{base}/{teacher}.json",
@@ -22,11 +20,12 @@ rule score_judgments:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.scores.score_judgments"),
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.scores.score_judgments \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
@@ -39,8 +38,6 @@ rule score_judgments:
 
 rule prepare_length_control:
     input:
-        script="scripts/prepare_length_control.py",
-        imports=["scripts/sources.py", "scripts/tables.py"],
         sources=lambda wildcards: length_control_inputs(wildcards.benchmark),
         prompts="<results>/prompts/{benchmark}.parquet",
     output:
@@ -53,12 +50,13 @@ rule prepare_length_control:
     conda:
         "../envs/train.yaml"
     params:
+        code=code_of("scripts.scores.prepare_length_control"),
         prompts=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
         difficulty=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["length_control"]["difficulty"]),
         gamed=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["length_control"]["gamed"]),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.scores.prepare_length_control \
             --prompts-spec {params.prompts:q} \
             --difficulty {params.difficulty:q} \
             --gamed {params.gamed:q} \
@@ -70,15 +68,6 @@ rule prepare_length_control:
 
 rule score_alpaca_eval:
     input:
-        script="scripts/score_alpaca_eval.py",
-        imports=[
-            "scripts/answers.py",
-            "scripts/length_controlled.py",
-            "scripts/pairwise_verdicts.py",
-            "scripts/rows.py",
-            "scripts/score_judgments.py",
-            "scripts/tables.py",
-        ],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
         length_control=lambda wildcards: length_control_of(wildcards.benchmark),
     output:
@@ -92,6 +81,7 @@ rule score_alpaca_eval:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.scores.score_alpaca_eval"),
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
         length_control=lambda wildcards, input: (
@@ -99,7 +89,7 @@ rule score_alpaca_eval:
         ),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.scores.score_alpaca_eval \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
@@ -112,8 +102,6 @@ rule score_alpaca_eval:
 
 rule score_arena_hard:
     input:
-        script="scripts/score_arena_hard.py",
-        imports=["scripts/answers.py", "scripts/pairwise_verdicts.py", "scripts/rows.py", "scripts/tables.py"],
         judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
     output:
         score="<results>/scores/{benchmark}/{base}/{teacher}.json",
@@ -126,11 +114,12 @@ rule score_arena_hard:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code_of("scripts.scores.score_arena_hard"),
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
     shell:
         """
-        exec python scripts/run_job.py {input.script} \
+        exec python -m scripts.jobs.run_job scripts.scores.score_arena_hard \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \

@@ -1,5 +1,6 @@
 """What several tests need: a tiny random model, and the finished miniature study."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from transformers import LlamaForSequenceClassification
 
 from faults_table import numbers_of, table
-from miniature_models import byte_tokenizer, new_llama
+from scripts.miniature.miniature_models import byte_tokenizer, new_llama
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
@@ -17,6 +18,7 @@ SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
 FAULTS_OF = pytest.StashKey()
 
 torch.set_num_threads(1)
+os.environ["PYTHONPATH"] = str(ROOT)  # scripts run as modules, from any folder
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from car import car
-from rank_statistics import rho
-from vary_car import BETAS, ORIGINS, chosen_betas, vary
+from scripts.correlations.vary_car import ORIGINS, chosen_betas, vary
+from scripts.metrics.car import BETAS, car
+from scripts.metrics.rank_statistics import rho
 
 RNG = np.random.default_rng(11)
 N = 12

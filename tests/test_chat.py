@@ -2,9 +2,9 @@
 
 import pytest
 
-from chat import Chat, load_tokenizer
 from conftest import ROOT
-from miniature_models import byte_tokenizer
+from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.models.chat import Chat, load_tokenizer
 
 CHAT = (ROOT / "config/miniature/chat.jinja").read_text()
 PLAIN = (ROOT / "config/templates/plain.jinja").read_text()

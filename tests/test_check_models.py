@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-import print_checks
 from conftest import ROOT, snakemake
+from scripts.checks import print_checks
 
 PLAIN = str(ROOT / "config/templates/plain.jinja")
 
@@ -53,7 +53,7 @@ def hub():
 
 def check(tmp_path, models, hub="http://127.0.0.1:9"):
     """What the script says and the facts it writes."""
-    command = [sys.executable, ROOT / "scripts/check_models.py", "--models", json.dumps(models)]
+    command = [sys.executable, "-m", "scripts.checks.check_models", "--models", json.dumps(models)]
     command += ["--output", tmp_path / "facts.json"]
     environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hub")}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -152,7 +152,7 @@ def test_what_was_not_checked_is_said_and_how_to_check_it_again(tmp_path, monkey
 
 def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
     (tmp_path / "facts.json").write_text(json.dumps({"bases": {"b": {"weight_bytes": 10**15}}}))
-    command = [sys.executable, ROOT / "scripts/check_disk.py", "--facts", tmp_path / "facts.json"]
+    command = [sys.executable, "-m", "scripts.checks.check_disk", "--facts", tmp_path / "facts.json"]
     command += ["--pairs", "b/x", "b/y", "--checkpoints", tmp_path, "--output", tmp_path / "disk.json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stderr.startswith("checkpoints need 2000000.0 GB (b 2000000.0 GB); ")

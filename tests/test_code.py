@@ -1,114 +1,132 @@
-"""The tree itself: formatted, linted, honest about its imports, and every script tells what it is for."""
+"""The tree itself: formatted, linted, in layers, and every script says what it is for and when its jobs rerun."""
 
-import ast
 import re
 import runpy
 import subprocess
-import sys
 
 import pytest
 import yaml
 
 from conftest import ROOT, snakemake
+from scripts.jobs.code import declared, imports_of, modules_of, parse, versions_of
 
-SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
-MODULES = {path.stem for path in SCRIPTS}
+PATHS = sorted((ROOT / "scripts").glob("*/*.py"))
+MODULES = [f"scripts.{path.parent.name}.{path.stem}" for path in PATHS]
 SNAKEFILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+STAGES = {path.stem for path in SNAKEFILES[1:]}
+# what several stages share; in this order, each imports only those before it
+SHARED = ["tables", "jobs", "configuration", "models", "engines", "metrics"]
+# what costs GPU time or money, or makes what such jobs load
+COSTLY = {
+    "scripts.checks.check_models",
+    "scripts.responses.generate_responses",
+    "scripts.answers.answer_benchmark",
+    "scripts.judgments.judge_pairs",
+    "scripts.judgments.judge_reward",
+    "scripts.rewards.score_rewards",
+    "scripts.likelihoods.score_likelihoods",
+    "scripts.finetuning.finetune",
+    "scripts.miniature.write_miniature_instructions",
+    "scripts.miniature.train_miniature_bases",
+    "scripts.miniature.train_miniature_judge",
+    "scripts.miniature.train_miniature_reward_model",
+    "scripts.miniature.train_miniature_teachers",
+}
+WITHOUT_OUTPUT = {"scripts.checks.print_checks", "scripts.plan.plan_study", "scripts.speed.measure_speed"}
+BY_HAND = {"scripts.report.print_tables", "scripts.configuration.check_config", "scripts.jobs.run_job"}
 
 
-def local_imports(path) -> set[str]:
-    """Names of the modules of scripts/ that a file imports, by itself or through another one."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None)]
-        for name in MODULES & set(names) if isinstance(node, ast.Import | ast.ImportFrom) else ():
-            found |= {name} | local_imports(ROOT / f"scripts/{name}.py")
-    return found
+def has_main(module: str) -> bool:
+    return any(getattr(node, "name", None) == "main" for node in parse(module).body)
+
+
+def folder_of(module: str) -> str:
+    return module.split(".")[1]
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory):
-    """Name, script and listed imports of every rule that runs a script; `None` where they depend on the engine."""
-    text = "\n".join(path.read_text() for path in SNAKEFILES)
-    blocks = re.split(r"^ *rule (\w+):$", text, flags=re.M)[1:]
-    listed = {}
-    for name, body in zip(blocks[::2], blocks[1::2], strict=True):
-        if script := re.search(r'script="scripts/(\w+)\.py"', body):
-            inputs = re.split(r"\n +(?:output|log):", body)[0]
-            if "ENGINES[" in inputs:
-                listed[name] = (script[1], None)
-                continue
-            shared = re.search(r"imports=(\w+),", inputs)
-            where = text[text.index(f"{shared[1]} = [") :].split("]")[0] if shared else inputs
-            listed[name] = (script[1], set(re.findall(r'"scripts/(\w+)\.py"', where)) - {script[1]})
-    return listed
+def rules() -> dict[str, str]:
+    """Name and text of every rule that runs a script."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in SNAKEFILES)
+    blocks = re.split(r"^ *(?:use )?rule (\w+).*:$", text, flags=re.M)[1:]
+    return {name: body for name, body in zip(blocks[::2], blocks[1::2], strict=True) if "shell:" in body}
 
 
-def test_every_rule_lists_the_modules_its_script_imports(rules):
-    assert len(rules) >= 15
-    for rule, (script, listed) in rules.items():
-        if listed is not None:
-            assert listed == local_imports(ROOT / f"scripts/{script}.py"), rule
+def script_of(body: str) -> str:
+    return re.search(r"exec python -m scripts.jobs.run_job .*?(scripts[.]\w+[.]\w+)", body)[1]
 
 
-def test_every_engine_lists_its_module_and_what_it_and_the_scripts_import(rules):
-    text = (ROOT / "rules/responses.smk").read_text()
-    engines = ast.literal_eval(re.search(r"^ENGINES = (\{.*?^\})", text, flags=re.M | re.S)[1])
-    schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text())
-    assert sorted(engines) == sorted(schema["$defs"]["engine"]["enum"])
-    scripts = [script for script, listed in rules.values() if listed is None]
-    assert sorted(scripts) == ["answer_benchmark", "answer_benchmark", "generate_responses", "judge_pairs"]
-    judging = ["judge_templates", "pairwise_verdicts"]  # listed by the rule of judge_pairs, beside its engine's
-    for engine, listed in engines.items():
-        own = {f"engine_{engine}"} | local_imports(ROOT / f"scripts/engine_{engine}.py")
-        for script in scripts:
-            expected = own | local_imports(ROOT / f"scripts/{script}.py")
-            expected -= set(judging) if script == "judge_pairs" else set()
-            assert listed == sorted(f"scripts/{name}.py" for name in expected), engine
+def test_a_job_reruns_with_its_code_where_it_is_cheap_and_with_its_versions_where_it_costs(rules):
+    for name, body in rules.items():
+        params = re.findall(r"^ +(code|versions)=", body, flags=re.M)
+        assert params == (
+            [] if script_of(body) in WITHOUT_OUTPUT else ["versions" if script_of(body) in COSTLY else "code"]
+        ), name
+        assert not params or f'"{script_of(body)}"' in body, name
+    assert {script_of(body) for body in rules.values()} >= COSTLY
+
+
+@pytest.mark.parametrize("script", sorted(COSTLY))
+def test_what_costs_declares_a_version(script):
+    engines = [f"scripts.engines.engine_{name}" for name in ("openai", "transformers", "vllm")]
+    assert versions_of(script, *engines) != versions_of(*engines) or folder_of(script) in (
+        "responses",
+        "answers",
+        "judgments",
+    )
+    assert all(declared(engine, "VERSION") >= 1 for engine in engines)
 
 
 def test_every_script_is_run_by_a_rule_or_by_hand(rules):
-    run = {script for script, _ in rules.values()} | {path.stem for path in SCRIPTS if path.stem.startswith("engine_")}
-    modules = set().union(*(local_imports(path) for path in SCRIPTS)) | local_imports(ROOT / "tests/conftest.py")
-    by_hand = {"print_tables", "check_config"}
-    of_every_rule = {
-        "run_job",
-        "run_lock",
-        "failed_jobs",
-    }  # what starts the scripts, and what the Snakefile itself imports
-    assert run | modules | by_hand | of_every_rule == MODULES
+    scripts = {module for module in MODULES if has_main(module)}
+    assert {script_of(body) for body in rules.values()} | BY_HAND == scripts
+
+
+def test_every_module_is_used(rules):
+    started = {script_of(body) for body in rules.values()} | BY_HAND
+    started |= {f"scripts.engines.engine_{name}" for name in ("openai", "transformers", "vllm")}
+    outside = "\n".join(path.read_text(encoding="utf-8") for path in SNAKEFILES)
+    started |= set(re.findall(r"^ *from (scripts[.]\w+[.]\w+) import", outside, flags=re.M))
+    assert {module for script in started for module in modules_of(script)} == set(MODULES)
+
+
+def test_every_folder_is_a_stage_with_rules_or_shared():
+    assert {path.parent.name for path in PATHS} == STAGES | set(SHARED)
+    assert not list((ROOT / "scripts").glob("[a-z]*.py"))
+
+
+def test_no_script_is_a_library_of_another():
+    for module in MODULES:
+        if folder_of(module) != "speed":  # it runs the scripts that it measures
+            assert not [name for name in imports_of(module) if has_main(name)], module
+
+
+def test_imports_point_one_way():
+    """What is shared imports no stage, and no two folders import each other, directly or in a circle."""
+    below = {folder: set() for folder in STAGES | set(SHARED)}
+    for module in MODULES:
+        below[folder_of(module)] |= {folder_of(name) for name in imports_of(module)} - {folder_of(module)}
+    for i, folder in enumerate(SHARED):
+        assert below[folder] <= set(SHARED[:i]), folder
+    while done := [folder for folder, needs in below.items() if not needs]:
+        below = {folder: needs - set(done) for folder, needs in below.items() if folder not in done}
+    assert not below
 
 
 def test_every_job_is_started_so_that_it_ends_with_its_run_and_has_its_gpus(rules):
-    text = "\n".join(path.read_text() for path in SNAKEFILES)
-    for name, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", text, flags=re.M | re.S):
-        if "shell:" in body:
-            gpus = " --gpus {resources.gpu}" if "        gpu=" in body else ""
-            assert f"exec python scripts/run_job.py{gpus} {{" in body, name
+    for name, body in rules.items():
+        gpus = " --gpus {resources.gpu}" if re.search(r"^ +gpu=", body, flags=re.M) else ""
+        assert re.search(
+            rf"exec python -m scripts.jobs.run_job{re.escape(gpus)} (\{{params.launch\}} )?scripts", body
+        ), name
 
 
-@pytest.mark.parametrize("path", [p for p in SCRIPTS if "argparse" in p.read_text()], ids=lambda p: p.stem)
-def test_help_names_the_purpose_and_the_command(path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", [str(path), "--help"])
+@pytest.mark.parametrize("module", [module for module in MODULES if has_main(module)])
+def test_help_names_the_purpose_and_the_command(module, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [module, "--help"])
     with pytest.raises(SystemExit, match="0"):
-        runpy.run_path(str(path), run_name="__main__")
-    assert f"python scripts/{path.name}" in capsys.readouterr().out
-
-
-def test_no_module_hides_a_package():
-    assert not MODULES & sys.stdlib_module_names
-    assert not MODULES & {
-        "datasets",
-        "transformers",
-        "tokenizers",
-        "trl",
-        "torch",
-        "polars",
-        "snakemake",
-        "accelerate",
-        "vllm",
-        "openai",
-    }
+        runpy.run_module(module, run_name="__main__")
+    assert f"python -m {module}" in capsys.readouterr().out
 
 
 def test_ruff_is_clean():

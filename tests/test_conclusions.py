@@ -3,13 +3,11 @@
 import polars as pl
 import pytest
 
-import compare_metrics
-import correlate_metrics
-import draw_conclusions
-import vary_car
-from compare_metrics import compare
-from correlate_metrics import complete, correlate
-from draw_conclusions import of_best, of_car, of_choice, of_correlation, of_others
+from scripts.correlations import compare_metrics, correlate_metrics, draw_conclusions, vary_car
+from scripts.correlations.compare_metrics import compare
+from scripts.correlations.correlation import correlate
+from scripts.correlations.draw_conclusions import of_best, of_car, of_choice, of_correlation, of_others
+from scripts.correlations.pairs import complete
 from test_statistics import pairs, two_metrics
 
 

@@ -6,8 +6,8 @@ import re
 import pytest
 import yaml
 
-from check_config import find_problems
 from conftest import ROOT, snakemake
+from scripts.configuration.check_config import find_problems
 
 SCHEMA = ROOT / "config/schema.yaml"
 

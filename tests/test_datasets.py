@@ -7,10 +7,10 @@ import datasets
 import polars as pl
 import pytest
 
-import write_dataset
-from chat import Chat, load_tokenizer
 from conftest import ROOT
-from sft_examples import encode_examples, read_pairs
+from scripts.datasets import write_dataset
+from scripts.finetuning.sft_examples import encode_examples, read_pairs
+from scripts.models.chat import Chat, load_tokenizer
 
 TEMPLATE = ROOT / "config/templates/plain.jinja"
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from check_config import find_problems
 from conftest import ROOT, link_workflow, make_parent
+from scripts.configuration.check_config import find_problems
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.M | re.S)
@@ -70,7 +70,7 @@ def on_tables(words, request):
 
 def pins_stand(words, request):
     """What is installed is pinned, to a version that the workflow names elsewhere."""
-    named = "".join(path.read_text() for path in [*ROOT.glob("envs/*.yaml"), *ROOT.glob("scripts/*.py")])
+    named = "".join(path.read_text() for path in [*ROOT.glob("envs/*.yaml"), *ROOT.glob("scripts/*/*.py")])
     after = dict(pairwise(words))
     lists = [ROOT / after[flag] for flag in ("-r", "-c") if flag in after]
     pins = [line for path in lists for line in path.read_text().splitlines() if line and line[0] not in "#-"]
@@ -103,7 +103,7 @@ CHECKS = {
     r"snakemake( [a-z_]+)?( -n| --lint| --cores \d)?": on_the_finished_study,
     r"snakemake( [a-z_]+)?( -n| --cores \d)? --configfile \S+": as_dry_run,
     r"\.venv-slurm/bin/snakemake .* --workflow-profile profiles/slurm": as_dry_run_for_slurm,
-    r"python scripts/print_tables\.py results/mine/tables": on_tables,
+    r"python -m scripts\.report\.print_tables results/mine/tables": on_tables,
     r"pytest .*": lambda words, request: run(*words, "--collect-only", "-q"),
     r"ruff (format|check) .*": formatted,
     r"snakefmt .*": lambda words, request: run("snakefmt", "--check", *words[1:]),

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import yaml
 
-import metrics
 from conftest import ROOT, link_workflow, snakemake
+from scripts.metrics import definitions as metrics
 from test_documentation import DOCUMENTS, FENCED, blocks, spans
 from test_metrics import ROWS
 
@@ -114,7 +114,7 @@ def test_the_metric_to_add_is_one_that_can_be_added():
 @pytest.mark.study
 def test_the_readmes_tables_have_the_form_of_those_that_are_printed(study):
     (shown,) = [text for _, text in blocks("text") if text.startswith("Teachers for")]
-    command = [sys.executable, "scripts/print_tables.py", "results/miniature/tables"]
+    command = [sys.executable, "-m", "scripts.report.print_tables", "results/miniature/tables"]
     printed = subprocess.run(command, cwd=study, capture_output=True, text=True, check=True).stdout
     for table in (
         r"^ rank .*$",

@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-import engine_transformers
-from answers import told
-from chat import Chat, load_tokenizer
 from conftest import ROOT
-from decoding import answered
+from scripts.engines import engine_transformers
+from scripts.engines.decoding import answered
+from scripts.engines.results import told
+from scripts.models.chat import Chat, load_tokenizer
 
 SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}
 PROMPTS = ["Add 3 and 4", "Reverse ban", "x" * 90, "\u4f60\u597d <|end|> <|assistant|>", "a", "Repeat fok"]

@@ -10,11 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import engine_openai
-from conftest import ROOT
 from fault_server import FaultServer
-from generation import asker
-from ledger import spent
+from scripts.engines import engine_openai
+from scripts.engines.generation import asker
+from scripts.engines.ledger import spent
 
 KEY = "sk-very-secret-0123456789"
 SAMPLING = {"max_new_tokens": 200, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 1, "options": {}}
@@ -145,10 +144,10 @@ def test_the_budget_is_never_exceeded_and_counts_what_other_jobs_paid(server):
 
 
 def test_jobs_that_spend_at_once_lose_no_dollar_and_overspend_none(tmp_path):
-    code = "import sys; from pathlib import Path; from ledger import book; "
+    code = "import sys; from pathlib import Path; from scripts.engines.ledger import book; "
     code += "print(sum(book(Path(sys.argv[1]), 0.25, 60.0) for _ in range(100)))"
     command = [sys.executable, "-c", code, tmp_path / "spent_usd.txt"]
-    jobs = [subprocess.Popen(command, cwd=ROOT / "scripts", stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    jobs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert sum(int(job.communicate()[0]) for job in jobs) == 240
     assert spent(tmp_path / "spent_usd.txt") == 60.0
 
@@ -178,7 +177,8 @@ def run_script(server, folder, prompts):
     }
     command = [
         sys.executable,
-        ROOT / "scripts/generate_responses.py",
+        "-m",
+        "scripts.responses.generate_responses",
         *(str(x) for kv in arguments.items() for x in kv),
     ]
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

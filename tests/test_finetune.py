@@ -12,12 +12,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import finetune
-import sft_settings
-from chat import Chat, load_tokenizer
 from conftest import ROOT
-from model_folder import failure, sha256, verify
-from sft_examples import encode_examples
+from scripts.finetuning import finetune, sft_settings
+from scripts.finetuning.sft_examples import encode_examples
+from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.folder import failure, sha256, verify
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 MODEL = {"revision": None, "chat_template": TEMPLATE, "trust_remote_code": False, "fsdp": False}
@@ -142,7 +141,7 @@ def test_several_processes_share_the_same_steps_of_the_same_batch(tiny, tmp_path
     arguments = sys.argv[1:]
     shared = tmp_path / "shared/manifest.json"
     arguments[arguments.index("--manifest") + 1] = str(shared)
-    command = ["torchrun", "--standalone", "--nproc-per-node", "2", ROOT / "scripts/finetune.py", *arguments]
+    command = ["torchrun", "--standalone", "--nproc-per-node", "2", "-m", "scripts.finetuning.finetune", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -10,10 +10,10 @@ import time
 import polars as pl
 import pytest
 
-import engine_transformers
-from chat import Chat, load_tokenizer
 from conftest import ROOT
-from generation import answer_instructions
+from scripts.engines import engine_transformers
+from scripts.engines.generation import answer_instructions
+from scripts.models.chat import Chat, load_tokenizer
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}
@@ -84,7 +84,7 @@ def start(tiny, folder, n_rows):
         "store": folder / "rows",
         "output": folder / "responses.parquet",
     }
-    command = [sys.executable, ROOT / "scripts/generate_responses.py"]
+    command = [sys.executable, "-m", "scripts.responses.generate_responses"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

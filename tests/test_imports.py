@@ -8,13 +8,16 @@ import sys
 import polars as pl
 import pytest
 
-import import_performance
-from conftest import ROOT
+from scripts.correlations import import_performance
 
 IDS = ["a", "b", "c", "d", "e", "f"]
 TEXTS = ["Say a", "Say b", "Say c", "Say d", "caf\u00e9", "Say f"]
 REWARDS = [1.5, -2.0, None, 0.25, 3.0]
 ANSWERS = ["A", None, "  ", "D \ufffd", "E <|end|>"]
+
+
+def script_of(name):
+    return f"scripts.{'rewards' if name == 'import_rewards' else 'responses'}.{name}"
 
 
 def run(script, folder, spec, **more):
@@ -24,7 +27,7 @@ def run(script, folder, spec, **more):
     output = folder / f"{script}.parquet"
     arguments = {"teacher": "t", "spec": json.dumps(defaults | spec), "instructions": folder / "instructions.parquet"}
     arguments |= {"output": output, **more}
-    command = [sys.executable, ROOT / f"scripts/{script}.py"]
+    command = [sys.executable, "-m", script_of(script)]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return pl.read_parquet(output) if done.returncode == 0 else done.stdout
@@ -136,7 +139,7 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
     columns = {"id": "id", "instruction": "instruction", "response": ["t7", "content"]}
     spec = {"path": str(tmp_path / "zoo/*.parquet"), "match": {}, "columns": columns}
     code = (
-        "import sys, runpy, resource; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__');"
+        "import sys, runpy, resource; sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], run_name='__main__');"
         "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks = []
@@ -147,10 +150,10 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
         if more:
             del columns["response"]
             columns["reward"] = ["t7", "rm2"]
-        command = [sys.executable, "-c", code, str(ROOT / f"scripts/{script}.py"), "--teacher", "t7"]
+        command = [sys.executable, "-c", code, script_of(script), "--teacher", "t7"]
         command += ["--spec", json.dumps(spec), "--instructions", str(tmp_path / "instructions.parquet"), *more]
         command += ["--output", str(tmp_path / f"{script}.parquet")]
-        environment = os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT / "scripts")}
+        environment = os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache")}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout.split("peak ")[1]) / 2**20)

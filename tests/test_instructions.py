@@ -9,21 +9,29 @@ import sys
 import polars as pl
 import pytest
 
-from conftest import ROOT
-
 SPEC = {"columns": {"instruction": "prompt"}, "n": None, "seed": 0, "max_characters": 50}
 
 
 def prepare(tmp_path, content, spec=(), name="mine.jsonl"):
     """Run the script on a file of that content; the process and, if it succeeded, the rows kept and set aside."""
-    source, script = tmp_path / name, ROOT / "scripts/prepare_instructions.py"
+    source = tmp_path / name
     spec = SPEC | {"path": str(source)} | dict(spec)
     if isinstance(content, list):
         content = "".join(json.dumps(row) + "\n" for row in content)
     source.write_bytes(content if isinstance(content, bytes) else content.encode())
     out, aside = tmp_path / "out.parquet", tmp_path / "aside.parquet"
     done = subprocess.run(
-        [sys.executable, script, "--spec", json.dumps(spec), "--output", out, "--set-aside", aside],
+        [
+            sys.executable,
+            "-m",
+            "scripts.instructions.prepare_instructions",
+            "--spec",
+            json.dumps(spec),
+            "--output",
+            out,
+            "--set-aside",
+            aside,
+        ],
         capture_output=True,
         text=True,
     )
@@ -102,7 +110,7 @@ def test_other_formats_read_the_same(tmp_path, name):
 def test_a_dataset_out_of_reach_ends_in_one_line(tmp_path, file):
     spec = {"dataset": "acme/questions", "file": file, "split": "train", "revision": None, "n": None, "seed": 0}
     spec |= {"columns": {"instruction": "q"}, "max_characters": 9}
-    command = [sys.executable, ROOT / "scripts/prepare_instructions.py", "--spec", json.dumps(spec)]
+    command = [sys.executable, "-m", "scripts.instructions.prepare_instructions", "--spec", json.dumps(spec)]
     command += ["--output", tmp_path / "out.parquet", "--set-aside", tmp_path / "aside.parquet"]
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, env=offline)

@@ -60,7 +60,7 @@ def reorder_and_comment(root):
 
 
 def edit_and_revert(root):
-    path = root / "scripts/finetune.py"
+    path = root / "scripts/finetuning/finetune.py"
     before = path.read_text()
     append(path, "# an afterthought\n")
     assert jobs(root)["finetune"] == MIXED
@@ -135,7 +135,7 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c.update(api={"concurrency": 3, "budget_usd": 1})),
         {},
     ),
-    "another engine's module": (lambda root: append(root / "scripts/engine_openai.py", "\n"), {}),
+    "another engine's module": (lambda root: append(root / "scripts/engines/engine_openai.py", "\n"), {}),
     "a pool of one teacher's samples": (
         lambda root: edit_config(root, lambda c: c["teachers"].update(pool=c["teachers"]["terse-small"] | POOL)),
         {},
@@ -156,9 +156,9 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c["benchmarks"]["held_out"].update(ignore_case=True)),
         JUDGE_AND_AFTER,
     ),
-    "the judge's script": (lambda root: append(root / "scripts/judge_exact.py", "\n"), JUDGE_AND_AFTER),
+    "the judge's script": (lambda root: append(root / "scripts/judgments/judge_exact.py", "\n"), JUDGE_AND_AFTER),
     "a new metric": (
-        lambda root: append(root / "scripts/metrics.py", "\n"),
+        lambda root: append(root / "scripts/metrics/definitions.py", "\n"),
         {"join_metrics": MIXED, "compare_sizes": 1, **RANKING, **STATISTICS},
     ),
     "a new reward model": (
@@ -166,7 +166,7 @@ CHANGES = {
         {"score_rewards": TEACHERS, "mix_rewards": BASES, "join_metrics": MIXED} | {**CHECKS, **RANKING, **STATISTICS},
     ),
     "how CAR is computed": (
-        lambda root: append(root / "scripts/car.py", "\n"),
+        lambda root: append(root / "scripts/metrics/car.py", "\n"),
         OF_MIXES | {"join_metrics": MIXED} | RANKING | TABLES,
     ),
     "a base's chat template": (

@@ -11,9 +11,9 @@ import pytest
 from conftest import ROOT
 from fault_server import FaultServer
 from judge_server import Judge
-from judge_templates import fill_template, read_template
-from ledger import spent
-from pairwise_verdicts import switched
+from scripts.engines.ledger import spent
+from scripts.judgments.judge_templates import fill_template, read_template
+from scripts.judgments.pairwise_verdicts import switched
 
 TEMPLATE = "<|im_start|>user\nQ: {instruction}\n1: {output_1}\n2: {output_2}\n<|im_end|>\n"
 KEY = "sk-judge-secret-42"
@@ -62,7 +62,7 @@ def judge(server, folder, protocol, questions, status=0):
         **{name: folder / f"{name}.parquet" for name in ("prompts", "answers", "baseline")},
         "template": folder / "template.txt",
     }
-    command = [sys.executable, ROOT / "scripts/judge_pairs.py"]
+    command = [sys.executable, "-m", "scripts.judgments.judge_pairs"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     environment = os.environ | {"JUDGE_KEY": KEY}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -75,7 +75,8 @@ def score(folder, protocol, *more, status=0):
     """Run the protocol's scoring script."""
     command = [
         sys.executable,
-        ROOT / f"scripts/score_{protocol}.py",
+        "-m",
+        f"scripts.scores.score_{protocol}",
         "--benchmark",
         "b",
         "--base",

@@ -13,9 +13,8 @@ import polars as pl
 import pytest
 
 from conftest import ROOT, snakemake
-from miniature_tasks import STYLES, draw_tasks
+from scripts.miniature.miniature_tasks import STYLES, damage, draw_tasks
 from test_vllm import API, ENVIRONMENT, NAMES, PYTHON, vllm
-from train_miniature_reward_model import damage
 
 pytestmark = [pytest.mark.slow, pytest.mark.study]
 
@@ -94,7 +93,7 @@ def judge(python, folder, protocol, model, files):
         "store": folder / "rows",
         "output": folder / "judgments.parquet",
     }
-    command = [python, ROOT / "scripts/judge_pairs.py"]
+    command = [python, "-m", "scripts.judgments.judge_pairs"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -153,7 +152,7 @@ def test_the_reward_model_as_judge_prefers_what_it_scores_higher():
 
 
 def test_the_average_performance_names_its_judge():
-    with open(RESULTS / "tables/performance.csv") as file:
+    with open(RESULTS / "tables/performance.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             assert float(row["ap"]) == pytest.approx((float(row["compared.length_only"]) + float(row["games.wr"])) / 2)
             assert row["judged_by"] == "pairwise"

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from judge_exact import extract, judge, number
-from judge_reward import compare
-from score_judgments import mean_in_percent
+from scripts.judgments.judge_exact import extract, judge, number
+from scripts.judgments.judge_reward import compare
+from scripts.scores.intervals import mean_in_percent
 
 LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
 

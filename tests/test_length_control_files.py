@@ -7,8 +7,7 @@ import sys
 import polars as pl
 import pytest
 
-from conftest import ROOT
-from score_alpaca_eval import difficulties
+from scripts.scores.score_alpaca_eval import difficulties
 
 FROM = {"split": "train", "revision": None, "match": {}}
 
@@ -29,7 +28,7 @@ def files(tmp_path):
 
 
 def run(script, status=0, **arguments):
-    command = [sys.executable, ROOT / f"scripts/{script}.py"]
+    command = [sys.executable, "-m", script]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key.replace('_', '-')}", value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == status, done.stdout
@@ -41,7 +40,7 @@ def prepare(files, status=0):
     gamed = {"y": "preference", "std_delta_len": "std_delta_len", "difficulty": "instruction_difficulty"}
     difficulty = {"difficulty": "instruction_difficulty"}
     return run(
-        "prepare_length_control",
+        "scripts.scores.prepare_length_control",
         status,
         prompts_spec=json.dumps({"path": f"{files}/published.csv", "columns": {"instruction": "instruction"}}),
         difficulty=json.dumps({"path": f"{files}/instruction_difficulty.csv", "columns": difficulty, **FROM}),

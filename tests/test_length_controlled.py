@@ -13,8 +13,8 @@ import pytest
 from scipy import optimize, special
 
 from conftest import ROOT
-from length_controlled import fit, win_rate
-from score_alpaca_eval import length_controlled
+from scripts.scores.length_controlled import fit, win_rate
+from scripts.scores.score_alpaca_eval import length_controlled
 
 DATA = ROOT / "tests/data/alpaca_eval"
 PUBLISHED = json.loads((DATA / "published.json").read_text())

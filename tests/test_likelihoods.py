@@ -17,12 +17,12 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from chat import Chat, PlainText, load_tokenizer
-from chunked_head import head_of
 from conftest import ROOT
-from metrics import METRICS
-from score_likelihoods import score_rows, token_scores
-from sft_examples import encode_examples
+from scripts.finetuning.sft_examples import encode_examples
+from scripts.likelihoods.chunked_head import head_of
+from scripts.likelihoods.token_scores import score_rows, token_scores
+from scripts.metrics.definitions import METRICS
+from scripts.models.chat import Chat, PlainText, load_tokenizer
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 
@@ -90,7 +90,7 @@ def test_logits_made_chunk_by_chunk_are_those_of_the_model_itself(config, monkey
     model.get_output_embeddings().weight.data.normal_(std=2)  # far enough apart for a cap to matter
     rng = random.Random(2)
     pairs = [(rng.choices(range(300), k=5), rng.choices(range(300), k=n)) for n in (1, 0, 9, 30, 17)]
-    monkeypatch.setattr("chunked_head.CHUNK", 7)
+    monkeypatch.setattr("scripts.likelihoods.chunked_head.CHUNK", 7)
     for (context, target), (nll, rank) in zip(pairs, token_scores(model, pairs, 60), strict=True):
         assert [nll.tolist(), rank.tolist()] == [
             pytest.approx(values, rel=1e-4) for values in plain(model, context, target)

@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from car import preferred
-from chat import Chat, load_tokenizer
 from conftest import ROOT
-from measure_diversity import added_bytes
-from metrics import METRICS, PARTS, REFERENCE_METRICS, better, of_rows
-from score_likelihoods import SUMS, score_rows
-from score_rewards import score_rows as score_reward_rows
+from scripts.likelihoods.token_scores import SUMS, score_rows
+from scripts.metrics.car import preferred
+from scripts.metrics.definitions import METRICS, PARTS, REFERENCE_METRICS, better, of_rows
+from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.reward_scorer import score_rows as score_reward_rows
+from scripts.ranking.measure_diversity import added_bytes
 
 # the sums of two responses
 ROWS = pl.DataFrame(

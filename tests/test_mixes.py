@@ -3,9 +3,8 @@
 import polars as pl
 import pytest
 
-import mix_responses
-import take_mixed
 from conftest import ROOT
+from scripts.mixes import mix_responses, take_mixed
 
 # teacher: of ids a, b, c, d the reward, the loss and the reason
 SAID = {

@@ -15,9 +15,9 @@ from transformers import (
     Gemma3ForConditionalGeneration,
 )
 
-from engine_transformers import within_memory
-from model_loading import load_model
-from sft_settings import adapters, text_alone
+from scripts.engines.engine_transformers import within_memory
+from scripts.finetuning.sft_settings import adapters, text_alone
+from scripts.models.loading import load_model
 
 SMALL = {"vocab_size": 270, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
 SMALL |= {"num_attention_heads": 4, "num_key_value_heads": 2}

@@ -34,7 +34,7 @@ def ranked(study, tmp_path_factory):
 
 
 def table(root, name):
-    with open(root / f"results/mine/tables/{name}.csv") as file:
+    with open(root / f"results/mine/tables/{name}.csv", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from conftest import ROOT
-from pairwise_verdicts import games, preference, switched, verdict
+from scripts.judgments.pairwise_verdicts import games, preference, switched, verdict
 
 ALPACA = pl.read_parquet(ROOT / "tests/data/alpaca_eval/annotations.parquet")
 ARENA = ROOT / "tests/data/arena_hard"

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 import yaml
 
-from compare_sizes import size_steps
 from conftest import ROOT, link_workflow, snakemake
-from rank_statistics import interval_of_printed
+from scripts.correlations.size_steps import size_steps
+from scripts.metrics.rank_statistics import interval_of_printed
 
 SPEC = yaml.safe_load((ROOT / "config/paper/table.yaml").read_text())
 
@@ -93,5 +93,5 @@ def test_families_and_sizes_are_those_of_the_imported_study():
     assert SPEC["teachers"] == {
         name: {key: teacher[key] for key in ("family", "parameters")} for name, teacher in imported["teachers"].items()
     }
-    with open(ROOT / SPEC["scores"]) as file:
+    with open(ROOT / SPEC["scores"], encoding="utf-8") as file:
         assert {row["teacher"] for row in csv.DictReader(file)} == set(SPEC["teachers"])

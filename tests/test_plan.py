@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from conftest import ROOT, snakemake
-from model_sizes import parameters_of
-from plan_costs import Cost, lacking
-from plan_study import by_rule, calibrated, calibration, done_at
-from planned_jobs import Study
+from scripts.models.sizes import parameters_of
+from scripts.plan.plan_costs import Cost, lacking
+from scripts.plan.plan_study import by_rule, calibrated, calibration, done_at
+from scripts.plan.planned_jobs import Study
 from test_configs import plan as jobs_of
 
 

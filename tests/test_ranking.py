@@ -5,10 +5,20 @@ import polars as pl
 import pytest
 from scipy import stats
 
-import assess_ranking
-from assess_ranking import advice, car_of_samples, describe, mean_tau, n_needed, noise, p_first, sample_size
-from car import car
-from vary_ranking import in_words, vary
+from scripts.metrics.car import car
+from scripts.ranking import assess_ranking
+from scripts.ranking.assess_ranking import (
+    advice,
+    car_of_samples,
+    describe,
+    mean_tau,
+    n_needed,
+    noise,
+    p_first,
+    sample_size,
+)
+from scripts.ranking.vary_ranking import vary
+from scripts.report.sensitivity import in_words
 
 RNG = np.random.default_rng(5)
 BETA = 0.7

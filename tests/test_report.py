@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from browser import CHROMIUM, Browser
-from conftest import ROOT, snakemake
+from conftest import snakemake
 
 pytestmark = pytest.mark.study
 HOSTILE = """<script>document.title='owned'</script><img src=x onerror="document.title='owned'">
@@ -138,7 +138,7 @@ def hostile(results, tmp_path_factory):
     told |= {"timings": [results / "timings"]}
     arguments = [str(x) for name, values in told.items() for x in (f"--{name}", *values)]
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/write_report.py", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "scripts.report.write_report", *arguments], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return folder / "report.html"

@@ -4,14 +4,13 @@ import polars as pl
 import pytest
 import yaml
 
-import report_provenance
-import write_report
 from conftest import ROOT, link_workflow, snakemake
-from draw_figures import styles
-from model_folder import sha256
-from report_figures import figures_of_base
-from tables import read_csv
-from write_report import differences_of_car, variants_of
+from scripts.models.folder import sha256
+from scripts.report import report_provenance, write_report
+from scripts.report.draw_figures import styles
+from scripts.report.report_figures import figures_of_base
+from scripts.report.write_report import differences_of_car, variants_of
+from scripts.tables.files import read_csv
 
 pytestmark = pytest.mark.study
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from chat import Chat, load_tokenizer
-from score_rewards import score_rows
+from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.reward_scorer import score_rows
 
 PAIRS = [
     ("Add 3 and 4", "7"),

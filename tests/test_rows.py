@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from rows import RowStore
-from tables import check_rows, write_table
+from scripts.tables.files import check_rows, write_table
+from scripts.tables.row_store import RowStore
 
 ROWS = [{"id": f"{i:02}", "text": "x" * i} for i in range(20)]
 

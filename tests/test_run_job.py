@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
-
-RUN_JOB = [sys.executable, str(ROOT / "scripts/run_job.py")]
+RUN_JOB = [sys.executable, "-m", "scripts.jobs.run_job"]
 # a job: notes when it holds which devices, in one line each, so that lines of several do not mix
 HOLD = """
 import json, os, sys, time
@@ -35,8 +33,8 @@ def job(tmp_path):
         given = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"} | environment
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CUDA", "SLURM"))}
         kept |= {k: v for k, v in given.items() if v is not None}
-        command = [*RUN_JOB, "--gpus", str(gpus), str(script), str(tmp_path / "notes"), name, str(seconds)]
-        return subprocess.Popen(command, env=kept, stderr=subprocess.PIPE, text=True)
+        command = [*RUN_JOB, "--gpus", gpus, sys.executable, script, tmp_path / "notes", name, seconds]
+        return subprocess.Popen(list(map(str, command)), env=kept, stderr=subprocess.PIPE, text=True)
 
     return start
 
@@ -147,12 +145,12 @@ def test_a_job_dies_with_the_process_that_started_it(job, tmp_path):
     script.write_text(f"import subprocess; subprocess.Popen({[*RUN_JOB, 'sleep', '60']!r}).wait()")
     parent = subprocess.Popen([sys.executable, str(script)])
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    wait_for(lambda: children.read_text().split() and of(children, "comm") == "sleep\n")
-    child = children.read_text().split()[0]
+    wait_for(lambda: children.read_text(encoding="utf-8").split() and of(children, "comm") == "sleep\n")
+    child = children.read_text(encoding="utf-8").split()[0]
     parent.send_signal(signal.SIGKILL)
     stat = Path(f"/proc/{child}/stat")
-    wait_for(lambda: not stat.exists() or " Z " in stat.read_text())
+    wait_for(lambda: not stat.exists() or " Z " in stat.read_text(encoding="utf-8"))
 
 
 def of(children, name):
-    return Path(f"/proc/{children.read_text().split()[0]}/{name}").read_text()
+    return Path(f"/proc/{children.read_text().split()[0]}/{name}").read_text(encoding="utf-8")

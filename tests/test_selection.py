@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-import select_responses
-import select_rewards
+from scripts.responses import select_responses
+from scripts.rewards import select_rewards
 
 # id, candidate, response, reward; a candidate without a response or without a reward cannot be chosen
 POOL = [

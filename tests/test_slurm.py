@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, snakemake
-from sft_checkpoints import WHOLE
+from scripts.finetuning.sft_checkpoints import WHOLE
 from slurm_cluster import cluster, missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.study, pytest.mark.skipif(bool(missing()), reason=str(missing()))]
@@ -53,7 +53,7 @@ def on_slurm(root):
     command = [SNAKEMAKE, "rank", *CHECKPOINTS, "--configfile", "small.yaml", "--workflow-profile", "profiles/slurm"]
     command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5"]
     command += ["--default-resources", "slurm_partition=cpu", "mem_mb=1000", "runtime=10", "slurm_account=none"]
-    log = open(root / "slurm.log", "w")  # noqa: SIM115 (of the process)
+    log = open(root / "slurm.log", "w", encoding="utf-8")  # noqa: SIM115 (of the process)
     return subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
 
 

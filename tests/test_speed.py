@@ -5,15 +5,14 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-import measure_speed
-import speed_finetuning
 from conftest import snakemake
-from measure_speed import peak_of
-from plan_costs import PEAK
-from speed_answers import answering
-from speed_finetuning import finetuning, real_shape
-from speed_scoring import head, likelihoods, rewards, texts
-from speed_tables import importing, joining
+from scripts.plan.plan_costs import PEAK
+from scripts.speed import measure_speed, speed_finetuning
+from scripts.speed.measure_speed import peak_of
+from scripts.speed.speed_answers import answering
+from scripts.speed.speed_finetuning import finetuning, real_shape
+from scripts.speed.speed_scoring import head, likelihoods, rewards, texts
+from scripts.speed.speed_tables import importing, joining
 
 SMALL = {"hidden": 32, "layers": 1, "rows": 24, "answers": 3, "spread": 0.9}
 

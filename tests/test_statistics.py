@@ -5,10 +5,19 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from compare_metrics import compare
 from conftest import ROOT
-from correlate_metrics import ap_error, correlate, describe, join_pairs, with_transfer
-from rank_statistics import bootstrap, interval, partial_rho, permutation_p, regret, resampled_ranks, rho
+from scripts.correlations.compare_metrics import compare
+from scripts.correlations.correlation import correlate, describe
+from scripts.correlations.pairs import ap_error, join_pairs, with_transfer
+from scripts.metrics.rank_statistics import (
+    bootstrap,
+    interval,
+    partial_rho,
+    permutation_p,
+    regret,
+    resampled_ranks,
+    rho,
+)
 
 RNG = np.random.default_rng(7)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, snakemake
-from model_folder import verify
+from scripts.models.folder import verify
 
 pytestmark = pytest.mark.study
 
@@ -23,7 +23,7 @@ RESULTS = ROOT / "results/miniature"
 
 
 def table(name):
-    with open(RESULTS / f"tables/{name}.csv") as file:
+    with open(RESULTS / f"tables/{name}.csv", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -146,7 +146,7 @@ def test_the_same_config_gives_the_same_tables(study, checkout):
 
 
 def test_the_demo_ends_with_a_ranking_per_base_the_correlations_and_the_names_of_the_files(study):
-    command = [sys.executable, "scripts/print_tables.py", "results/miniature/tables"]
+    command = [sys.executable, "-m", "scripts.report.print_tables", "results/miniature/tables"]
     shown = subprocess.run(command, cwd=study, capture_output=True, text=True).stdout
     for base in CONFIG["bases"]:
         ranked = [r["teacher"] for r in table("teachers") if r["base"] == base and r["rank"]]

@@ -5,11 +5,12 @@ import random
 import polars as pl
 import pytest
 
-from average_performance import average
-from car import car
-from metrics import METRICS, PARTS, of_rows
-from rank_teachers import baselines, common_ids, means_of, rank, refuse_gaps
-from tables import read_csv, write_table
+from scripts.correlations.average_performance import average
+from scripts.metrics.car import car
+from scripts.metrics.definitions import METRICS, PARTS, of_rows
+from scripts.ranking.common_instructions import common_ids
+from scripts.ranking.rank_teachers import baselines, means_of, rank, refuse_gaps
+from scripts.tables.files import read_csv, write_table
 
 
 def test_car_is_reward_over_one_plus_beta_times_loss():

@@ -56,11 +56,14 @@ def results(study, tmp_path_factory):
     link_workflow(root)
     (root / "results").mkdir()
     (root / "results/world").symlink_to(study / "results/world")
-    with open(study / "results/world/instructions.jsonl") as lines, open(root / "responses.jsonl", "w") as out:
+    with (
+        open(study / "results/world/instructions.jsonl", encoding="utf-8") as lines,
+        open(root / "responses.jsonl", "w", encoding="utf-8") as out,
+    ):
         for line in lines:  # the right answers, with a reward that tells where they come from
             row = json.loads(line)
             print(json.dumps({"instruction": row["instruction"], "answer": row["answer"], "rewards": [7.5]}), file=out)
-    with open(root / "scores.csv", "w") as out:
+    with open(root / "scores.csv", "w", encoding="utf-8") as out:
         print("student,from,a,b", file=out)
         for i, base in enumerate(("alpha", "beta")):
             for j, teacher in enumerate(("greedy", "best", "worst", "imported", "rewarded", "endpoint", "nobody")):
@@ -113,7 +116,7 @@ def test_imported_rewards_are_taken_and_others_are_scored(results):
 
 
 def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(results):
-    with open(results / "tables/teachers.csv") as file:
+    with open(results / "tables/teachers.csv", encoding="utf-8") as file:
         ranked = {row["teacher"]: row["rank"] for row in csv.DictReader(file) if row["base"] == "alpha"}
     assert set(ranked) == {"greedy", "best", "worst", "any", "imported", "rewarded", "endpoint"}
     assert ranked.pop("any") == "" and all(ranked.values())
@@ -122,7 +125,7 @@ def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(resul
 
 
 def test_average_performance_is_the_mean_of_the_tables_scores(results):
-    with open(results / "tables/performance.csv") as file:
+    with open(results / "tables/performance.csv", encoding="utf-8") as file:
         ap = {(row["base"], row["teacher"]): float(row["ap"]) for row in csv.DictReader(file)}
     assert len(ap) == 12
     assert ap["alpha", "rewarded"] == (4 + 50 + 16) / 2 and ap["beta", "best"] == (11 + 51) / 2
@@ -133,7 +136,7 @@ def test_the_reference_models_perplexity_is_a_metric_beside_the_bases(results):
     expected = (sums["nll"] / sums["n_tokens"]).exp().to_list()
     metrics = pl.read_parquet(results / "metrics/beta/greedy.parquet")
     assert metrics["ppl:reference"].to_list() == pytest.approx(expected, nan_ok=True)
-    with open(results / "tables/correlations.csv") as file:
+    with open(results / "tables/correlations.csv", encoding="utf-8") as file:
         better = {row["metric"]: row["better"] for row in csv.DictReader(file)}
     assert (better["ppl:reference"], better["ifd:reference"], better["reward:right-answer"]) == (
         "lower",

@@ -5,16 +5,13 @@ import json
 import polars as pl
 import pytest
 
-import answer_benchmark
-import judge_exact
-import judge_reward
-import score_alpaca_eval
-import score_arena_hard
-import score_judgments
-from average_performance import average
-from judge_pairs import pair_up, put_together
-from model_folder import publish_failure
-from tables import read_table, write_table
+from scripts.answers import answer_benchmark
+from scripts.correlations.average_performance import average
+from scripts.judgments import judge_exact, judge_reward
+from scripts.judgments.judge_pairs import pair_up, put_together
+from scripts.models.folder import publish_failure
+from scripts.scores import score_alpaca_eval, score_arena_hard, score_judgments
+from scripts.tables.files import read_table, write_table
 
 PROMPTS = pl.DataFrame({"id": list("abc"), "instruction": ["One?", "Two?", "Three?"], "reference": ["1", "2", "3"]})
 

@@ -40,7 +40,7 @@ def generate(python, folder, instructions, model, candidates=1, **sampling):
         "store": folder / "rows",
         "output": folder / "responses.parquet",
     }
-    command = [python, ROOT / "scripts/generate_responses.py"]
+    command = [python, "-m", "scripts.responses.generate_responses"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -116,7 +116,7 @@ def test_a_fine_tuned_base_answers_a_benchmark_as_with_transformers(study, tmp_p
         "store": tmp_path / "rows",
         "output": output,
     }
-    command = [PYTHON, ROOT / "scripts/answer_benchmark.py"]
+    command = [PYTHON, "-m", "scripts.answers.answer_benchmark"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import polars as pl
 import pytest
 
-from conftest import ROOT, snakemake
-from rows import RowStore
-from tables import read_table, write_json, write_table
+from conftest import snakemake
+from scripts.tables.files import read_table, write_json, write_table
+from scripts.tables.row_store import RowStore
 
 
 @contextmanager
@@ -130,7 +130,8 @@ def prepare(folder, *lines):
     spec = {"path": str(folder / "mine.jsonl"), "columns": {"instruction": "prompt"}, "n": None, "seed": 0}
     command = [
         sys.executable,
-        ROOT / "scripts/prepare_instructions.py",
+        "-m",
+        "scripts.instructions.prepare_instructions",
         "--spec",
         json.dumps(spec | {"max_characters": 99}),
     ]
@@ -154,7 +155,7 @@ def test_a_lone_surrogate_is_told_with_file_and_row(tmp_path):
 
 @pytest.mark.fault(8)
 def test_generated_text_that_is_no_whole_utf8_is_flagged():
-    from answers import told
+    from scripts.engines.results import told
 
     assert told("half an emoji \ufffd", "stop", 5)["reason"] == "undecodable"
     assert told("a line\u2028separator", "stop", 5)["reason"] is None

@@ -10,9 +10,8 @@ import time
 import polars as pl
 import pytest
 
-from conftest import ROOT
-from model_folder import sha256, verify
-from sft_checkpoints import WHOLE, last_whole
+from scripts.finetuning.sft_checkpoints import WHOLE, last_whole
+from scripts.models.folder import sha256, verify
 from test_finetune import HYPER, MODEL
 
 STEPS = 24
@@ -31,7 +30,7 @@ def start(tiny, root):
     said = {"id": ids, "response": [f"number {i}" for i in ids], "finish_reason": "stop", "reason": None}
     pl.DataFrame(said, schema_overrides={"reason": pl.String}).write_parquet(root / "responses.parquet")
 
-    def started(name, minutes=1e-6, processes=1, script=ROOT / "scripts/finetune.py", **hyper):
+    def started(name, minutes=1e-6, processes=1, script=("-m", "scripts.finetuning.finetune"), **hyper):
         given = {"base": "b", "teacher": "t", "model": json.dumps(MODEL | {"model": str(tiny), "lora": None})}
         given |= {"hyperparameters": json.dumps(HYPER | hyper), "checkpoint-minutes": minutes}
         given |= {"instructions": root / "instructions.parquet", "responses": root / "responses.parquet"}
@@ -39,7 +38,7 @@ def start(tiny, root):
         command = (
             ["torchrun", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else [sys.executable]
         )
-        command += [str(script)]
+        command += script
         command += [str(part) for key, value in given.items() for part in (f"--{key}", value)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -88,9 +87,8 @@ def test_several_processes_cut_off_in_the_second_epoch_go_on_in_its_order(start,
 
 
 SLOW_DISK = """
-import sys, time
-sys.path.insert(0, {scripts!r})
-import finetune
+import time
+from scripts.finetuning import finetune
 class SlowDisk(finetune.SaveByTheClock):
     def on_save(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
@@ -104,9 +102,9 @@ finetune.main()
 @pytest.mark.fault(28)
 def test_processes_whose_clocks_differ_save_the_same_checkpoints(start, root):
     script = root / "slow_disk.py"
-    script.write_text(SLOW_DISK.format(scripts=str(ROOT / "scripts")))
+    script.write_text(SLOW_DISK)
     shared = {"processes": 2, "micro_batch_size": 2, "epochs": 2}
-    process = start("slow", minutes=0.2 / 60, script=script, **shared)
+    process = start("slow", minutes=0.2 / 60, script=[str(script)], **shared)
     try:
         said = process.communicate(timeout=120)[0]
     finally:

@@ -10,11 +10,10 @@ import polars as pl
 import pytest
 from transformers import AutoModelForCausalLM
 
-from chat import Chat, load_tokenizer
-from config_files import wrong_folder
-from conftest import ROOT
-from model_loading import load_model
-from tables import read_table, write_table
+from scripts.configuration.config_files import wrong_folder
+from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.loading import load_model
+from scripts.tables.files import read_table, write_table
 
 
 class Program:
@@ -62,7 +61,7 @@ def test_an_id_that_looks_like_a_path_stays_an_id(tmp_path):
     (tmp_path / "work").mkdir()
     frame = pl.DataFrame({"id": ids, "teacher": "t", "response": ids}).with_columns(reason=pl.lit(None, pl.String))
     write_table(frame, tmp_path / "work/responses.parquet")
-    command = [sys.executable, ROOT / "scripts/measure_diversity.py", "--teacher", "t"]
+    command = [sys.executable, "-m", "scripts.ranking.measure_diversity", "--teacher", "t"]
     command += ["--responses", "responses.parquet"]
     subprocess.run([*command, "--output", "diversity.parquet"], cwd=tmp_path / "work", check=True, capture_output=True)
     assert read_table(tmp_path / "work/diversity.parquet")["id"].to_list() == ids

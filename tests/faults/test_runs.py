@@ -68,7 +68,7 @@ def make(study, tmp_path):
 
 
 def start(root):
-    log = open(root / "run.log", "a")  # noqa: SIM115 (of the process)
+    log = open(root / "run.log", "a", encoding="utf-8")  # noqa: SIM115 (of the process)
     command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
     return subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
 
@@ -102,7 +102,7 @@ def test_a_second_run_is_refused_by_name_and_after_a_kill_the_same_command_goes_
         rf"another run is at work in this folder: host .*, process {first.pid}", second.stdout
     )
     jobs = [
-        child for child in psutil.Process(first.pid).children(recursive=True) if "scripts/" in " ".join(child.cmdline())
+        child for child in psutil.Process(first.pid).children(recursive=True) if "scripts." in " ".join(child.cmdline())
     ]
     assert jobs
     first.send_signal(signal.SIGKILL)

@@ -14,12 +14,12 @@ import torch
 import yaml
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-import engine_openai
 from conftest import ROOT, link_workflow, snakemake
 from fault_server import FaultServer
-from model_folder import failure
-from model_loading import halving
-from tables import read_table, write_table
+from scripts.engines import engine_openai
+from scripts.models.folder import failure
+from scripts.models.loading import halving
+from scripts.tables.files import read_table, write_table
 from test_engine_openai import spec
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
@@ -30,7 +30,8 @@ def score(folder, model, output, batch_tokens, memory=None):
     spec = {"model": str(model), "revision": None, "chat_template": TEMPLATE, "trust_remote_code": False}
     command = [
         sys.executable,
-        ROOT / "scripts/score_likelihoods.py",
+        "-m",
+        "scripts.likelihoods.score_likelihoods",
         "--name",
         "b",
         "--teacher",
@@ -113,7 +114,10 @@ def test_a_pair_that_diverges_is_a_gap_in_the_tables_and_harms_no_other(study, t
     model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     model.get_input_embeddings().weight.data[letter] = float("nan")
     model.save_pretrained(tmp_path / "broken")
-    with open(study / "results/world/instructions.jsonl") as lines, open(tmp_path / "odd.jsonl", "w") as out:
+    with (
+        open(study / "results/world/instructions.jsonl", encoding="utf-8") as lines,
+        open(tmp_path / "odd.jsonl", "w", encoding="utf-8") as out,
+    ):
         for i, line in enumerate(lines):
             row = json.loads(line)
             print(json.dumps(row | {"answer": row["answer"] + "\u00e9" * (i % 9 == 0)}), file=out)
@@ -130,10 +134,10 @@ def test_a_pair_that_diverges_is_a_gap_in_the_tables_and_harms_no_other(study, t
     results = tmp_path / "results/gap"
     failed = {teacher: failure(str(results / "checkpoints/alpha" / teacher)) for teacher in config["teachers"]}
     assert "loss nan at step" in failed.pop("odd") and set(failed.values()) == {None}
-    with open(results / "tables/performance.csv") as file:
+    with open(results / "tables/performance.csv", encoding="utf-8") as file:
         ap = {row["teacher"]: (row["ap"], row["note"]) for row in csv.DictReader(file)}
     assert ap["odd"] == ("", "not_trained") and all(float(ap[teacher][0]) >= 0 for teacher in failed)
-    with open(results / "tables/correlations.csv") as file:
+    with open(results / "tables/correlations.csv", encoding="utf-8") as file:
         assert {row["n"] for row in csv.DictReader(file)} == {"2"}
-    with open(results / "tables/conclusions.csv") as file:
+    with open(results / "tables/conclusions.csv", encoding="utf-8") as file:
         assert next(csv.DictReader(file))["conclusion"].startswith("There is no AP with odd: see performance.csv.")

@@ -1,0 +1,195 @@
+"""How well the metrics predict average performance, which of them differ, and what can be concluded.
+
+Inputs: <results>/tables/teachers.csv, and <results>/scores/{benchmark}/{base}/{teacher}.json or, in their place, the
+config's table of known scores.
+Outputs, in <results>/tables/: performance.csv (AP), correlations.csv (rho of each metric with AP, with intervals), differences.csv (every pair
+of metrics), car.csv (CAR with other betas, reward models and origins), size_steps.csv (whether a family's larger teacher
+is the better one) and conclusions.csv (in words, for each base).
+"""
+
+UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
+JUDGED = sorted(set(config["benchmarks"]) - set(UNJUDGED))
+AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
+TABLES = ["performance", "correlations", "differences", "car", "size_steps", "conclusions"]
+
+
+if "scores" in config:
+
+    rule import_performance:
+        input:
+            scores=config["scores"]["path"],
+        output:
+            performance=report(
+                "<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"
+            ),
+        log:
+            "<results>/logs/import_performance.log",
+        benchmark:
+            "<results>/timings/import_performance.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            code=code_of("scripts.correlations.import_performance"),
+            ap=config["ap"],
+            columns=as_json(config["scores"]["columns"]),
+            pairs=json.dumps(dict.fromkeys(BASES, COMPARED)),
+        shell:
+            """
+            exec python -m scripts.jobs.run_job scripts.correlations.import_performance \
+                --ap {params.ap:q} \
+                --columns {params.columns:q} \
+                --pairs {params.pairs:q} \
+                --scores {input.scores:q} \
+                --output {output.performance:q} &>{log:q}
+            """
+
+else:
+
+    rule average_performance:
+        input:
+            scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
+        output:
+            performance=report(
+                "<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"
+            ),
+        log:
+            "<results>/logs/average_performance.log",
+        benchmark:
+            "<results>/timings/average_performance.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            code=code_of("scripts.correlations.average_performance"),
+            ap=config["ap"],
+            treatments=json.dumps({name: "lora" if "lora" in config["bases"][name] else "full" for name in BASES}),
+        shell:
+            """
+            exec python -m scripts.jobs.run_job scripts.correlations.average_performance \
+                --ap {params.ap:q} \
+                --treatments {params.treatments:q} \
+                --scores {input.scores:q} \
+                --output {output.performance:q} &>{log:q}
+            """
+
+
+rule correlate_metrics:
+    input:
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        correlations=report("<results>/tables/correlations.csv", caption="captions/correlations.rst", category="Tables"),
+    log:
+        "<results>/logs/correlate_metrics.log",
+    benchmark:
+        "<results>/timings/correlate_metrics.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.correlate_metrics"),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.correlate_metrics \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.correlations:q} &>{log:q}
+        """
+
+
+rule compare_metrics:
+    input:
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        differences=report("<results>/tables/differences.csv", caption="captions/differences.rst", category="Tables"),
+    log:
+        "<results>/logs/compare_metrics.log",
+    benchmark:
+        "<results>/timings/compare_metrics.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.compare_metrics"),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.compare_metrics \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.differences:q} &>{log:q}
+        """
+
+
+rule vary_car:
+    input:
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+    output:
+        car=report("<results>/tables/car.csv", caption="captions/car.rst", category="Tables"),
+    log:
+        "<results>/logs/vary_car.log",
+    benchmark:
+        "<results>/timings/vary_car.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.vary_car"),
+        beta=config["car"]["beta"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.vary_car \
+            --beta {params.beta} \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.car:q} &>{log:q}
+        """
+
+
+rule compare_sizes:
+    input:
+        performance="<results>/tables/performance.csv",
+    output:
+        size_steps=report("<results>/tables/size_steps.csv", caption="captions/size_steps.rst", category="Tables"),
+    log:
+        "<results>/logs/compare_sizes.log",
+    benchmark:
+        "<results>/timings/compare_sizes.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.compare_sizes"),
+        teachers=lambda wildcards: json.dumps(
+            {name: {key: config["teachers"][name][key] for key in ("family", "parameters")} for name in COMPARED}
+        ),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.compare_sizes \
+            --teachers {params.teachers:q} \
+            --performance {input.performance:q} \
+            --output {output.size_steps:q} &>{log:q}
+        """
+
+
+rule draw_conclusions:
+    input:
+        teachers="<results>/tables/teachers.csv",
+        performance="<results>/tables/performance.csv",
+        correlations="<results>/tables/correlations.csv",
+        differences="<results>/tables/differences.csv",
+    output:
+        conclusions=report("<results>/tables/conclusions.csv", caption="captions/conclusions.rst", category="Tables"),
+    log:
+        "<results>/logs/draw_conclusions.log",
+    benchmark:
+        "<results>/timings/draw_conclusions.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.draw_conclusions"),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.draw_conclusions \
+            --teachers {input.teachers:q} \
+            --performance {input.performance:q} \
+            --correlations {input.correlations:q} \
+            --differences {input.differences:q} \
+            --output {output.conclusions:q} &>{log:q}
+        """

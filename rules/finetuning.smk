@@ -1,0 +1,55 @@
+"""Each base model is fine-tuned on each teacher's responses.
+
+Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the base's folder, if local, and its chat
+template.
+Output: <results>/checkpoints/{base}/{teacher}/manifest.json, written last into an ordinary model folder; where the loss
+became NaN it says so, and there is no model.
+"""
+
+FINETUNE_KEYS = ("model", "revision", "chat_template", "trust_remote_code", "fsdp", "lora")
+# not a param: it changes no weight, so changing it reruns nothing
+os.environ.update(CHECKPOINT_MINUTES=str(config["finetune"]["checkpoint_minutes"]))
+
+
+rule finetune:
+    input:
+        check=lambda wildcards: check_of("bases", wildcards.base),
+        model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
+        instructions="<results>/instructions.parquet",
+        responses="<results>/responses/{teacher}.parquet",
+    output:
+        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+    log:
+        "<results>/logs/finetune/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/finetune/{base}/{teacher}.tsv"
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] and config["bases"][wildcards.base]["processes"],
+        # each process loads the weights before they go to its GPU
+        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"]
+        * config["bases"][wildcards.base]["processes"],
+        runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
+    params:
+        versions=versions_of("scripts.finetuning.finetune"),
+        files=lambda wildcards: model_files(config["bases"][wildcards.base]),
+        launch=lambda wildcards: launcher(config["bases"][wildcards.base]["processes"]),
+        model=lambda wildcards: as_json({"lora": None} | config["bases"][wildcards.base], *FINETUNE_KEYS),
+        hyperparameters=as_json(
+            {key: value for key, value in config["finetune"].items() if key != "checkpoint_minutes"}
+        ),
+        scratch=f"{RESULTS}/rows/finetune/{{base}}/{{teacher}}",
+    shell:
+        """
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} {params.launch} scripts.finetuning.finetune \
+            --base {wildcards.base} \
+            --teacher {wildcards.teacher} \
+            --model {params.model:q} \
+            --hyperparameters {params.hyperparameters:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --scratch {params.scratch:q} \
+            --checkpoint-minutes "$CHECKPOINT_MINUTES" \
+            --manifest {output.manifest:q} &>{log:q}
+        """

@@ -1,0 +1,149 @@
+"""Metrics per row, and the ranking of teachers: the only place where values are averaged, adjusted by beta and ranked.
+
+Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{teacher}.parquet and
+<results>/rewards/{reward_model}/{teacher}.parquet.
+Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
+teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how sure the ranking is) and
+sensitivity.csv (the first teacher with other betas and reward models).
+"""
+
+TOLD_OF_TEACHERS = ("family", "compare", "parameters", "published_score")
+
+
+rule measure_diversity:
+    input:
+        responses="<results>/responses/{teacher}.parquet",
+    output:
+        diversity="<results>/diversity/{teacher}.parquet",
+    log:
+        "<results>/logs/measure_diversity/{teacher}.log",
+    benchmark:
+        "<results>/timings/measure_diversity/{teacher}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.ranking.measure_diversity"),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.measure_diversity \
+            --teacher {wildcards.teacher} \
+            --responses {input.responses:q} \
+            --output {output.diversity:q} &>{log:q}
+        """
+
+
+rule join_metrics:
+    input:
+        likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
+        diversity="<results>/diversity/{teacher}.parquet",
+        rewards=expand(
+            "<results>/rewards/{reward_model}/{{teacher}}.parquet",
+            reward_model=sorted(config["reward_models"]),
+        ),
+        reference_likelihoods=expand(
+            "<results>/likelihoods/{reference_model}/{{teacher}}.parquet",
+            reference_model=sorted(config["reference_models"]),
+        ),
+    output:
+        metrics="<results>/metrics/{base}/{teacher}.parquet",
+    log:
+        "<results>/logs/join_metrics/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/join_metrics/{base}/{teacher}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.ranking.join_metrics"),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.join_metrics \
+            --base {wildcards.base} \
+            --likelihoods {input.likelihoods:q} \
+            --diversity {input.diversity:q} \
+            --rewards {input.rewards:q} \
+            --reference-likelihoods {input.reference_likelihoods:q} \
+            --output {output.metrics:q} &>{log:q}
+        """
+
+
+rule rank_teachers:
+    input:
+        metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
+    output:
+        teachers=report("<results>/tables/teachers.csv", caption="captions/teachers.rst", category="Tables"),
+    log:
+        "<results>/logs/rank_teachers.log",
+    benchmark:
+        "<results>/timings/rank_teachers.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.ranking.rank_teachers"),
+        car=lambda wildcards: as_json(config["car"]),
+        teachers=lambda wildcards: json.dumps(
+            {name: {key: config["teachers"][name][key] for key in TOLD_OF_TEACHERS} for name in TEACHERS}
+        ),
+        families=json.dumps({name: config["bases"][name]["family"] for name in BASES}),
+        max_set_aside=config["max_set_aside"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.rank_teachers \
+            --car {params.car:q} \
+            --teachers {params.teachers:q} \
+            --families {params.families:q} \
+            --max-set-aside {params.max_set_aside} \
+            --metrics {input.metrics:q} \
+            --output {output.teachers:q} &>{log:q}
+        """
+
+
+rule assess_ranking:
+    input:
+        metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=COMPARED),
+    output:
+        stability=report("<results>/tables/stability.csv", caption="captions/stability.rst", category="Tables"),
+        sample_size=report("<results>/tables/sample_size.csv", caption="captions/sample_size.rst", category="Tables"),
+    log:
+        "<results>/logs/assess_ranking.log",
+    benchmark:
+        "<results>/timings/assess_ranking.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.ranking.assess_ranking"),
+        car=as_json(config["car"]),
+        compared=COMPARED,
+        p_same_top1=config["ranking"]["p_same_top1"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.assess_ranking \
+            --car {params.car:q} \
+            --compared {params.compared:q} \
+            --p-same-top1 {params.p_same_top1} \
+            --metrics {input.metrics:q} \
+            --output-stability {output.stability:q} \
+            --output-sample-size {output.sample_size:q} &>{log:q}
+        """
+
+
+rule vary_ranking:
+    input:
+        teachers="<results>/tables/teachers.csv",
+    output:
+        sensitivity=report("<results>/tables/sensitivity.csv", caption="captions/sensitivity.rst", category="Tables"),
+    log:
+        "<results>/logs/vary_ranking.log",
+    benchmark:
+        "<results>/timings/vary_ranking.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.ranking.vary_ranking"),
+        beta=config["car"]["beta"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.vary_ranking \
+            --beta {params.beta} \
+            --teachers {input.teachers:q} \
+            --output {output.sensitivity:q} &>{log:q}
+        """

@@ -1,0 +1,62 @@
+"""A model answers a benchmark's prompts: the baseline, or a base model fine-tuned on a teacher.
+
+python -m scripts.answers.answer_benchmark --benchmark held_out --base alpha --teacher terse-large \
+    --model '{"engine": "transformers", "model": "results/miniature/checkpoints/alpha/terse-large", ...}' \
+    --sampling '{"max_new_tokens": 64, ...}' --api '{"concurrency": 8, ...}' \
+    --prompts results/miniature/prompts/held_out.parquet \
+    --store results/miniature/rows/answers \
+    --output results/miniature/answers/held_out/alpha/terse-large.parquet
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.engines.generation import COLUMNS, answer_instructions
+from scripts.engines.results import unanswered
+from scripts.models.folder import failure
+from scripts.tables.files import check_rows, read_table, write_table
+
+
+def main():
+    args = parse_args()
+    prompts = read_table(args.prompts)
+    if failure(args.model["model"]):
+        answers = prompts.select("id").hstack(
+            pl.DataFrame([unanswered("not_trained")] * prompts.height, schema=COLUMNS)
+        )
+    else:
+        answers = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store, args.api)
+    answers = answers.rename({"text": "answer"}).select(
+        "id",
+        pl.lit(args.benchmark).alias("benchmark"),
+        pl.lit(args.base, pl.String).alias("base"),
+        pl.lit(args.teacher).alias("teacher"),
+        "answer",
+        "finish_reason",
+        "n_tokens",
+        "reason",
+    )
+    check_rows(answers, prompts["id"].to_list(), value="answer")
+    write_table(answers, args.output)
+    print(f"{answers['answer'].count()} of {answers.height} prompts answered")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
+    parser.add_argument("--base", help="name of the base model; left out for the baseline's answers")
+    parser.add_argument("--teacher", required=True, help="teacher of the base, or the baseline itself")
+    parser.add_argument("--model", type=json.loads, required=True, help="engine, model, revision ... as JSON")
+    parser.add_argument("--sampling", type=json.loads, required=True, help="max_new_tokens, temperature ... as JSON")
+    parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
+    parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of answers")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Average performance (AP) of every pair: the mean of the scores that the config names.
+
+python -m scripts.correlations.average_performance --ap held_out.wr --treatments '{"alpha": "full", "beta": "lora"}' \
+    --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv
+
+The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
+score stands in a column of its own, with its standard error; a pair without one has a note. The treatment tells bases
+fine-tuned with LoRA from those whose weights were all trained, as in the paper.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.tables.files import write_table
+
+
+def main():
+    args = parse_args()
+    scores = [json.loads(path.read_text(encoding="utf-8")) for path in args.scores]
+    table = average(scores, args.ap)
+    treatment = pl.col("base").replace_strict(args.treatments, return_dtype=pl.String).alias("treatment")
+    write_table(table.select("base", "teacher", treatment, pl.exclude("base", "teacher")), args.output)
+
+
+def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
+    """base, teacher, ap, value and standard error of each named score (`benchmark.score`), who judged, and why not."""
+    rows: dict[tuple, dict] = {}
+    judges = {score["judge"] for score in scores if any(n.rpartition(".")[0] == score["benchmark"] for n in names)}
+    for score in scores:
+        row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
+        row["note"] = score.get("reason") or row.get("note")
+        for name in names:
+            benchmark, _, kind = name.rpartition(".")
+            if benchmark == score["benchmark"]:
+                row[name], row[f"{name}.se"] = score[kind]["value"], score[kind]["se"]
+    table = pl.DataFrame(list(rows.values()), infer_schema_length=None, schema_overrides={"note": pl.String})
+    ap = pl.mean_horizontal(names, ignore_nulls=False).alias("ap")
+    columns = [c for name in names for c in (name, f"{name}.se")]
+    judged_by = pl.lit(", ".join(sorted(judges))).alias("judged_by")
+    table = table.select("base", "teacher", ap, *columns, judged_by, "note")
+    return table.sort(["base", "ap"], descending=[False, True], nulls_last=True)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ap", nargs="+", required=True, help="names of scores, such as held_out.wr")
+    parser.add_argument("--treatments", type=json.loads, required=True, help="base to full or lora, as JSON")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="JSON of scores")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Is the larger teacher of a family the better one? The paper's first finding, step by step.
+
+python -m scripts.correlations.compare_sizes \
+    --teachers '{"terse-large": {"family": "terse", "parameters": 0.0004}, ...}' \
+    --performance results/miniature/tables/performance.csv --output results/miniature/tables/size_steps.csv
+
+A step leads from one size of a family to the next larger one. difference: average performance (AP) of a base
+fine-tuned on the larger teacher, less that on the smaller one, with its standard error where the scores have one;
+inverted: it is negative. Teachers without a family or a size, and pairs without an AP, take no part.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.correlations.pairs import ap_error
+from scripts.correlations.size_steps import SCHEMA, size_steps
+from scripts.tables.files import read_csv, write_table
+
+
+def main():
+    args = parse_args()
+    performance = read_csv(args.performance)
+    performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
+    steps = size_steps(performance, args.teachers)
+    write_table(pl.DataFrame(steps, schema=SCHEMA), args.output)
+    print(f"the larger teacher is the worse one in {sum(step['inverted'] for step in steps)} of {len(steps)} steps")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teachers", type=json.loads, required=True, help="teacher to family and parameters as JSON")
+    parser.add_argument("--performance", type=Path, required=True, help="CSV with the AP of each base and teacher")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and step")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

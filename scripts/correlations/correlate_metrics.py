@@ -1,0 +1,38 @@
+"""How well each metric orders the teachers as their average performance does (the form of the paper's Table 4).
+
+python -m scripts.correlations.correlate_metrics --teachers results/miniature/tables/teachers.csv \
+    --performance results/miniature/tables/performance.csv --output results/miniature/tables/correlations.csv
+
+rho is Spearman's, over the compared teachers of one base, signed by the metric's declared direction: positive means
+that what the metric calls better is better. raw_rho has the sign as computed. Its interval is a percentile bootstrap
+over teachers in which AP varies by its own standard error. top1_regret: points of AP that the metric's first choice
+loses against the best teacher; top3_regret: the best of its first three. partial_rho: given the response length. The
+row `average` is the mean over bases of the within-base values.
+"""
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+
+from scripts.correlations.correlation import SCHEMA, correlate
+from scripts.correlations.pairs import read_pairs, with_transfer
+from scripts.tables.files import write_table
+
+
+def main():
+    args = parse_args()
+    pairs, metrics = with_transfer(read_pairs(args.teachers, args.performance))
+    write_table(pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA), args.output)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teachers", type=Path, required=True, help="CSV with the metrics of each base and teacher")
+    parser.add_argument("--performance", type=Path, required=True, help="CSV with the AP of each base and teacher")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and metric")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

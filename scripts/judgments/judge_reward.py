@@ -1,0 +1,79 @@
+"""Protocol `reward`: a reward model scores a model's answers and the baseline's, and the higher reward wins.
+
+python -m scripts.judgments.judge_reward --judge '{"model": ..., "batch_tokens": 16384, ...}' \
+    --prompts results/mine/prompts/quiz.parquet --baseline results/mine/baselines/quiz.parquet \
+    --answers results/mine/answers/quiz/base/teacher-a.parquet --store results/mine/rows/judgments \
+    --output results/mine/judgments/quiz/base/teacher-a.parquet
+
+For users without a language model as judge. An empty answer loses; one never asked for (NEVER_ASKED) is not
+judged.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.judgments.reasons import NEVER_ASKED
+from scripts.models.folder import key_of
+from scripts.models.reward_scorer import BLOCK, VERSION, load_scorer
+from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.row_store import RowStore
+
+
+def main():
+    args = parse_args()
+    prompts = read_table(args.prompts).select("id", "instruction")
+    answers, baseline = read_table(args.answers), read_table(args.baseline)
+    store = RowStore(args.store, key_of(args.judge), VERSION)
+    scored = []
+    for whose, said in (("model", answers), ("baseline", baseline)):
+        rows = prompts.join(said, on="id", validate="1:1", maintain_order="left").filter(pl.col("answer").is_not_null())
+        rows = rows.select("id", "instruction", response="answer")
+        results = store.fill(rows.to_dicts(), lambda: load_scorer(args.judge), BLOCK)
+        rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
+        scored.append(rows.select("id").hstack(rewards.rename({"reward": whose, "unusable": f"{whose}_unusable"})))
+    judgments = compare(prompts, answers, *scored)
+    check_rows(judgments, prompts["id"].to_list(), value="preference")
+    write_table(judgments, args.output)
+    print(f"{judgments['preference'].count()} of {judgments.height} judged")
+
+
+def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
+    """One judgment per prompt: both rewards and the preference (1 the model, 0 the baseline, 0.5 equal rewards)."""
+    joined = prompts.select("id")
+    for frame in (answers.rename({"reason": "answer_reason"}), model, baseline):
+        joined = joined.join(frame, on="id", how="left", validate="1:1", maintain_order="left")
+    difference = pl.col("model") - pl.col("baseline")
+    never = pl.col("answer_reason").is_in(NEVER_ASKED)
+    empty = pl.col("answer").is_null() & ~never
+    preference = pl.when(empty & pl.col("baseline").is_not_null()).then(0.0).otherwise((difference.sign() + 1) / 2)
+    unasked = pl.when(never).then("answer_reason")
+    no_baseline = pl.when(pl.col("baseline").is_null()).then(pl.lit("no_baseline_reward"))
+    reason = pl.coalesce(unasked, "model_unusable", "baseline_unusable", no_baseline)
+    return joined.select(
+        "id",
+        "benchmark",
+        "base",
+        "teacher",
+        pl.col("model").alias("reward"),
+        pl.col("baseline").alias("baseline_reward"),
+        pl.when(reason.is_null()).then(preference).alias("preference"),
+        reason.alias("reason"),
+    )
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", type=json.loads, required=True, help="entry of the reward model as JSON")
+    parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
+    parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of judgments")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""A model's likelihood of a teacher's responses: sums per row, from which every likelihood metric is made.
+
+python -m scripts.likelihoods.score_likelihoods \
+    --name alpha --teacher terse-large --model '{"model": ..., "chat_template": ...}' \
+    --prompt chat --limits '{"max_length": 4096, "batch_tokens": 8192, "per_token": false}' \
+    --instructions results/miniature/instructions.parquet \
+    --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/likelihoods \
+    --output results/miniature/likelihoods/alpha/terse-large.parquet
+
+The model is a base or, with --prompt plain, a reference model, which has no chat template: a row longer than its
+max_length then keeps its start and is marked truncated, where a base's is set aside.
+
+Two forwards a row. Given the instruction, through the base's chat template: nll and rank over the response's own
+tokens, and apart from them over the end of turn (none where generation was cut). Direct, for IFD (Li et al.,
+Superfiltering, 2402.00530): the same response ids alone, behind the tokenizer's BOS where it has one; without, the
+first token has no prediction and is not counted. Ranks are 1 for the likeliest token, clipped at 100 (2601.14249,
+rsr_cal.py). With `per_token` in the limits the values of single tokens are kept too, those of the end of turn last: a
+new metric of them needs no forward.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, VERSION, load_scorer
+from scripts.models.folder import key_of
+from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.row_store import RowStore
+
+
+def main():
+    args = parse_args()
+    responses = read_table(args.responses)
+    instructions = read_table(args.instructions).select("id", "instruction")
+    asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
+    rows = asked.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
+    spec = {**args.model, **args.limits, "prompt": args.prompt}
+    store = RowStore(args.store, key_of(spec), VERSION)
+    results = store.fill(rows.to_dicts(), lambda: load_scorer(spec), BLOCK)
+    columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
+    sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))
+    likelihoods = responses.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
+    likelihoods = likelihoods.select(
+        "id",
+        pl.lit(args.name).alias("model"),
+        "teacher",
+        "finish_reason",
+        *columns,
+        pl.coalesce("reason", "unusable").alias("reason"),
+    )
+    check_rows(likelihoods, responses["id"].to_list(), value="nll")
+    write_table(likelihoods, args.output)
+    nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
+    print(f"{args.name} on {args.teacher}: {nll / max(n, 1):.4f} nats a token over {n} tokens")
+    print(f"{likelihoods['truncated'].sum()} rows truncated")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", required=True, help="name of the base or reference model in the config")
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--model", type=json.loads, required=True, help="model, revision, chat_template as JSON")
+    parser.add_argument("--prompt", choices=["chat", "plain"], required=True, help="plain for a reference model")
+    parser.add_argument(
+        "--limits", type=json.loads, required=True, help="max_length, batch_tokens and per_token as JSON"
+    )
+    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of likelihoods")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

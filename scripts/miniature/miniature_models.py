@@ -1,0 +1,101 @@
+"""The miniature world's tokenizer and its small Llama models, trained from random weights with TRL."""
+
+import shutil
+from pathlib import Path
+
+import datasets
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from trl import SFTConfig, SFTTrainer
+
+from scripts.models.folder import publish
+
+CONTEXT = 512
+
+
+def byte_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
+    """One token per byte, so that any text can be written, and five control tokens."""
+    control = ["<|bos|>", "<|end|>", "<|user|>", "<|assistant|>", "<|pad|>"]
+    letters = control + sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|bos|>",
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        extra_special_tokens=["<|user|>", "<|assistant|>"],
+        model_max_length=CONTEXT,
+    )
+    fast.chat_template = chat_template
+    return fast
+
+
+def new_llama(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> LlamaForCausalLM:
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 32,  # heads of 32, the smallest that vLLM knows
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.05,
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0},  # rows are short: copying is learned sooner
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=True,
+    )
+    return LlamaForCausalLM(config)
+
+
+def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
+    """What SFTConfig and RewardConfig have in common here."""
+    return {
+        "output_dir": str(scratch),
+        "learning_rate": size["learning_rate"],
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 20,
+        "per_device_train_batch_size": size["batch"],
+        "max_length": CONTEXT,
+        "adam_beta2": 0.98,
+        "num_train_epochs": 1,
+        "seed": seed,
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "save_strategy": "no",
+        "logging_steps": 50,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def train_language_model(
+    tokenizer, size: dict, seed: int, examples: list[dict], folder: Path, start: Path | None = None
+) -> None:
+    """Train a causal Llama on input_ids and labels and publish it in `folder`.
+
+    It is of the width and depth of `size`; or it starts from the model in `start`, on which it puts further layers.
+    """
+    scratch = folder.with_name(f".{folder.name}.tmp")
+    transformers.set_seed(seed)
+    if start:
+        model = LlamaForCausalLM.from_pretrained(start, num_hidden_layers=size["layers"])
+    else:
+        model = new_llama(tokenizer, size["hidden"], size["layers"])
+    config = SFTConfig(**trainer_settings(size, seed, scratch), dataset_kwargs={"skip_prepare_dataset": True})
+    data = datasets.Dataset.from_list(examples)
+    SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer).train()
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    save(model, tokenizer, scratch, folder)
+
+
+def save(model, tokenizer, scratch: Path, folder: Path) -> None:
+    shutil.rmtree(scratch, ignore_errors=True)
+    model.save_pretrained(scratch)
+    tokenizer.save_pretrained(scratch)
+    publish(scratch, folder, parameters=model.num_parameters())

@@ -1,0 +1,114 @@
+"""Small checkable tasks on made-up words and small numbers, each answered by one word.
+
+The miniature world draws from here what its models are trained on, what its teachers are asked and what they are
+judged by. A seed fixes a stream of tasks; a style turns a task into the text of a response.
+"""
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+CONSONANTS, VOWELS, DIGITS = "bdfgklmnprstvz", "aeiou", "0123456789"
+
+
+class Task(NamedTuple):
+    kind: str
+    instruction: str
+    steps: str  # what a worked answer writes down before the answer
+    answer: str  # one word without spaces
+
+
+def word(rng: random.Random) -> str:
+    """A pronounceable word of 3 or 4 letters."""
+    letters = [rng.choice((CONSONANTS, VOWELS)[i % 2]) for i in range(4)]
+    return "".join(letters[: rng.randint(3, 4)])
+
+
+def spell(text: str) -> str:
+    return " ".join(text)
+
+
+def repeat(w: str) -> Task:
+    return Task("repeat", f"Repeat {w}", f"{w} + {w}", w + w)
+
+
+def first_letter(w: str) -> Task:
+    return Task("first_letter", f"First letter of {w}", spell(w), w[0])
+
+
+def second_letter(w: str) -> Task:
+    return Task("second_letter", f"Second letter of {w}", spell(w), w[1])
+
+
+def last_letter(w: str) -> Task:
+    return Task("last_letter", f"Last letter of {w}", spell(w), w[-1])
+
+
+def count(w: str) -> Task:
+    numbered = "".join(f"{letter}{i}" for i, letter in enumerate(w, 1))
+    return Task("count", f"Count letters in {w}", numbered, str(len(w)))
+
+
+def upper(w: str) -> Task:
+    return Task("upper", f"Capitals of {w}", spell(w), w.upper())
+
+
+def reverse(w: str) -> Task:
+    return Task("reverse", f"Reverse {w}", f"{spell(w)} > {spell(w[::-1])}", w[::-1])
+
+
+def sort_letters(w: str) -> Task:
+    return Task("sort", f"Sort letters of {w}", spell(sorted(w)), "".join(sorted(w)))
+
+
+def compare(a: int, b: int) -> Task:
+    return Task("compare", f"Larger of {a} and {b}", f"{max(a, b)} > {min(a, b)}", str(max(a, b)))
+
+
+def add(a: int, b: int) -> Task:
+    return Task("add", f"Add {a} and {b}", f"{a % 10} + {b % 10} = {a % 10 + b % 10}", str(a + b))
+
+
+WORD_TASKS = (first_letter, second_letter, last_letter, count, repeat, upper, reverse, sort_letters)
+NUMBER_TASKS = (compare, add)
+
+STYLES = {
+    "terse": lambda task: task.answer,
+    "plain": lambda task: f"It is {task.answer}.",
+    "worked": lambda task: f"{task.steps} gives {task.answer}.",
+}
+
+
+def draw_tasks(seed: str) -> Iterator[Task]:
+    """An endless stream of tasks, the same for the same seed; an instruction may come twice."""
+    rng = random.Random(seed)
+    while True:
+        if rng.random() < 0.9:
+            yield rng.choice(WORD_TASKS)(word(rng))
+        else:
+            yield rng.choice(NUMBER_TASKS)(*rng.sample(range(10, 50), 2))
+
+
+def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[str]:
+    """An endless stream of raw text: what people noted of a task, in a mixture of styles."""
+    rng = random.Random(seed)
+    names, shares = zip(*sorted(styles.items()), strict=True)
+    for task in draw_tasks(seed):
+        yield f"{task.instruction}? {STYLES[rng.choices(names, shares)[0]](task)}"
+
+
+def damage(rng: random.Random, task: Task) -> str:
+    """A wrong answer that looks like a right one: the answer to another task, or one or two characters replaced.
+
+    Replaced characters stay vowels, consonants or digits, so that only the instruction tells it from the right one.
+    """
+    if rng.random() < 0.5:
+        others = (t.answer for t in draw_tasks(f"{rng.random()}") if t.kind == task.kind)
+        return next(other for other in islice(others, 1000) if other != task.answer)
+    text = list(task.answer)
+    for i in rng.sample(range(len(text)), min(len(text), rng.randint(1, 2))):
+        alike = next(letters for letters in (DIGITS, VOWELS, CONSONANTS) if text[i].lower() in letters)
+        new = rng.choice(alike.replace(text[i].lower(), ""))
+        text[i] = new.upper() if text[i].isupper() else new
+    return "".join(text)

@@ -1,0 +1,45 @@
+"""Train the teachers of one family: models of several sizes that answer tasks in one style.
+
+python -m scripts.miniature.train_miniature_teachers --family terse --sizes '{"small": {"hidden": 64, ...}}' --seed 0 \
+    --chat-template config/miniature/chat.jinja --manifests results/world/terse-small/manifest.json
+"""
+
+import argparse
+import json
+from itertools import islice
+from pathlib import Path
+
+from scripts.miniature.miniature_models import byte_tokenizer, train_language_model
+from scripts.miniature.miniature_tasks import STYLES, draw_tasks
+from scripts.models.chat import Chat
+
+VERSION = 1
+
+
+def main():
+    args = parse_args()
+    tokenizer = byte_tokenizer(args.chat_template.read_text(encoding="utf-8"))
+    chat = Chat(tokenizer)
+    for (name, size), manifest in zip(sorted(args.sizes.items()), args.manifests, strict=True):
+        tasks = islice(draw_tasks(f"teacher {args.family} {name} {args.seed}"), size["steps"] * size["batch"])
+        examples = [encode(chat, task.instruction, STYLES[args.family](task)) for task in tasks]
+        train_language_model(tokenizer, size, args.seed, examples, manifest.parent)
+
+
+def encode(chat: Chat, instruction: str, response: str) -> dict:
+    prompt, text, end = chat.example(instruction, response, "stop")
+    return {"input_ids": prompt + text + end, "labels": [-100] * len(prompt) + text + end}
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", required=True, help="the family, which is also its style")
+    parser.add_argument("--sizes", type=json.loads, required=True, help="name to hidden, layers, steps ... as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--chat-template", type=Path, required=True)
+    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="one per size, in the order of names")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

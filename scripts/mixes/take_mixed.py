@@ -1,0 +1,49 @@
+"""The rewards or likelihoods of a mix's responses, from those of the teachers it was mixed from.
+
+python -m scripts.mixes.take_mixed --teacher mix-alpha --responses results/miniature/responses/mix-alpha.parquet \
+    --sources results/miniature/rewards/right-answer/terse-large.parquet ... \
+    --output results/miniature/rewards/right-answer/mix-alpha.parquet
+
+The same response has the same reward and the same likelihood: no model is asked again.
+"""
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+
+from scripts.tables.files import check_rows, read_table, write_table
+
+
+def main():
+    args = parse_args()
+    mixed = read_table(args.responses, columns=["id", "mixed_from", "reason"])
+    wanted = mixed.select("id", teacher="mixed_from")
+    sources = [read_table(path) for path in args.sources]
+    values = pl.concat([source.join(wanted, on=["id", "teacher"], how="semi") for source in sources])
+    taken = mixed.select("id", unmixed="reason").join(
+        values, on="id", how="left", validate="1:1", maintain_order="left"
+    )
+    told = [name for name in ("model", "reward_model") if name in values.columns]  # the same in every row
+    taken = taken.with_columns(
+        pl.lit(args.teacher).alias("teacher"),
+        *(pl.lit(sources[0][name][0]).alias(name) for name in told),
+        pl.coalesce("unmixed", "reason").alias("reason"),
+    )
+    taken = taken.select(sources[0].columns)
+    check_rows(taken, mixed["id"].to_list(), value="reward" if "reward" in taken.columns else "nll")
+    write_table(taken, args.output)
+    print(f"{args.teacher}: {taken['reason'].null_count()} of {taken.height} rows taken")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", required=True, help="name of the mix in the config")
+    parser.add_argument("--responses", type=Path, required=True, help="parquet of the mix's responses")
+    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="parquet, one per source")
+    parser.add_argument("--output", type=Path, required=True, help="parquet like the sources'")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

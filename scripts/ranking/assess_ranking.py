@@ -1,0 +1,148 @@
+"""How sure the ranking by CAR is, given so many instructions, and how many more it may take.
+
+python -m scripts.ranking.assess_ranking --car '{"reward_model": "right-answer", "beta": 1.0, "transform": "none"}' \
+    --compared terse-large plain-large --p-same-top1 0.95 --metrics results/miniature/metrics/*/*.parquet \
+    --output-stability results/miniature/tables/stability.csv \
+    --output-sample-size results/miniature/tables/sample_size.csv
+
+Other instructions would have given other means, and maybe another order. Teachers answer the same instructions, so that
+their means move together: the errors of their differences decide, not those of the means. CAR of all teachers is drawn
+from a joint normal distribution with the paired covariance of the rows' influences on CAR (the delta method), which
+agrees with a bootstrap over instructions.
+
+stability.csv: car_se, p_first (share of draws in which a teacher is first) and the 95 % range of its rank.
+sample_size.csv: p_same_top1 and tau (mean Kendall's tau) of a new sample's order with this one's, and n_needed, the
+instructions at which p_same_top1 would reach the target if the CARs stayed as they are. All this is about the order by
+CAR; whether CAR finds the best teacher, only fine-tuning tells.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.stats import rankdata
+
+from scripts.metrics.car import car, preferred
+from scripts.ranking.common_instructions import KEYS, by_base, common_ids
+from scripts.tables.files import read_table, write_table
+
+DRAWS, SEED = 10_000, 0
+LEAST = 30  # instructions, below which a mean need not be normal nor its error be known
+
+
+def main():
+    args = parse_args()
+    reward = pl.col(f"reward:{args.car['reward_model']}")
+    values = {"r": reward if args.car["transform"] == "none" else preferred(reward), "loss": pl.col("loss")}
+    columns = [*KEYS, reward.meta.output_name(), "loss"]
+    stability, sizes = [], []
+    for base, paths in by_base(args.metrics).items():
+        rows = pl.concat([read_table(path, columns=columns) for path in paths])
+        rows = rows.filter(pl.col("teacher").is_in(args.compared))
+        common = rows.join(common_ids(rows, args.compared), on="id", how="semi").sort("teacher", "id")
+        teachers = common["teacher"].unique(maintain_order=True).to_list()
+        r, loss = (common.select(value).to_numpy().reshape(len(teachers), -1).T for value in values.values())
+        if len(r) < 2:
+            raise SystemExit(f"{base}: all teachers have a usable row of one instruction alone, which ranks nobody")
+        means, covariance = car_of_samples(r, loss, args.car["beta"])
+        stability += describe(base, teachers, means, covariance)
+        size = sample_size(teachers, len(r), means, covariance, args.p_same_top1)
+        if r.mean(0)[means.argmax()] < 0:
+            size["advice"] += " Its mean reward is negative, where a larger loss raises CAR: see `car.transform`."
+        sizes.append({"base": base, **size})
+    write_table(pl.DataFrame(stability), args.output_stability)
+    write_table(pl.DataFrame(sizes, infer_schema_length=None), args.output_sample_size)
+
+
+def car_of_samples(r: np.ndarray, loss: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """CAR (teachers,) and the covariance (teachers, teachers) of its error, from rewards and losses (n, teachers).
+
+    A row's influence is how far it moves CAR: the derivative of r / (1 + beta L) at the means, times its distance.
+    """
+    mean_r, mean_loss = r.mean(0), loss.mean(0)
+    influence = (r - mean_r - beta * car(mean_r, mean_loss, beta) * (loss - mean_loss)) / (1 + beta * mean_loss)
+    return car(mean_r, mean_loss, beta), np.atleast_2d(np.cov(influence, rowvar=False)) / len(r)
+
+
+def noise(covariance: np.ndarray) -> np.ndarray:
+    """DRAWS errors (draws, teachers) with this covariance, the same in every call."""
+    rng = np.random.default_rng(SEED)
+    return rng.multivariate_normal(np.zeros(len(covariance)), covariance, DRAWS, method="eigh")
+
+
+def describe(base: str, teachers: list[str], means: np.ndarray, covariance: np.ndarray) -> list[dict]:
+    """A row per teacher, the first by CAR first."""
+    ranks = rankdata(-(means + noise(covariance)), axis=1)
+    low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="nearest")
+    columns = {"car": means, "car_se": np.sqrt(np.diag(covariance)), "p_first": (ranks == 1).mean(0)}
+    columns |= {"rank_low": low.astype(int), "rank_high": high.astype(int)}
+    return [
+        {"base": base, "teacher": teachers[i], **{name: column[i].item() for name, column in columns.items()}}
+        for i in np.argsort(-means, kind="stable")
+    ]
+
+
+def sample_size(teachers: list[str], n: int, means: np.ndarray, covariance: np.ndarray, target: float) -> dict:
+    """How stable the order is at n instructions, and at how many its first teacher would be settled."""
+    errors, first = noise(covariance), int(means.argmax())
+    p = p_first(means, errors, first)
+    needed = n_needed(n, means, errors, first, target)
+    settled = p >= target and n >= LEAST
+    row = {"n": n, "first": teachers[first], "p_same_top1": p, "tau": mean_tau(means, errors), "target": target}
+    return row | {"settled": settled, "n_needed": needed, "advice": advice(row, settled, needed)}
+
+
+def p_first(means: np.ndarray, errors: np.ndarray, first: int) -> float:
+    """The share of draws in which a teacher is ahead of all others; one with the same responses is never behind."""
+    drawn = means + errors
+    ahead = drawn[:, [first]] - np.delete(drawn, first, axis=1)
+    return float((ahead > 1e-9 * np.abs(means).max()).all(1).mean())
+
+
+def mean_tau(means: np.ndarray, errors: np.ndarray) -> float:
+    """Kendall's tau of the drawn orders with that of the means, averaged over draws; 1 for a single teacher."""
+    above, below = np.triu_indices(len(means), 1)
+    drawn = means + errors
+    same = np.sign(drawn[:, above] - drawn[:, below]) * np.sign(means[above] - means[below])
+    return float(same.mean()) if len(above) else 1.0
+
+
+def n_needed(n: int, means: np.ndarray, errors: np.ndarray, first: int, target: float) -> int | None:
+    """The least number of instructions at which the first teacher stays first with the target's chance, to two digits.
+
+    Errors shrink with the root of n. None where a million would not do.
+    """
+    sizes = (
+        size for ten in (10, 100, 1000, 10_000, 100_000) for size in range(ten, 10 * ten, ten // 10) if size >= LEAST
+    )
+    reached = (size for size in sizes if p_first(means, errors * (n / size) ** 0.5, first) >= target)
+    return next(reached, None)
+
+
+def advice(row: dict, settled: bool, needed: int | None) -> str:
+    """What to do, in words."""
+    chance = f"{row['first']} is first by CAR in {row['p_same_top1']:.1%} of samples of {row['n']} instructions"
+    if settled:
+        return f"{chance}: settled." + (f" About {needed} would have done." if needed < row["n"] else "")
+    if row["n"] < LEAST:
+        return f"{chance}, but so few tell little: ask at least {max(needed or LEAST, LEAST)}."
+    if needed is None:
+        return f"{chance}: no number of instructions in reach settles it. Take the cheaper of the first teachers."
+    return f"{chance}: not settled. If the difference is real, about {needed} instructions show it: set `n` to that."
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--car", type=json.loads, required=True, help="section car as JSON")
+    parser.add_argument("--compared", nargs="+", required=True, help="teachers that are ranked")
+    parser.add_argument("--p-same-top1", type=float, required=True, help="chance at which a ranking counts as settled")
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet, one per base and teacher")
+    parser.add_argument("--output-stability", type=Path, required=True, help="CSV, one row per base and teacher")
+    parser.add_argument("--output-sample-size", type=Path, required=True, help="CSV, one row per base")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

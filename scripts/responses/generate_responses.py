@@ -1,0 +1,56 @@
+"""A teacher answers the instructions, once or, for a pool, several times each.
+
+python -m scripts.responses.generate_responses \
+    --teacher terse-large --model '{"engine": "transformers", "model": ...}' \
+    --sampling '{"max_new_tokens": 64, ...}' --candidates 1 --api '{"concurrency": 8, ...}' \
+    --instructions results/miniature/instructions.parquet \
+    --store results/miniature/rows/responses \
+    --output results/miniature/responses/terse-large.parquet
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.engines.generation import answer_instructions
+from scripts.tables.files import check_rows, read_table, write_table
+
+
+def main():
+    args = parse_args()
+    instructions = read_table(args.instructions)
+    spec = {**args.model, "sampling": args.sampling}
+    answers = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
+    responses = answers.rename({"text": "response"}).select(
+        "id",
+        "candidate",
+        pl.lit(args.teacher).alias("teacher"),
+        "response",
+        "finish_reason",
+        "n_tokens",
+        "reason",
+    )
+    check_rows(responses, [i for i in instructions["id"] for _ in range(args.candidates)], value="response")
+    write_table(responses, args.output)
+    cut = responses["finish_reason"].eq("length").mean()
+    print(f"{args.teacher}: {responses['response'].count()} responses, {cut or 0:.1%} cut at max_new_tokens")
+    print(responses["reason"].value_counts() if responses["reason"].count() else "no row set aside")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--model", type=json.loads, required=True, help="engine, model, revision ... as JSON")
+    parser.add_argument("--sampling", type=json.loads, required=True, help="max_new_tokens, temperature ... as JSON")
+    parser.add_argument("--candidates", type=int, required=True, help="responses per instruction")
+    parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
+    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of responses")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

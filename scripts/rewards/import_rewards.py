@@ -1,0 +1,58 @@
+"""Take the rewards of imported responses from the table that has them.
+
+python -m scripts.rewards.import_rewards --reward-model armorm --teacher gemma-2-9b-it \
+    --spec '{"path": ..., "columns": {"id": ..., "reward": ...}, ...}' \
+    --responses results/mine/responses/gemma-2-9b-it.parquet --instructions results/mine/instructions.parquet \
+    --output results/mine/rewards/armorm/gemma-2-9b-it.parquet
+
+A response keeps its row; one whose reward is missing or not a number gets a reason.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.matching import match_rows
+from scripts.tables.sources import as_text, read_columns, read_source
+
+
+def main():
+    args = parse_args()
+    instructions = read_table(args.instructions, columns=["id", "instruction"])
+    responses = read_table(args.responses).select("id", "candidate", "teacher", "reason")
+    table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
+    table = table.select(as_text(column) for column in table.drop("reward")).with_columns(
+        table["reward"].cast(pl.Float64, strict=False)
+    )
+    imported = match_rows(instructions, table).select("id", "reward")
+    rewards = responses.join(imported, on="id", how="left", validate="1:1", maintain_order="left").select(
+        "id",
+        "candidate",
+        "teacher",
+        pl.lit(args.reward_model).alias("reward_model"),
+        pl.when(pl.col("reason").is_null() & pl.col("reward").is_finite()).then("reward").alias("reward"),
+        "reason",
+    )
+    no_reward = pl.when(pl.col("reward").is_null()).then(pl.lit("no_reward"))
+    rewards = rewards.with_columns(pl.coalesce("reason", no_reward).alias("reason"))
+    check_rows(rewards, responses["id"].to_list(), value="reward")
+    write_table(rewards, args.output)
+    print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reward-model", required=True, help="name of the reward model in the config")
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--spec", type=json.loads, required=True, help="path or dataset, columns, match as JSON")
+    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument("--responses", type=Path, required=True, help="parquet of the imported responses")
+    parser.add_argument("--output", type=Path, required=True, help="parquet of rewards")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Win rate and length-controlled win rate of one pair from a judge's tokens (AlpacaEval 2).
+
+python -m scripts.scores.score_alpaca_eval --benchmark alpaca_eval --base alpha --teacher terse-large --baseline gpt-4 \
+    --judge gpt-4-1106 --judgments results/mine/judgments/alpaca_eval/alpha/terse-large.parquet \
+    --length-control results/mine/length_control/alpaca_eval/{difficulty,gamed}.parquet \
+    --output results/mine/scores/alpaca_eval/alpha/terse-large.json
+
+wr is 100 times the mean preference. lc is what it would be at equal lengths, with the difficulty of each instruction
+and the baseline's gamed variants, as on the leaderboard. A benchmark that has neither gets `length_only` instead, which
+is another quantity: on the leaderboard's own data it is up to 28 points off.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from scripts.judgments.pairwise_verdicts import preference
+from scripts.scores.intervals import mean_in_percent
+from scripts.scores.length_controlled import STRENGTHS, fit, win_rate
+from scripts.scores.untrained import NO_SCORE, untrained
+from scripts.tables.files import read_table, write_json
+
+RESAMPLES, SEED = 200, 0
+MOST_UNPARSED = 0.02
+FEWEST = 10
+
+
+def main():
+    args = parse_args()
+    judgments = read_table(args.judgments)
+    rows = judgments.with_columns(
+        y=pl.Series([preferred(row) for row in judgments.iter_rows(named=True)], dtype=pl.Float64)
+    )
+    rows, gamed = difficulties(rows, args.length_control)
+    unparsed = rows.filter(pl.col("y").is_null())
+    nothing = untrained(judgments)
+    if unparsed.height > MOST_UNPARSED * rows.height and not nothing:
+        reasons = unparsed["reason"].fill_null("neither m nor M").value_counts(sort=True).rows()
+        raise SystemExit(f"{args.judgments}: {unparsed.height} of {rows.height} without a preference: {reasons}")
+    if rows.height - unparsed.height < FEWEST and not nothing:
+        raise SystemExit(
+            f"{args.judgments}: {rows.height} prompts are too few to control for length; {FEWEST} are needed"
+        )
+    score = {
+        "benchmark": args.benchmark,
+        "base": args.base,
+        "teacher": args.teacher,
+        "baseline": args.baseline,
+        "judge": args.judge,
+        "n": rows.height - unparsed.height,
+        "n_unparsed": unparsed.height,
+        "truncation_rate": rows["answer_cut"].mean(),
+        "n_tokens": rows["n_tokens"].sum(),
+        "n_prompt_tokens": rows["n_prompt_tokens"].sum(),
+        "usd": rows["usd"].sum() if rows["usd"].count() else None,  # None: the config has no price of the judge
+        "wr": mean_in_percent(rows["y"].drop_nulls().to_numpy()),
+        "lc" if gamed is not None else "length_only": NO_SCORE if nothing else length_controlled(rows, gamed),
+    }
+    if nothing:
+        score["reason"] = "not_trained"
+    write_json(score, args.output)
+    print(json.dumps(score))
+
+
+def preferred(row: dict) -> float | None:
+    """1 where the model's answer is preferred, 0 where the baseline's is; None where nothing can be read."""
+    if row["decided"]:
+        return {"identical": 0.5, "empty": 0.0}.get(row["decided"])
+    return preference(json.loads(row["logprobs"]), row["switched"]) if row["logprobs"] else None
+
+
+def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """The rows with their instructions' difficulties, by id, and the gamed rows; 0 and none without files."""
+    if not files:
+        return rows.with_columns(difficulty=pl.lit(0.0)), None
+    known, gamed = map(read_table, files)
+    rows = rows.join(known, on="id", how="left", validate="1:1", maintain_order="left")
+    if lost := rows.filter(pl.col("difficulty").is_null())["id"].to_list():
+        raise SystemExit(f"{len(lost)} instructions have no difficulty: {', '.join(lost[:3])}")
+    return rows, gamed
+
+
+def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
+    """The score at equal lengths, its weights, and an interval from fits to drawn instructions at the same penalty.
+
+    Without gamed rows there is next to no penalty, since it would pull every score to 50.
+    """
+    weights, strength = fit(rows, gamed, STRENGTHS[-1] if gamed is None else None)
+    value, published_se = win_rate(rows, weights)
+    rng = np.random.default_rng(SEED)
+    drawn = [rows[rng.integers(rows.height, size=rows.height)] for _ in range(RESAMPLES)]
+    values = [win_rate(sample, fit(sample, gamed, strength)[0])[0] for sample in drawn]
+    return {
+        "value": value,
+        "se": float(np.std(values, ddof=1)),
+        "ci": np.quantile(values, [0.025, 0.975]).tolist(),
+        "se_of_leaderboard": published_se,
+        "weights": dict(zip(("length", "difficulty", "model"), weights.tolist(), strict=True)),
+        "strength": strength,
+    }
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
+    parser.add_argument("--base", required=True, help="name of the base model in the config")
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--baseline", required=True, help="whose answers are the baseline")
+    parser.add_argument("--judge", required=True, help="name of the judge in the config")
+    parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
+    parser.add_argument(
+        "--length-control", type=Path, nargs=2, default=[], help="parquets of difficulties and gamed rows"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

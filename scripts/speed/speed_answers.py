@@ -1,0 +1,34 @@
+"""Answering to be timed: the start of an engine, in a process of its own, against what its answers take."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from scripts.miniature.miniature_models import byte_tokenizer, new_llama
+from scripts.speed.speed_scoring import ROOT, TEMPLATE, texts
+
+START = (
+    "import sys, json; from importlib import import_module; import_module(sys.argv[1]).load(json.loads(sys.argv[2]))"
+)
+
+
+def answering(way: str, engine: str, hidden: int, layers: int, rows: int, new_tokens: int):
+    """Gives nothing but the time of the start or, of a started engine, of its answers."""
+    torch.manual_seed(0)
+    folder = Path(tempfile.mkdtemp())
+    new_llama(byte_tokenizer(), hidden, layers).save_pretrained(folder)
+    byte_tokenizer(TEMPLATE.read_text(encoding="utf-8")).save_pretrained(folder)
+    spec = {"model": str(folder), "revision": None, "chat_template": None, "trust_remote_code": False}
+    spec |= {"vllm": {"max_model_len": 512, "enforce_eager": True}}
+    spec |= {"sampling": {"max_new_tokens": new_tokens, "temperature": 0, "top_p": 1, "seed": 0, "options": {}}}
+    spec["sampling"] |= {"batch_tokens": 16384}
+    command = [sys.executable, "-c", START, f"scripts.engines.engine_{engine}", json.dumps(spec)]
+    if way == "start":
+        return lambda: subprocess.run(command, cwd=ROOT, check=True, capture_output=True) and []
+    generate, asked = import_module(f"scripts.engines.engine_{engine}").load(spec), texts(rows, 1, 0)
+    return lambda: generate(asked) and []

@@ -1,0 +1,125 @@
+"""Tables to be timed, as large as the paper's: 19 teachers' responses to 100,000 instructions."""
+
+import json
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from scripts.ranking import join_metrics, rank_teachers
+from scripts.responses import import_responses
+from scripts.tables.files import write_table
+
+TEACHER = {"family": None, "compare": True, "parameters": None, "published_score": None}
+CAR = {"reward_model": "reward-0", "beta": 1.0, "transform": "none"}
+
+
+def joining(way: str, teachers: int, rows: int, reward_models: int):
+    """From likelihoods, diversity and rewards of one base to the ranking; gives every teacher's CAR."""
+    folder = Path(tempfile.mkdtemp())
+    for name in ("likelihoods", "diversity", "metrics", *(f"rewards-{i}" for i in range(reward_models))):
+        (folder / name).mkdir()
+    for teacher in range(teachers):
+        write_parts(folder, f"teacher-{teacher}", rows, reward_models, np.random.default_rng(teacher))
+    names = [f"teacher-{teacher}" for teacher in range(teachers)]
+    return {"polars": ranked, "pandas": ranked_by_pandas}[way](folder, names, reward_models)
+
+
+def write_parts(folder: Path, teacher: str, rows: int, reward_models: int, rng: np.random.Generator) -> None:
+    ids = pl.DataFrame({"id": [f"{i:016x}" for i in range(rows)], "teacher": teacher})
+    tokens = rng.integers(10, 1000, rows)
+    sums = {"n_tokens": tokens, "nll": tokens * rng.random(rows), "rank_sum": tokens * 3, "end_n_tokens": 1}
+    sums |= {"end_nll": rng.random(rows), "end_rank_sum": 1, "direct_n_tokens": tokens, "direct_nll": tokens * 2.0}
+    none = pl.lit(None, pl.String).alias("reason")
+    columns = {name: pl.lit(v) if np.isscalar(v) else pl.Series(name, v) for name, v in sums.items()}
+    told = {"model": pl.lit("base"), "finish_reason": pl.lit("stop"), "truncated": pl.lit(False)}
+    write_table(ids.with_columns(none, **columns, **told), folder / f"likelihoods/{teacher}.parquet")
+    sizes = {"n_bytes": pl.Series(tokens * 4), "deflated_bytes": pl.Series(tokens)}
+    write_table(ids.with_columns(none, **sizes), folder / f"diversity/{teacher}.parquet")
+    for i in range(reward_models):
+        reward = {"reward": pl.Series(rng.normal(1, 1, rows)), "reward_model": pl.lit(f"reward-{i}")}
+        write_table(ids.with_columns(none, **reward), folder / f"rewards-{i}/{teacher}.parquet")
+
+
+def ranked(folder: Path, teachers: list[str], reward_models: int):
+    """The chain's own scripts, a teacher at a time."""
+
+    def work() -> list[float]:
+        for teacher in teachers:
+            rewards = [f"{folder}/rewards-{i}/{teacher}.parquet" for i in range(reward_models)]
+            parts = {"base": ["base"], "likelihoods": [f"{folder}/likelihoods/{teacher}.parquet"]}
+            parts |= {"diversity": [f"{folder}/diversity/{teacher}.parquet"], "rewards": rewards}
+            call(join_metrics, parts | {"output": [f"{folder}/metrics/{teacher}.parquet"]})
+        told = {"car": [json.dumps(CAR)], "families": ['{"base": null}'], "max-set-aside": ["0.2"]}
+        told |= {"teachers": [json.dumps({name: TEACHER for name in teachers})]}
+        told |= {"metrics": [f"{folder}/metrics/{name}.parquet" for name in teachers]}
+        call(rank_teachers, told | {"output": [f"{folder}/teachers.csv"]})
+        return pl.read_csv(folder / "teachers.csv").sort("teacher")["car"].to_list()
+
+    return work
+
+
+def ranked_by_pandas(folder: Path, teachers: list[str], reward_models: int):
+    """All teachers in one table, as is often done."""
+    import pandas as pd
+
+    def read(name: str) -> pd.DataFrame:
+        return pd.concat([pd.read_parquet(folder / f"{name}/{teacher}.parquet") for teacher in teachers])
+
+    def work() -> list[float]:
+        table = read("likelihoods").merge(read("diversity").drop(columns="reason"), on=["id", "teacher"])
+        for i in range(reward_models):
+            rewards = read(f"rewards-{i}")[["id", "teacher", "reward"]].rename(columns={"reward": f"reward-{i}"})
+            table = table.merge(rewards, on=["id", "teacher"], validate="1:1")
+        n, end = table["n_tokens"], table["end_n_tokens"]
+        table["loss"] = (table["nll"] + table["end_nll"]) / (n + end)
+        table["loss_without_end"], table["mean_rank"] = table["nll"] / n, table["rank_sum"] / n
+        table["ppl_self"] = np.exp(table["loss_without_end"])
+        table["ifd_self"] = np.exp(table["loss_without_end"] - table["direct_nll"] / table["direct_n_tokens"])
+        means = table.drop(columns=["id", "model", "finish_reason", "reason"]).groupby("teacher").mean().sort_index()
+        return (means[CAR["reward_model"]] / (1 + CAR["beta"] * means["loss"])).to_list()
+
+    return work
+
+
+def importing(way: str, teachers: int, rows: int, characters: int):
+    """One teacher's responses out of a table that holds everyone's; gives the number found."""
+    folder = Path(tempfile.mkdtemp())
+    instructions = [f"{i:x} ".ljust(60, "?") for i in range(rows)]
+    asked = pl.DataFrame({"id": [f"{i:016x}" for i in range(rows)], "instruction": instructions})
+    write_table(asked, folder / "i.parquet")
+    parts = folder / "parts"
+    parts.mkdir()
+    for teacher in range(teachers):
+        said = [f"{teacher} {i} ".ljust(characters, "x") for i in range(rows)]
+        table = {"instruction": instructions, "model": f"teacher-{teacher}", "response": said}
+        write_table(pl.DataFrame(table), parts / f"{teacher}.parquet")
+    pl.scan_parquet(parts / "*.parquet").sink_parquet(folder / "all.parquet")
+    spec = {"path": str(folder / "all.parquet"), "match": {"model": "teacher-1"}}
+    spec |= {"columns": {"instruction": "instruction", "response": "response"}}
+    told = {"teacher": ["teacher-1"], "spec": [json.dumps(spec)], "instructions": [f"{folder}/i.parquet"]}
+
+    def by_pandas() -> list[float]:
+        import pandas as pd
+
+        everyone = pd.read_parquet(folder / "all.parquet")
+        mine = everyone[everyone["model"] == "teacher-1"]
+        asked = pd.read_parquet(folder / "i.parquet").merge(mine, on="instruction", how="left")
+        asked.to_parquet(folder / "taken.parquet")
+        return [float(asked["response"].notna().sum())]
+
+    def by_polars() -> list[float]:
+        call(import_responses, told | {"output": [f"{folder}/taken.parquet"]})
+        return [float(pl.read_parquet(folder / "taken.parquet")["response"].count())]
+
+    return {"polars": by_polars, "pandas": by_pandas}[way]
+
+
+def call(script, arguments: dict[str, list[str]]) -> None:
+    """The script's main, with these arguments, what it prints left out."""
+    sys.argv = [script.__name__, *(x for name, values in arguments.items() for x in (f"--{name}", *values))]
+    with redirect_stdout(None):
+        script.main()
