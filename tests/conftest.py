@@ -21,6 +21,10 @@ torch.set_num_threads(1)
 os.environ["PYTHONPATH"] = str(ROOT)  # scripts run as modules, from any folder
 
 
+def pytest_addoption(parser):
+    parser.addoption("--record", action="store_true", help="hold the outputs of costly stages under a new VERSION")
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     """A folder with a base model of random weights, without a chat template."""
