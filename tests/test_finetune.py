@@ -208,3 +208,18 @@ def test_shared_weights_are_gathered_whole_and_activations_computed_twice_once(t
     config = sft_settings.settings(HYPER | {"gradient_checkpointing": True}, True, tmp_path)
     assert config.fsdp_plugin_args["state_dict_type"] == "FULL_STATE_DICT"
     assert config.fsdp_plugin_args["activation_checkpointing"] and not config.gradient_checkpointing
+
+
+def test_a_model_that_is_there_is_not_trained_again(tiny, tmp_path, monkeypatch):
+    responses = [f"response {i}" for i in range(8)]
+    manifest = run(tiny, tmp_path / "run", monkeypatch, responses)
+    before, weights = json.loads(manifest.read_text(encoding="utf-8")), sha256(manifest.with_name("model.safetensors"))
+    manifest.unlink()  # as Snakemake does before it runs a job again
+    with monkeypatch.context() as untrained:
+        untrained.setattr(finetune, "train", None)
+        finetune.main()
+    assert json.loads(manifest.read_text(encoding="utf-8")) == before
+    manifest.unlink()
+    manifest.with_name("model.safetensors").write_bytes(b"another model's")
+    finetune.main()
+    assert sha256(manifest.with_name("model.safetensors")) == weights

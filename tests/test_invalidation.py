@@ -60,11 +60,24 @@ def reorder_and_comment(root):
 
 
 def edit_and_revert(root):
-    path = root / "scripts/finetuning/finetune.py"
-    before = path.read_text()
-    append(path, "# an afterthought\n")
-    assert jobs(root)["finetune"] == MIXED
-    path.write_text(before)
+    path = root / "scripts/judgments/judge_exact.py"
+    before = path.read_text(encoding="utf-8")
+    append(path, "ANOTHER = 1\n")
+    assert jobs(root)["judge_exact"] == MIXED
+    path.write_text(before, encoding="utf-8")
+
+
+def comment_and_document_every_module(root):
+    for path in (root / "scripts").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        text = text.replace('    """', '    """Edited. ').replace('"""', '"""Edited. ', 1)
+        path.write_text(f"{text}\n# an afterthought\n", encoding="utf-8")
+
+
+def raise_version(root):
+    path = root / "scripts/likelihoods/token_scores.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("VERSION = 1", "VERSION = 2"), encoding="utf-8")
 
 
 def add_teacher(root):
@@ -86,6 +99,15 @@ def add_selection(root):
     edit_config(root, add)
 
 
+COSTLY = [
+    "engines/engine_transformers",
+    "engines/generation",
+    "models/chat",
+    "likelihoods/token_scores",
+    "rewards/score_rewards",
+    "finetuning/finetune",
+    "tables/row_store",
+]
 POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
 CHECKS = {"check_model": 1, "check_models": 1, "check_disk": 1}
 STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "vary_car": 1, "draw_conclusions": 1}
@@ -135,7 +157,17 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c.update(api={"concurrency": 3, "budget_usd": 1})),
         {},
     ),
-    "another engine's module": (lambda root: append(root / "scripts/engines/engine_openai.py", "\n"), {}),
+    "comments and docstrings in every module": (comment_and_document_every_module, {}),
+    "another engine's code": (lambda root: append(root / "scripts/engines/engine_openai.py", "ANOTHER = 1\n"), {}),
+    "another engine's VERSION": (lambda root: append(root / "scripts/engines/engine_openai.py", "VERSION = 2\n"), {}),
+    "the code of costly stages under the same VERSION": (
+        lambda root: [append(root / f"scripts/{name}.py", "ANOTHER = 1\n") for name in COSTLY],
+        {},
+    ),
+    "a raised VERSION": (
+        raise_version,
+        OF_MIXES | {"score_likelihoods": PAIRS, "join_metrics": MIXED} | RANKING | TABLES,
+    ),
     "a pool of one teacher's samples": (
         lambda root: edit_config(root, lambda c: c["teachers"].update(pool=c["teachers"]["terse-small"] | POOL)),
         {},
@@ -156,9 +188,12 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c["benchmarks"]["held_out"].update(ignore_case=True)),
         JUDGE_AND_AFTER,
     ),
-    "the judge's script": (lambda root: append(root / "scripts/judgments/judge_exact.py", "\n"), JUDGE_AND_AFTER),
+    "the judge's code": (
+        lambda root: append(root / "scripts/judgments/judge_exact.py", "ANOTHER = 1\n"),
+        JUDGE_AND_AFTER,
+    ),
     "a new metric": (
-        lambda root: append(root / "scripts/metrics/definitions.py", "\n"),
+        lambda root: append(root / "scripts/metrics/definitions.py", "ANOTHER = 1\n"),
         {"join_metrics": MIXED, "compare_sizes": 1, **RANKING, **STATISTICS},
     ),
     "a new reward model": (
@@ -166,7 +201,7 @@ CHANGES = {
         {"score_rewards": TEACHERS, "mix_rewards": BASES, "join_metrics": MIXED} | {**CHECKS, **RANKING, **STATISTICS},
     ),
     "how CAR is computed": (
-        lambda root: append(root / "scripts/metrics/car.py", "\n"),
+        lambda root: append(root / "scripts/metrics/car.py", "ANOTHER = 1\n"),
         OF_MIXES | {"join_metrics": MIXED} | RANKING | TABLES,
     ),
     "a base's chat template": (
@@ -189,6 +224,14 @@ def test_only_what_the_change_invalidates_reruns(study_copy, change):
     saved = {"save_config": 1} if read_config(study_copy) != before else {}
     page = {"write_report": 1} if expected or saved else {}  # it shows the tables and the configuration
     assert jobs(study_copy) == expected | saved | page
+
+
+def test_a_run_says_that_results_of_other_code_are_reused(study_copy):
+    assert "Note: " not in snakemake("-n", cwd=study_copy).stdout
+    append(study_copy / "scripts/finetuning/sft_settings.py", "ANOTHER = 1\n")
+    done = snakemake("-n", cwd=study_copy).stdout
+    assert "Note: the code of scripts.finetuning.finetune has changed under the same VERSION" in done
+    assert "raise VERSION in scripts.finetuning.finetune (docs/reruns.md)" in done and "Nothing to be done" in done
 
 
 def test_two_studies_side_by_side_do_not_touch_each_other(study_copy):
