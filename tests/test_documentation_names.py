@@ -1,4 +1,4 @@
-"""What the documentation names exists: linked files and headings, files of the code, keys, tables as printed."""
+"""What the documentation names exists: linked files and headings, keys of the configuration, tables as printed."""
 
 import re
 import subprocess
@@ -9,15 +9,12 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, snakemake
-from scripts.jobs.code import declared
 from scripts.metrics import definitions as metrics
 from test_documentation import DOCUMENTS, FENCED, TEXTS, blocks, spans
 from test_metrics import ROWS
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md")]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-FILE = re.compile(r"(?:scripts|rules|tests|config|envs|profiles)/[\w./-]+[.](?:py|smk|md|yaml|jinja|csv)")
-ELSEWHERE = {"config/judge_config.yaml"}  # in the repository of Arena-Hard
 # words in code style that are no keys: targets, columns of tables, what a judge writes
 OTHERS = {
     "all",
@@ -57,32 +54,6 @@ def test_the_readme_is_short_and_links_every_page():
     assert len(TEXTS["README.md"].splitlines()) <= 150
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(TEXTS["README.md"])}
     assert {page.resolve() for page in [*DOCUMENTS, *PAGES]} - linked == {(ROOT / "README.md").resolve()}
-
-
-@pytest.mark.parametrize("page", TEXTS)
-def test_every_file_that_a_page_names_exists(page):
-    files = {span for span in spans(TEXTS[page]) if FILE.fullmatch(span)} - ELSEWHERE
-    assert {name for name in files if not (ROOT / name).exists()} == set()
-
-
-def test_the_map_names_every_file_of_the_code_once():
-    """docs/code.md: a heading for each folder, with the rule file of a stage, and a row for each file."""
-    named = []
-    for heading, body in re.findall(r"^### (.*?)\n(.*?)(?=^#|\Z)", TEXTS["docs/code.md"], flags=re.M | re.S):
-        folder, *rules = re.findall(r"`([^`]+)`", heading)
-        rows = re.findall(r"^\| `([^`]+)` \|", body, flags=re.M)
-        named += rules + [row if "/" in row else folder + row for row in rows]
-    mapped = [str(path.relative_to(ROOT)) for name in named for path in sorted(ROOT.glob(name)) or [ROOT / name]]
-    files = {path for folder in ("scripts", "rules") for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"}
-    assert set(mapped) == {str(path.relative_to(ROOT)) for path in files}
-    assert len(mapped) == len(set(mapped))
-
-
-def test_the_page_on_reruns_names_every_module_with_a_version():
-    modules = [f"scripts.{path.parent.name}.{path.stem}" for path in (ROOT / "scripts").glob("*/*.py")]
-    versioned = {module for module in modules if declared(module, "VERSION", None) is not None}
-    table = re.search(r"^\| results .*?\n\n", TEXTS["docs/reruns.md"], flags=re.M | re.S)[0]
-    assert {name[:-3].replace("/", ".") for name in spans(table)} == versioned
 
 
 def words_of_the_schema() -> set[str]:
