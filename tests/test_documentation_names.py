@@ -1,4 +1,4 @@
-"""What the documentation names is there: linked files and headings, keys of the configuration, tables as printed."""
+"""What the documentation names exists: linked files and headings, keys of the configuration, tables as printed."""
 
 import re
 import subprocess
@@ -10,12 +10,12 @@ import yaml
 
 from conftest import ROOT, link_workflow, snakemake
 from scripts.metrics import definitions as metrics
-from test_documentation import DOCUMENTS, FENCED, blocks, spans
+from test_documentation import DOCUMENTS, FENCED, TEXTS, blocks, spans
 from test_metrics import ROWS
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md")]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-# words in code style that are no keys: targets, columns of tables, what a judge says
+# words in code style that are no keys: targets, columns of tables, what a judge writes
 OTHERS = {
     "all",
     "rank",
@@ -33,44 +33,45 @@ OTHERS = {
 }
 
 
-def headings(path) -> set[str]:
-    """The anchors that a hub of repositories makes of a page's headings."""
-    titles = re.findall(r"^#+ (.*)$", FENCED.sub("", path.read_text()), flags=re.M)
+def headings(text: str) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", FENCED.sub("", text), flags=re.M)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_a_page_leads_somewhere(page):
-    for link in LINK.findall(FENCED.sub("", page.read_text())):
+def test_every_link_of_a_page_has_a_target(page):
+    for link in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
         if link.startswith(("https://", "http://")):
             continue
         name, _, anchor = link.partition("#")
         target = page.parent / name if name else page
         assert target.exists(), link
-        assert not anchor or anchor in headings(target), link
+        assert not anchor or anchor in headings(target.read_text(encoding="utf-8")), link
 
 
-def test_the_readme_leads_to_every_page():
-    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall((ROOT / "README.md").read_text())}
+def test_the_readme_is_short_and_links_every_page():
+    assert len(TEXTS["README.md"].splitlines()) <= 150
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(TEXTS["README.md"])}
     assert {page.resolve() for page in [*DOCUMENTS, *PAGES]} - linked == {(ROOT / "README.md").resolve()}
 
 
 def words_of_the_schema() -> set[str]:
-    """Every key and every value that has a name, such as a protocol's."""
+    """Every key and every value that has a name, such as that of a protocol."""
     found = set()
 
-    def look(node):
+    def search(node):
         if isinstance(node, dict):
             found.update(node.get("properties", {}) if isinstance(node.get("properties"), dict) else ())
             found.update(value for value in [*node.get("enum", []), node.get("const")] if isinstance(value, str))
             for inner in node.values():
-                look(inner)
+                search(inner)
         elif isinstance(node, list):
             for inner in node:
-                look(inner)
+                search(inner)
 
-    schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text())
-    look(schema)
+    schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
+    search(schema)
     scores = re.search(r"\((.*)\)\$$", schema["$defs"]["score"]["pattern"])[1]
     return found | set(scores.split("|"))
 
@@ -86,7 +87,7 @@ def names_in(value) -> list[str]:
 
 
 def unknown(span: str, known: set[str]) -> list[str]:
-    """The names in a span of code that the schema does not have. A path, a command or an option holds none."""
+    """The names in a span of code that the schema does not have. A path, a command or an option has no such names."""
     if re.search(r"^-|<name>|^[^:]*[/ ]", span) or any(
         (ROOT / d / span).exists() for d in ("config", "config/templates")
     ):
@@ -94,9 +95,10 @@ def unknown(span: str, known: set[str]) -> list[str]:
     return [name for name in names_in(yaml.safe_load(span)) if name not in known | OTHERS]
 
 
-def test_every_key_of_the_guide_is_one_of_the_schema():
-    known = words_of_the_schema() | set(yaml.safe_load((ROOT / "config/config.yaml").read_text())["benchmarks"])
-    named = spans((ROOT / "config/README.md").read_text())
+def test_every_key_in_the_guide_to_the_configuration_is_in_the_schema():
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    known = words_of_the_schema() | set(config["benchmarks"])
+    named = spans(TEXTS["config/README.md"])
     assert len(named) > 100
     assert {span: unknown(span, known) for span in named if unknown(span, known)} == {}
     assert [unknown(span, known) for span in ("candidate: 5", "api.price", "car: {transform: sigmoids}")] == (
@@ -104,30 +106,41 @@ def test_every_key_of_the_guide_is_one_of_the_schema():
     )
 
 
-def test_the_metric_to_add_is_one_that_can_be_added():
+def test_the_example_of_a_metric_can_be_added():
     ((_, text),) = blocks("python")
     ((name, metric),) = eval(f"{{{text}}}", vars(metrics)).items()
     assert name not in metrics.METRICS and metric.better in ("higher", "lower")
     assert pl.DataFrame(ROWS).select(metric.row).to_series().to_list() == ROWS["nll"].to_list()
 
 
+def printed_block(page: str, start: str) -> str:
+    """The block of printed output on a page that begins so."""
+    (text,) = [text for name, text in blocks("text") if name == page and text.startswith(start)]
+    return text
+
+
+def test_the_readme_shows_a_part_of_the_tables_that_are_explained():
+    shown = printed_block("README.md", "Teachers for alpha")
+    assert printed_block("docs/outputs.md", "Teachers for alpha").startswith(shown)
+
+
 @pytest.mark.study
-def test_the_readmes_tables_have_the_form_of_those_that_are_printed(study):
-    (shown,) = [text for _, text in blocks("text") if text.startswith("Teachers for")]
+def test_the_explained_tables_have_the_form_of_the_printed_ones(study):
+    shown = printed_block("docs/outputs.md", "Teachers for alpha")
     command = [sys.executable, "-m", "scripts.report.print_tables", "results/miniature/tables"]
     printed = subprocess.run(command, cwd=study, capture_output=True, text=True, check=True).stdout
-    for table in (
+    for line in (
         r"^ rank .*$",
         r"^ metric .*$",
         r"^ reward_model .*$",
         r"^Teachers for .*$",
         r"^ (\w\S*) +-?\d\.\d.*$",
     ):
-        named = [re.findall(table, text.replace(" \n", "\n"), flags=re.M) for text in (shown, printed)]
-        assert [line.split() for line in named[0]] == [line.split() for line in named[1]] != []
+        found = [re.findall(line, text.replace(" \n", "\n"), flags=re.M) for text in (shown, printed)]
+        assert [text.split() for text in found[0]] == [text.split() for text in found[1]] != []
 
 
-def test_the_readmes_plan_is_the_one_that_is_printed(tmp_path):
-    (shown,) = [text for _, text in blocks("text") if text.startswith("What is left")]
+def test_the_plan_on_the_page_is_the_printed_one(tmp_path):
+    shown = printed_block("docs/running.md", "What is left")
     command = ["plan", "--cores", "1", "--configfile", "config/paper.yaml"]
     assert shown in snakemake(*command, cwd=link_workflow(tmp_path)).stdout
