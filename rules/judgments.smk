@@ -20,7 +20,7 @@ rule judge_exact:
     benchmark:
         "<results>/timings/judge_exact/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("exact")),
+        benchmark=one_of(judged_by("judge_exact")),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -51,7 +51,7 @@ rule judge_reward:
     benchmark:
         "<results>/timings/judge_reward/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("reward")),
+        benchmark=one_of(judged_by("judge_reward")),
     conda:
         lambda wildcards: f"../envs/{judge_of(wildcards.benchmark)['env']}.yaml"
     resources:
@@ -90,7 +90,7 @@ rule judge_pairs:
     benchmark:
         "<results>/timings/judge_pairs/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("alpaca_eval", "arena_hard")),
+        benchmark=one_of(judged_by("judge_pairs")),
     conda:
         lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
     resources:

@@ -16,7 +16,7 @@ rule score_judgments:
     benchmark:
         "<results>/timings/score_judgments/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("exact", "reward")),
+        benchmark=one_of(scored_by("score_judgments")),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -77,7 +77,7 @@ rule score_alpaca_eval:
     benchmark:
         "<results>/timings/score_alpaca_eval/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("alpaca_eval")),
+        benchmark=one_of(scored_by("score_alpaca_eval")),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -110,7 +110,7 @@ rule score_arena_hard:
     benchmark:
         "<results>/timings/score_arena_hard/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("arena_hard")),
+        benchmark=one_of(scored_by("score_arena_hard")),
     conda:
         "../envs/analysis.yaml"
     params:

@@ -5,11 +5,46 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from scipy import stats
 
+from conftest import ROOT
+from scripts.configuration.config_references import scores_of
+from scripts.configuration.protocols import PROTOCOLS
+from scripts.judgments import judge_pairs
 from scripts.judgments.judge_exact import extract, judge, number
 from scripts.judgments.judge_reward import compare
 from scripts.scores.intervals import mean_in_percent
+
+SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))["$defs"]
+RULES = "".join((ROOT / f"rules/{name}.smk").read_text(encoding="utf-8") for name in ("judgments", "scores"))
+
+
+def test_the_protocols_of_the_schema_are_exactly_the_declared_ones():
+    assert {*PROTOCOLS, None} == set(SCHEMA["benchmark"]["properties"]["protocol"]["enum"])
+    named = {score for protocol in PROTOCOLS.values() for score in protocol.scores + protocol.length_controlled}
+    assert named == set(re.search(r"\((.*)\)\$$", SCHEMA["score"]["pattern"])[1].split("|"))
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_each_protocol_has_its_scripts_its_rules_and_its_template(name):
+    protocol = PROTOCOLS[name]
+    for folder, script in (("judgments", protocol.judged_by), ("scores", protocol.scored_by)):
+        assert (ROOT / f"scripts/{folder}/{script}.py").exists()
+        assert re.search(rf"^(use )?rule (\w+ as )?{script}\b", RULES, flags=re.M)
+        assert f'_by("{script}")' in RULES
+    if protocol.judge == "language model":
+        assert (ROOT / f"config/judges/{name}.txt").exists()
+        assert protocol.tokens_read > protocol.tokens_written > 0
+    assert (protocol.judged_by == "judge_pairs") == (name in judge_pairs.FIXED)
+
+
+def test_length_control_replaces_one_score_of_the_protocol_that_takes_it():
+    takers = [name for name, protocol in PROTOCOLS.items() if protocol.length_controlled]
+    assert takers == ["alpaca_eval"]
+    assert scores_of("b", {"protocol": "alpaca_eval"}) == ["b.wr", "b.length_only"]
+    assert scores_of("b", {"protocol": "alpaca_eval", "length_control": {}}) == ["b.wr", "b.lc"]
+
 
 LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
 
