@@ -1,4 +1,4 @@
-"""Protocol exact and its scores, against numbers computed by hand."""
+"""The declared protocols; protocols exact and reward and their scores, compared with numbers computed by hand."""
 
 import re
 
@@ -91,7 +91,7 @@ def test_preference_is_one_for_a_win_half_for_a_tie_and_zero_for_a_loss():
     assert got["reason"].to_list() == [None, None, None, None, "prompt_over_long"]
 
 
-def test_case_is_ignored_only_where_asked_for():
+def test_case_is_ignored_only_if_the_configuration_says_so():
     row = joined([("1", "nab", None, "x", None)])
     assert judge(row, LAST_WORD, ignore_case=True)["correct"].to_list() == [True]
     assert judge(row, LAST_WORD, ignore_case=False)["correct"].to_list() == [False]
@@ -112,14 +112,14 @@ LAST_NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?)")  # of config/single-gpu.yaml
         ("no idea", "3", False),
     ],
 )
-def test_numbers_are_compared_as_numbers_where_asked_for(answer, reference, right):
+def test_numbers_are_compared_by_value_if_the_configuration_says_so(answer, reference, right):
     row = joined([("1", answer, None, "x", None)]).with_columns(reference=pl.lit(reference))
     got = judge(row, LAST_NUMBER, ignore_case=False, numeric=True)
     assert got["correct"].to_list() == [right]
     assert number("1e5") is number("3/4") is number("nan") is None
 
 
-def test_a_baseline_answer_that_a_table_lacks_is_no_wrong_one():
+def test_a_baseline_answer_that_is_missing_in_the_table_does_not_count_as_wrong():
     row = joined([("1", "Nab", None, None, "not_in_import"), ("2", "x", None, None, "no_response")])
     got = judge(row, LAST_WORD, ignore_case=False)
     assert got["correct"].to_list() == [True, False] and got["preference"].to_list() == [None, None]
@@ -132,23 +132,23 @@ def test_a_score_is_the_mean_in_percent_with_its_standard_error():
     assert score["se"] == pytest.approx(100 * np.sqrt((0.25 + 0.25) / 3) / 2)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_has_its_stated_coverage():
     rng = np.random.default_rng(0)
     intervals = [mean_in_percent(rng.choice([0, 0.5, 1], 100, p=[0.2, 0.5, 0.3]))["ci"] for _ in range(400)]
     hits = sum(low <= 55 <= high for low, high in intervals)
     assert stats.binomtest(hits, 400, 0.95).pvalue > 0.001
 
 
-def test_the_higher_reward_wins_and_what_has_none_is_named():
+def test_the_higher_reward_wins_and_a_missing_reward_has_a_reason():
     ids = ["higher", "lower", "equal", "empty", "unasked", "too long", "no baseline"]
     prompts = pl.DataFrame({"id": ids})
-    said = [None if i in ("empty", "unasked") else "text" for i in ids]
+    texts = [None if i in ("empty", "unasked") else "text" for i in ids]
     reasons = [{"empty": "empty", "unasked": "prompt_over_long"}.get(i) for i in ids]
     names = {"benchmark": pl.lit("b"), "base": pl.lit("m"), "teacher": pl.lit("t")}
-    answers = pl.DataFrame({"id": ids, "answer": said, "reason": reasons}).with_columns(**names)
+    answers = pl.DataFrame({"id": ids, "answer": texts, "reason": reasons}).with_columns(**names)
     model = {"higher": 2.0, "lower": -1.0, "equal": 1.0, "too long": None, "no baseline": 1.0}
-    over = [("over_long" if i == "too long" else None) for i in model]
-    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_unusable": over})
+    unusable = [("over_long" if i == "too long" else None) for i in model]
+    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_unusable": unusable})
     baseline = pl.DataFrame({"id": ids[:-1], "baseline": [1.0] * 6}).with_columns(
         baseline_unusable=pl.lit(None, pl.String)
     )
