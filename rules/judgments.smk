@@ -1,8 +1,8 @@
-"""Judgments of each pair's answers, kept raw, by each benchmark's protocol.
+"""The judgments of each pair's answers, by the benchmark's protocol; the raw output of the judge is stored.
 
 Inputs: <results>/prompts/{benchmark}.parquet, <results>/baselines/{benchmark}.parquet,
 <results>/answers/{benchmark}/{base}/{teacher}.parquet, and the judge's model or template, if local.
-Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, what was compared and said, reason).
+Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, the comparison, the judge's output, reason).
 """
 
 EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case", "numeric")
