@@ -10,6 +10,7 @@ import re
 from scripts.configuration.check_config import find_problems
 from scripts.configuration.config_files import made_here
 from scripts.configuration.config_references import default_ap
+from scripts.configuration.protocols import PROTOCOLS
 from scripts.models.folder import files_of
 from snakemake.utils import validate
 
@@ -94,8 +95,15 @@ def baseline_name(benchmark):
     return config["benchmarks"][benchmark].get("baseline") or table.get("file") or table.get("path") or table["dataset"]
 
 
-def judged_by(*protocols):
-    """Names of the benchmarks with one of these protocols."""
+def judged_by(script):
+    """Names of the benchmarks whose protocol judges with this script of scripts/judgments/."""
+    protocols = [name for name, protocol in PROTOCOLS.items() if protocol.judged_by == script]
+    return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
+
+
+def scored_by(script):
+    """Names of the benchmarks whose protocol makes its scores with this script of scripts/scores/."""
+    protocols = [name for name, protocol in PROTOCOLS.items() if protocol.scored_by == script]
     return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
 
 

@@ -1,10 +1,9 @@
-"""How well the metrics predict average performance, which of them differ, and what can be concluded.
+"""How well the metrics predict average performance (AP), which of them differ, and what can be concluded.
 
-Inputs: <results>/tables/teachers.csv, and <results>/scores/{benchmark}/{base}/{teacher}.json or, in their place, the
-config's table of known scores.
-Outputs, in <results>/tables/: performance.csv (AP), correlations.csv (rho of each metric with AP, with intervals), differences.csv (every pair
-of metrics), car.csv (CAR with other betas, reward models and origins), size_steps.csv (whether a family's larger teacher
-is the better one) and conclusions.csv (in words, for each base).
+Inputs: <results>/tables/teachers.csv, and either <results>/scores/{benchmark}/{base}/{teacher}.json or the table of
+published scores that the config names.
+Outputs: performance.csv, correlations.csv, differences.csv, car.csv, size_steps.csv and conclusions.csv in
+<results>/tables/; the docstring of each script explains its columns.
 """
 
 UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
@@ -77,7 +76,7 @@ rule correlate_metrics:
         teachers="<results>/tables/teachers.csv",
         performance="<results>/tables/performance.csv",
     output:
-        correlations=report("<results>/tables/correlations.csv", caption="captions/correlations.rst", category="Tables"),
+        report("<results>/tables/correlations.csv", caption="captions/correlations.rst", category="Tables"),
     log:
         "<results>/logs/correlate_metrics.log",
     benchmark:
@@ -86,61 +85,40 @@ rule correlate_metrics:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.correlations.correlate_metrics"),
+        script="scripts.correlations.correlate_metrics",
+        beta=[],
     shell:
         """
-        exec python -m scripts.jobs.run_job scripts.correlations.correlate_metrics \
+        exec python -m scripts.jobs.run_job {params.script} {params.beta:q} \
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
-            --output {output.correlations:q} &>{log:q}
+            --output {output:q} &>{log:q}
         """
 
 
-rule compare_metrics:
-    input:
-        teachers="<results>/tables/teachers.csv",
-        performance="<results>/tables/performance.csv",
+use rule correlate_metrics as compare_metrics with:
     output:
-        differences=report("<results>/tables/differences.csv", caption="captions/differences.rst", category="Tables"),
+        report("<results>/tables/differences.csv", caption="captions/differences.rst", category="Tables"),
     log:
         "<results>/logs/compare_metrics.log",
     benchmark:
         "<results>/timings/compare_metrics.tsv"
-    conda:
-        "../envs/analysis.yaml"
     params:
         code=code_of("scripts.correlations.compare_metrics"),
-    shell:
-        """
-        exec python -m scripts.jobs.run_job scripts.correlations.compare_metrics \
-            --teachers {input.teachers:q} \
-            --performance {input.performance:q} \
-            --output {output.differences:q} &>{log:q}
-        """
+        script="scripts.correlations.compare_metrics",
 
 
-rule vary_car:
-    input:
-        teachers="<results>/tables/teachers.csv",
-        performance="<results>/tables/performance.csv",
+use rule correlate_metrics as vary_car with:
     output:
-        car=report("<results>/tables/car.csv", caption="captions/car.rst", category="Tables"),
+        report("<results>/tables/car.csv", caption="captions/car.rst", category="Tables"),
     log:
         "<results>/logs/vary_car.log",
     benchmark:
         "<results>/timings/vary_car.tsv"
-    conda:
-        "../envs/analysis.yaml"
     params:
         code=code_of("scripts.correlations.vary_car"),
-        beta=config["car"]["beta"],
-    shell:
-        """
-        exec python -m scripts.jobs.run_job scripts.correlations.vary_car \
-            --beta {params.beta} \
-            --teachers {input.teachers:q} \
-            --performance {input.performance:q} \
-            --output {output.car:q} &>{log:q}
-        """
+        script="scripts.correlations.vary_car",
+        beta=["--beta", config["car"]["beta"]],
 
 
 rule compare_sizes:

@@ -1,11 +1,11 @@
-"""What a ranking is for: the responses of each base's first teacher by CAR as a data set to fine-tune it on.
+"""The responses of each base's first teacher by CAR, as a data set to fine-tune the base on.
 
 Inputs: <results>/tables/teachers.csv, <results>/instructions.parquet, <results>/responses/{teacher}.parquet of every
 compared teacher, and the base's chat template.
 Outputs: <results>/datasets/{base}/ with train.parquet, chat_template.jinja and its card README.md, written last.
 """
 
-WHERE_FROM = ("model", "revision", "engine", "chat_template", "sampling", "import", "select", "pool")
+SOURCE_KEYS = ("model", "revision", "engine", "chat_template", "sampling", "import", "select", "pool")
 
 
 rule write_dataset:
@@ -31,7 +31,7 @@ rule write_dataset:
         revision=lambda wildcards: config["bases"][wildcards.base]["revision"] or [],
         sources=lambda wildcards: json.dumps(
             {
-                name: {key: config["teachers"][name][key] for key in WHERE_FROM if key in config["teachers"][name]}
+                name: {key: config["teachers"][name][key] for key in SOURCE_KEYS if key in config["teachers"][name]}
                 for name in COMPARED
             },
             sort_keys=True,

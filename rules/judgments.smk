@@ -1,8 +1,8 @@
-"""Judgments of each pair's answers, kept raw, by each benchmark's protocol.
+"""The judgments of each pair's answers, by the benchmark's protocol; the raw output of the judge is stored.
 
 Inputs: <results>/prompts/{benchmark}.parquet, <results>/baselines/{benchmark}.parquet,
 <results>/answers/{benchmark}/{base}/{teacher}.parquet, and the judge's model or template, if local.
-Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, what was compared and said, reason).
+Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, the comparison, the judge's output, reason).
 """
 
 EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case", "numeric")
@@ -20,7 +20,7 @@ rule judge_exact:
     benchmark:
         "<results>/timings/judge_exact/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("exact")),
+        benchmark=one_of(judged_by("judge_exact")),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -51,7 +51,7 @@ rule judge_reward:
     benchmark:
         "<results>/timings/judge_reward/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("reward")),
+        benchmark=one_of(judged_by("judge_reward")),
     conda:
         lambda wildcards: f"../envs/{judge_of(wildcards.benchmark)['env']}.yaml"
     resources:
@@ -90,7 +90,7 @@ rule judge_pairs:
     benchmark:
         "<results>/timings/judge_pairs/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("alpaca_eval", "arena_hard")),
+        benchmark=one_of(judged_by("judge_pairs")),
     conda:
         lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
     resources:

@@ -1,4 +1,4 @@
-"""What the paper's printed tables say, from config/paper/table.yaml; apart from any study.
+"""Conclusions from the tables printed in the paper, described by config/paper/table.yaml; no study is needed.
 
 Inputs: the paper's Tables 4 and 6 in config/paper/.
 Outputs: results/paper-table/tables/ with performance.csv, size_steps.csv, baselines.csv, printed.csv and findings.csv.

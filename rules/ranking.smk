@@ -1,13 +1,13 @@
-"""Metrics per row, and the ranking of teachers: the only place where values are averaged, adjusted by beta and ranked.
+"""Metrics of each row, their means for each teacher, and the ranking of teachers by CAR.
 
 Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{teacher}.parquet and
 <results>/rewards/{reward_model}/{teacher}.parquet.
 Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
-teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how sure the ranking is) and
+teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how certain the ranking is) and
 sensitivity.csv (the first teacher with other betas and reward models).
 """
 
-TOLD_OF_TEACHERS = ("family", "compare", "parameters", "published_score")
+TEACHER_KEYS = ("family", "compare", "parameters", "published_score")
 
 
 rule measure_diversity:
@@ -81,7 +81,7 @@ rule rank_teachers:
         code=code_of("scripts.ranking.rank_teachers"),
         car=lambda wildcards: as_json(config["car"]),
         teachers=lambda wildcards: json.dumps(
-            {name: {key: config["teachers"][name][key] for key in TOLD_OF_TEACHERS} for name in TEACHERS}
+            {name: {key: config["teachers"][name][key] for key in TEACHER_KEYS} for name in TEACHERS}
         ),
         families=json.dumps({name: config["bases"][name]["family"] for name in BASES}),
         max_set_aside=config["max_set_aside"],

@@ -1,7 +1,7 @@
 """Scores of each pair, with intervals and n, made from its judgments on a CPU.
 
-Inputs: <results>/judgments/{benchmark}/{base}/{teacher}.parquet and, for length-controlled win rates, the benchmark's
-difficulties and gamed rows.
+Inputs: <results>/judgments/{benchmark}/{base}/{teacher}.parquet and, for length-controlled win rates, the difficulties
+and gamed rows of the benchmark.
 Outputs: <results>/length_control/{benchmark}/ and <results>/scores/{benchmark}/{base}/{teacher}.json.
 """
 
@@ -16,24 +16,56 @@ rule score_judgments:
     benchmark:
         "<results>/timings/score_judgments/{benchmark}/{base}/{teacher}.tsv"
     wildcard_constraints:
-        benchmark=one_of(judged_by("exact", "reward")),
+        benchmark=one_of(scored_by("score_judgments")),
     conda:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.scores.score_judgments"),
+        script="scripts.scores.score_judgments",
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
+        length_control=[],
     shell:
         """
-        exec python -m scripts.jobs.run_job scripts.scores.score_judgments \
+        exec python -m scripts.jobs.run_job {params.script} \
             --benchmark {wildcards.benchmark} \
             --base {wildcards.base} \
             --teacher {wildcards.teacher} \
             --baseline {params.baseline:q} \
             --judge {params.judge:q} \
-            --judgments {input.judgments:q} \
+            --judgments {input.judgments:q} {params.length_control:q} \
             --output {output.score:q} &>{log:q}
         """
+
+
+use rule score_judgments as score_arena_hard with:
+    log:
+        "<results>/logs/score_arena_hard/{benchmark}/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/score_arena_hard/{benchmark}/{base}/{teacher}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(scored_by("score_arena_hard")),
+    params:
+        code=code_of("scripts.scores.score_arena_hard"),
+        script="scripts.scores.score_arena_hard",
+
+
+use rule score_judgments as score_alpaca_eval with:
+    input:
+        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
+        length_control=lambda wildcards: length_control_of(wildcards.benchmark),
+    log:
+        "<results>/logs/score_alpaca_eval/{benchmark}/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/score_alpaca_eval/{benchmark}/{base}/{teacher}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(scored_by("score_alpaca_eval")),
+    params:
+        code=code_of("scripts.scores.score_alpaca_eval"),
+        script="scripts.scores.score_alpaca_eval",
+        length_control=lambda wildcards, input: (
+            ["--length-control", *input.length_control] if input.length_control else []
+        ),
 
 
 rule prepare_length_control:
@@ -63,68 +95,4 @@ rule prepare_length_control:
             --prompts {input.prompts:q} \
             --output-difficulty {output.difficulty:q} \
             --output-gamed {output.gamed:q} &>{log:q}
-        """
-
-
-rule score_alpaca_eval:
-    input:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
-        length_control=lambda wildcards: length_control_of(wildcards.benchmark),
-    output:
-        score="<results>/scores/{benchmark}/{base}/{teacher}.json",
-    log:
-        "<results>/logs/score_alpaca_eval/{benchmark}/{base}/{teacher}.log",
-    benchmark:
-        "<results>/timings/score_alpaca_eval/{benchmark}/{base}/{teacher}.tsv"
-    wildcard_constraints:
-        benchmark=one_of(judged_by("alpaca_eval")),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        code=code_of("scripts.scores.score_alpaca_eval"),
-        baseline=lambda wildcards: baseline_name(wildcards.benchmark),
-        judge=lambda wildcards: judge_name(wildcards.benchmark),
-        length_control=lambda wildcards, input: (
-            ["--length-control", *input.length_control] if input.length_control else []
-        ),
-    shell:
-        """
-        exec python -m scripts.jobs.run_job scripts.scores.score_alpaca_eval \
-            --benchmark {wildcards.benchmark} \
-            --base {wildcards.base} \
-            --teacher {wildcards.teacher} \
-            --baseline {params.baseline:q} \
-            --judge {params.judge:q} \
-            --judgments {input.judgments:q} {params.length_control:q} \
-            --output {output.score:q} &>{log:q}
-        """
-
-
-rule score_arena_hard:
-    input:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
-    output:
-        score="<results>/scores/{benchmark}/{base}/{teacher}.json",
-    log:
-        "<results>/logs/score_arena_hard/{benchmark}/{base}/{teacher}.log",
-    benchmark:
-        "<results>/timings/score_arena_hard/{benchmark}/{base}/{teacher}.tsv"
-    wildcard_constraints:
-        benchmark=one_of(judged_by("arena_hard")),
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        code=code_of("scripts.scores.score_arena_hard"),
-        baseline=lambda wildcards: baseline_name(wildcards.benchmark),
-        judge=lambda wildcards: judge_name(wildcards.benchmark),
-    shell:
-        """
-        exec python -m scripts.jobs.run_job scripts.scores.score_arena_hard \
-            --benchmark {wildcards.benchmark} \
-            --base {wildcards.base} \
-            --teacher {wildcards.teacher} \
-            --baseline {params.baseline:q} \
-            --judge {params.judge:q} \
-            --judgments {input.judgments:q} \
-            --output {output.score:q} &>{log:q}
         """

@@ -46,10 +46,25 @@ def folder_of(module: str) -> str:
 
 @pytest.fixture(scope="module")
 def rules() -> dict[str, str]:
-    """Name and text of every rule that runs a script."""
+    """Name and text of every rule that runs a script; the text of a `use rule` includes what it inherits."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in SNAKEFILES)
-    blocks = re.split(r"^ *(?:use )?rule (\w+).*:$", text, flags=re.M)[1:]
-    return {name: body for name, body in zip(blocks[::2], blocks[1::2], strict=True) if "shell:" in body}
+    blocks = iter(re.split(r"^ *(?:use rule (\w+) as|rule) (\w+)(?: with)?:$", text, flags=re.M)[1:])
+    found = {}
+    for used, name, body in zip(blocks, blocks, blocks, strict=True):
+        found[name] = body + inherited(found[used], body) if used else body
+    return {name: with_script(body) for name, body in found.items() if "shell:" in body}
+
+
+def inherited(used: str, body: str) -> str:
+    """The lines of the used rule, without the named inputs, params ... that the body of the `use rule` has itself."""
+    own = re.findall(r"^ +(\w+)=", body, flags=re.M)
+    return "\n".join(line for line in used.splitlines() if not re.match(rf" +({'|'.join(own)})=", line))
+
+
+def with_script(body: str) -> str:
+    """The text of a rule; a script that is a param, since several rules share the command, is put into the command."""
+    script = re.search(r'^ +script="(.*)",$', body, flags=re.M)
+    return body.replace("{params.script}", script[1]) if script else body
 
 
 def script_of(body: str) -> str:

@@ -1,4 +1,4 @@
-"""The data set of a base's first teacher: loadable by `datasets`, and trained on as the pair was."""
+"""The data set of a base's first teacher: `datasets` can load it, and TRL trains on it as the pair was trained."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def written(tmp_path, monkeypatch):
     return tmp_path / "out"
 
 
-def test_it_holds_the_first_teachers_whole_responses_and_counts_the_others(written):
+def test_it_has_the_complete_responses_of_the_first_teacher_and_counts_the_rest(written):
     rows = datasets.load_dataset(str(written), split="train").to_list()
     assert rows == [
         {
@@ -49,20 +49,20 @@ def test_it_holds_the_first_teachers_whole_responses_and_counts_the_others(writt
         for i in "ac"
     ]
     card = (written / "README.md").read_text()
-    assert "2 responses of **y**, the first of 2 teachers by CAR (2)" in card and '"model": "m/y"' in card
+    assert "2 responses of **y**, which is first of 2 teachers by CAR (2)" in card and '"model": "m/y"' in card
     left = re.search("Left out: (.*)[.]", card)[1].split(", ")
-    assert sorted(left) == ["1 cut at the longest length", "1 empty"] and "commit abc" in card
+    assert sorted(left) == ["1 cut at max_new_tokens", "1 empty"] and "commit abc" in card
     assert "Note: negative reward. " in card and "revision='abc'" in card
     assert (written / "chat_template.jinja").read_bytes() == TEMPLATE.read_bytes()
 
 
 @pytest.mark.study
 @pytest.mark.parametrize("base", ["alpha", "beta"])
-def test_trained_on_as_its_card_says_it_gives_the_ids_and_labels_of_the_pair(study, base, tmp_path, monkeypatch):
+def test_used_as_its_card_says_it_gives_the_ids_and_labels_of_the_pair(study, base, tmp_path, monkeypatch):
     folder = ROOT / f"results/miniature/datasets/{base}"
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.S)[1]
     code = code.replace("trainer.train()", "").replace('"checkpoint"', repr(str(tmp_path)))
-    code = code.replace("SFTConfig(", "SFTConfig(use_cpu=True, bf16=False, ")  # there is no GPU here
+    code = code.replace("SFTConfig(", "SFTConfig(use_cpu=True, bf16=False, ")  # no GPU is needed
     monkeypatch.chdir(ROOT)
     names = {}
     exec(code, names)

@@ -1,4 +1,7 @@
-"""A language model as judge, against a server that judges by length and fails: nothing is lost, nothing asked twice."""
+"""A language model as judge, with a server that prefers longer answers and fails on request.
+
+No result is lost and no request is paid twice.
+"""
 
 import json
 import os
@@ -35,7 +38,7 @@ def server():
 
 
 def judge(server, folder, protocol, questions, status=0):
-    """Run the script on (instruction, the model's answer, the baseline's); its judgments and what it said."""
+    """Run the script on rows of (instruction, model's answer, baseline's answer): its judgments and printed text."""
     folder.mkdir(exist_ok=True)
     ids = [str(i) for i in range(len(questions))]
     frame = pl.DataFrame(questions, schema=["instruction", "answer", "baseline"], orient="row").with_columns(
@@ -44,7 +47,7 @@ def judge(server, folder, protocol, questions, status=0):
     frame.select("id", "instruction").write_parquet(folder / "prompts.parquet")
     names = {"benchmark": pl.lit("b"), "base": pl.lit("x"), "teacher": pl.lit("t"), "finish_reason": pl.lit("stop")}
     reason = pl.when(pl.col("answer").is_null()).then(pl.lit("empty")).alias("reason")
-    # answers stand in another order than prompts
+    # the answers are in another order than the prompts
     frame.select("id", "answer", reason, n_tokens=pl.lit(777), **names).reverse().write_parquet(
         folder / "answers.parquet"
     )
@@ -55,7 +58,7 @@ def judge(server, folder, protocol, questions, status=0):
     arguments = {
         "protocol": protocol,
         "judge": json.dumps({"engine": "openai", "model": "m", "openai": endpoint, **names}),
-        "sampling": '{"max_new_tokens": 900}',  # alpaca_eval takes one token all the same
+        "sampling": '{"max_new_tokens": 900}',  # ignored by alpaca_eval, which always takes one token
         "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
         "output": folder / "judgments.parquet",
@@ -71,8 +74,8 @@ def judge(server, folder, protocol, questions, status=0):
     return pl.read_parquet(folder / "judgments.parquet") if status == 0 else None, done.stdout
 
 
-def score(folder, protocol, *more, status=0):
-    """Run the protocol's scoring script."""
+def score(folder, protocol, status=0):
+    """Run the protocol's scoring script: its score, or its error message."""
     command = [
         sys.executable,
         "-m",
@@ -85,7 +88,7 @@ def score(folder, protocol, *more, status=0):
         "t",
     ]
     command += ["--baseline", "g", "--judge", "j", "--judgments", folder / "judgments.parquet"]
-    command += ["--output", folder / "score.json", *more]
+    command += ["--output", folder / "score.json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == status, done.stderr
     return json.loads((folder / "score.json").read_text()) if status == 0 else done.stderr
@@ -108,7 +111,7 @@ def test_both_orders_give_the_same_preference(server, tmp_path):
     assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (1, True, 5)
 
 
-def test_equal_and_empty_answers_are_decided_without_the_judge(server, tmp_path):
+def test_identical_and_empty_answers_are_decided_without_the_judge(server, tmp_path):
     questions = [("Question", LONG, LONG), ("Other", None, LONG), *((f"Number {i}", LONG, SHORT) for i in range(10))]
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
     assert judgments["decided"].to_list() == ["identical", "empty"] + [None] * 10 and len(server.bodies) == 10
@@ -118,28 +121,29 @@ def test_equal_and_empty_answers_are_decided_without_the_judge(server, tmp_path)
     assert score(tmp_path / "games", "arena_hard")["wr"]["value"] == pytest.approx(100 * (1 + 4) / (2 + 6 + 4))
 
 
-def test_a_prompt_without_a_baseline_answer_is_named_and_not_judged(server, tmp_path):
+def test_a_prompt_without_a_baseline_answer_has_a_reason_and_is_not_judged(server, tmp_path):
     questions = [("Question", LONG, None), *((f"Number {i}", LONG, SHORT) for i in range(60))]
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
     assert judgments["reason"].to_list() == ["no_baseline_answer"] + [None] * 60 and len(server.bodies) == 60
+    assert judgments["decided"].null_count() == 61
     got = score(tmp_path, "alpaca_eval")
     assert (got["n"], got["n_unparsed"], got["wr"]["value"]) == (60, 1, pytest.approx(75))
 
 
-def test_two_games_are_played_and_the_longer_answer_wins_both(server, tmp_path):
+def test_arena_hard_plays_two_games_and_the_longer_answer_wins_both(server, tmp_path):
     judgments, _ = judge(server, tmp_path, "arena_hard", [("One", LONG, SHORT), ("Two", SHORT, LONG)])
     assert judgments.select("id", "game").rows() == [("0", 1), ("0", 2), ("1", 1), ("1", 2)]
-    # the judge says [[B>>A]] where the second is longer and [[A>B]] where the first is
+    # the judge writes [[B>>A]] if the second answer is longer and [[A>B]] if the first one is
     got = score(tmp_path, "arena_hard")["wr"]
     assert got["value"] == pytest.approx(50) and got["ci"] == [0, 100]
 
 
 @pytest.mark.parametrize("faults", ["busy,busy", "broken,broken", "hang,hang", "reset,reset", "garbage", "bare"])
-def test_what_failed_is_asked_again_in_the_next_run_and_nothing_else(server, tmp_path, faults):
+def test_the_next_run_repeats_failed_requests_and_no_others(server, tmp_path, faults):
     questions = [("Fine", LONG, SHORT), (f"{faults} q", LONG, SHORT)]
-    _, said = judge(server, tmp_path, "alpaca_eval", questions, status=1)
-    assert "1 of 2 rows failed" in said and not (tmp_path / "judgments.parquet").exists()
-    paid = 0.05 * (1 + (faults == "bare"))  # what came without log-probabilities is billed as well
+    _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1)
+    assert "1 of 2 rows failed" in printed and not (tmp_path / "judgments.parquet").exists()
+    paid = 0.05 * (1 + (faults == "bare"))  # an answer without log-probabilities is billed too
     assert spent(tmp_path / "spent_usd.txt") == pytest.approx(paid)
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
     assert server.asked["Fine"] == 1 and judgments["logprobs"].null_count() == judgments["reason"].count() == 0
@@ -147,32 +151,32 @@ def test_what_failed_is_asked_again_in_the_next_run_and_nothing_else(server, tmp
 
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("fault, reason", [("filtered q", "content_filter"), ("foreign q", None)])
-def test_what_cannot_be_read_has_a_reason_and_too_much_of_it_is_an_error(server, tmp_path, fault, reason):
+def test_an_unreadable_judgment_has_a_reason_and_too_many_are_an_error(server, tmp_path, fault, reason):
     judgments, _ = judge(server, tmp_path, "alpaca_eval", [(fault, LONG, SHORT), ("Fine", LONG, SHORT)])
     assert judgments["reason"].to_list() == [reason, None]
-    assert "1 of 2 without a preference" in score(tmp_path, "alpaca_eval", status=1)
+    assert "without a preference: 1 of 2" in score(tmp_path, "alpaca_eval", status=1)
 
 
 def test_a_judge_without_a_verdict_is_asked_once_to_finish(server, tmp_path):
     judgments, _ = judge(server, tmp_path, "arena_hard", [("unsure,unsure q", LONG, SHORT)])
     assert [text.splitlines()[0] for text in judgments["text"]] == ["I would rather not decide yet."] * 2
     verdicts = [text.splitlines()[1] for text in judgments["text"]]
-    assert verdicts == ["My own answer. [[B>>A]]", "My own answer. [[A>B]]"]  # the longer stands second, then first
+    assert verdicts == ["My own answer. [[B>>A]]", "My own answer. [[A>B]]"]  # the longer answer is second, then first
     assert len(server.bodies) == 4 and len(server.bodies[-1]["messages"]) == 3
     assert judgments["n_prompt_tokens"].to_list() == [80, 80]
     assert judgments["usd"].to_list() == pytest.approx([2 * 0.05, 2 * 0.05])  # 40 tokens read and 2 written, twice
     judgments, _ = judge(server, tmp_path / "never", "arena_hard", [("refuse,refuse,refuse,refuse q", LONG, SHORT)])
     assert len(server.bodies) == 8
-    assert "2 of 2 games without a verdict" in score(tmp_path / "never", "arena_hard", status=1)
-    judge(server, tmp_path / "torn", "arena_hard", [("torn,torn q", LONG, SHORT)])
-    assert len(server.bodies) == 10  # two verdicts that differ are none, and not asked about again
-    assert "2 of 2 games without a verdict" in score(tmp_path / "torn", "arena_hard", status=1)
-    judge(server, tmp_path / "sixth", "arena_hard", [("sixth,sixth q", LONG, SHORT)])
-    assert "2 of 2 games without a verdict" in score(tmp_path / "sixth", "arena_hard", status=1)
+    assert "games without a verdict: 2 of 2" in score(tmp_path / "never", "arena_hard", status=1)
+    judge(server, tmp_path / "two", "arena_hard", [("two_verdicts,two_verdicts q", LONG, SHORT)])
+    assert len(server.bodies) == 10  # two different verdicts count as none, and there is no request to finish
+    assert "games without a verdict: 2 of 2" in score(tmp_path / "two", "arena_hard", status=1)
+    judge(server, tmp_path / "other", "arena_hard", [("other_label,other_label q", LONG, SHORT)])
+    assert "games without a verdict: 2 of 2" in score(tmp_path / "other", "arena_hard", status=1)
     assert server.bodies[-1]["max_tokens"] == 900
 
 
-def test_a_template_keeps_braces_of_a_text_and_has_to_show_every_text(tmp_path):
+def test_a_template_does_not_fill_placeholders_inside_a_text_and_needs_all_of_them(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("<|im_start|>system\nJudge.\n<|im_end|>\n" + TEMPLATE)
     filled = fill_template(read_template(path), instruction="{output_1}", output_1="{}", output_2="{instruction}")

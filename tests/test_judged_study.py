@@ -1,4 +1,4 @@
-"""The study with every protocol: a small judge trained for it, both forms of asking it, a reward model as judge."""
+"""The study with every protocol: a small judge trained for it, asked in both forms, and a reward model as judge."""
 
 import csv
 import json
@@ -40,11 +40,11 @@ def scores(benchmark):
 
 
 def preference(row):
-    """The chance that the judge names the model, as AlpacaEval defines it; equal answers are a tie."""
+    """The chance that the judge names the model, as AlpacaEval defines it; identical answers are a tie."""
     if row["decided"]:
         return {"identical": 0.5, "empty": 0.0}[row["decided"]]
-    said = json.loads(row["logprobs"])
-    m, other = math.exp(said.get("m", -math.inf)), math.exp(said.get("M", -math.inf))
+    logprobs = json.loads(row["logprobs"])
+    m, other = math.exp(logprobs.get("m", -math.inf)), math.exp(logprobs.get("M", -math.inf))
     return (m if row["switched"] else other) / (m + other)
 
 
@@ -52,9 +52,11 @@ def test_a_second_run_has_nothing_to_do():
     assert "Nothing to be done" in snakemake("--cores", "1", *CONFIG, cwd=ROOT).stdout
 
 
-def told_apart(folder, protocol, n=400):
-    """The judge's preferences between a right and a damaged answer of the world's own to n tasks that it has not seen:
-    rows of the judgments with `right`, whether the model's answer is the right one."""
+def judge_right_and_damaged(folder, protocol, n=400):
+    """The judgments of a right and a damaged answer to each of n tasks that the judge has not seen.
+
+    `right`: whether the model's answer is the right one.
+    """
     rng = random.Random("judge test")
     tasks = list({task.instruction: task for task in islice(draw_tasks("judge test"), n)}.values())
     styles, right = [STYLES[rng.choice(sorted(STYLES))] for _ in tasks], [rng.random() < 0.5 for _ in tasks]
@@ -65,11 +67,11 @@ def told_apart(folder, protocol, n=400):
         {"id": [str(i) for i in range(len(tasks))], "instruction": [task.instruction for task in tasks]}
     )
     names = {"benchmark": pl.lit("b"), "base": pl.lit("x"), "teacher": pl.lit("t"), "finish_reason": pl.lit("stop")}
-    more = {"reason": pl.lit(None, pl.String), "n_tokens": pl.lit(1), **names}
+    columns = {"reason": pl.lit(None, pl.String), "n_tokens": pl.lit(1), **names}
     frame.write_parquet(folder / "prompts.parquet")
     for name, is_right in (("answers", right), ("baseline", [not r for r in right])):
         answer = [pair[0] if r else pair[1] for pair, r in zip(texts, is_right, strict=True)]
-        frame.select("id", answer=pl.Series(answer), **more).write_parquet(folder / f"{name}.parquet")
+        frame.select("id", answer=pl.Series(answer), **columns).write_parquet(folder / f"{name}.parquet")
     files = {name: folder / f"{name}.parquet" for name in ("prompts", "baseline", "answers")}
     transformers = vllm("pairwise") | {"engine": "transformers"}
     return judge(sys.executable, folder, protocol, transformers, files).with_columns(
@@ -82,7 +84,7 @@ def repeated(values, protocol):
 
 
 def judge(python, folder, protocol, model, files):
-    """Run the script; its judgments."""
+    """Run the script and return its judgments."""
     arguments = {
         "protocol": protocol,
         "judge": json.dumps(NAMES | model),
@@ -100,28 +102,28 @@ def judge(python, folder, protocol, model, files):
     return pl.read_parquet(arguments["output"])
 
 
-def test_the_judge_prefers_right_answers_in_both_forms(tmp_path):
+def test_the_judge_prefers_right_answers_with_both_protocols(tmp_path):
     for protocol in ("alpaca_eval", "arena_hard"):
         (tmp_path / protocol).mkdir()
-        rows = told_apart(tmp_path / protocol, protocol).to_dicts()
+        rows = judge_right_and_damaged(tmp_path / protocol, protocol).to_dicts()
         prefers = preference if protocol == "alpaca_eval" else points
         agrees = [(prefers(row) > 0.5) == row["right"] for row in rows if prefers(row) not in (0.5, None)]
         print(f"{protocol}: right in {sum(agrees)} of {len(agrees)} comparisons of a right answer and a damaged one")
-        assert sum(agrees) / len(agrees) > 0.58  # 0.74 and 0.66 seen
+        assert sum(agrees) / len(agrees) > 0.58  # 0.74 and 0.66 were measured
 
 
 def points(row):
-    """1 where the judge of a game prefers the model, 0 where it prefers the baseline, None without a verdict."""
+    """1 if the judge of a game prefers the model, 0 if it prefers the baseline, None without a verdict."""
     label = re.findall(
         r"\[\[(A>>B|A>B|A=B|B>A|B>>A)\]\]", row["text"] or "[[A=B]]"
-    )  # equal answers are not shown to it
+    )  # the judge does not see identical answers
     if not label:
         return None
     first = {"A>>B": 1, "A>B": 1, "A=B": 0.5, "B>A": 0, "B>>A": 0}[label[0]]
     return first if row["game"] == 2 else 1 - first
 
 
-def test_win_rates_of_the_one_token_judge_follow_from_what_it_said():
+def test_win_rates_of_the_one_token_judge_follow_from_its_output():
     rows = judgments("compared").to_dicts()
     assert {row["n_tokens"] for row in rows if not row["decided"]} == {1}
     for teacher, score in scores("compared").items():
@@ -144,7 +146,7 @@ def test_win_rates_of_games_follow_from_the_verdicts():
         assert score["n"] == 300 and score["n_unparsed"] <= 12
 
 
-def test_the_reward_model_as_judge_prefers_what_it_scores_higher():
+def test_the_reward_model_as_judge_prefers_the_answer_with_the_higher_reward():
     rows = judgments("liked")
     margin = rows["reward"] - rows["baseline_reward"]
     assert rows["preference"].to_list() == [1.0 if m > 0 else 0.0 if m < 0 else 0.5 for m in margin]
@@ -159,7 +161,7 @@ def test_the_average_performance_names_its_judge():
 
 
 @pytest.mark.parametrize("benchmark, protocol", [("compared", "alpaca_eval"), ("games", "arena_hard")])
-def test_the_judge_says_on_vllm_what_it_says_on_transformers(tmp_path, benchmark, protocol):
+def test_the_judge_gives_the_same_output_on_vllm_and_on_transformers(tmp_path, benchmark, protocol):
     pair = "alpha/terse-large.parquet"
     files = {
         name: RESULTS / f"{name if name == 'prompts' else 'baselines'}/{benchmark}.parquet"
@@ -171,7 +173,7 @@ def test_the_judge_says_on_vllm_what_it_says_on_transformers(tmp_path, benchmark
     expected = pl.read_parquet(RESULTS / f"judgments/{benchmark}/{pair}")
     assert got.drop("text", "logprobs").equals(expected.drop("text", "logprobs"))
     same = (got["text"] == expected["text"]).sum() / got["text"].count()
-    print(f"{same:.2%} of what the judge says agrees")
+    print(f"equal outputs of the judge: {same:.2%}")
     assert same >= 0.99
     if protocol == "alpaca_eval":
         mine, theirs = ([preference(row) for row in frame.to_dicts()] for frame in (got, expected))

@@ -1,15 +1,50 @@
-"""Protocol exact and its scores, against numbers computed by hand."""
+"""The declared protocols; protocols exact and reward and their scores, compared with numbers computed by hand."""
 
 import re
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from scipy import stats
 
+from conftest import ROOT
+from scripts.configuration.config_references import scores_of
+from scripts.configuration.protocols import PROTOCOLS
+from scripts.judgments import judge_pairs
 from scripts.judgments.judge_exact import extract, judge, number
 from scripts.judgments.judge_reward import compare
 from scripts.scores.intervals import mean_in_percent
+
+SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))["$defs"]
+RULES = "".join((ROOT / f"rules/{name}.smk").read_text(encoding="utf-8") for name in ("judgments", "scores"))
+
+
+def test_the_protocols_of_the_schema_are_exactly_the_declared_ones():
+    assert {*PROTOCOLS, None} == set(SCHEMA["benchmark"]["properties"]["protocol"]["enum"])
+    named = {score for protocol in PROTOCOLS.values() for score in protocol.scores + protocol.length_controlled}
+    assert named == set(re.search(r"\((.*)\)\$$", SCHEMA["score"]["pattern"])[1].split("|"))
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_each_protocol_has_its_scripts_its_rules_and_its_template(name):
+    protocol = PROTOCOLS[name]
+    for folder, script in (("judgments", protocol.judged_by), ("scores", protocol.scored_by)):
+        assert (ROOT / f"scripts/{folder}/{script}.py").exists()
+        assert re.search(rf"^(use )?rule (\w+ as )?{script}\b", RULES, flags=re.M)
+        assert f'_by("{script}")' in RULES
+    if protocol.judge == "language model":
+        assert (ROOT / f"config/judges/{name}.txt").exists()
+        assert protocol.tokens_read > protocol.tokens_written > 0
+    assert (protocol.judged_by == "judge_pairs") == (name in judge_pairs.FIXED)
+
+
+def test_length_control_replaces_one_score_of_the_protocol_that_takes_it():
+    takers = [name for name, protocol in PROTOCOLS.items() if protocol.length_controlled]
+    assert takers == ["alpaca_eval"]
+    assert scores_of("b", {"protocol": "alpaca_eval"}) == ["b.wr", "b.length_only"]
+    assert scores_of("b", {"protocol": "alpaca_eval", "length_control": {}}) == ["b.wr", "b.lc"]
+
 
 LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
 
@@ -56,7 +91,7 @@ def test_preference_is_one_for_a_win_half_for_a_tie_and_zero_for_a_loss():
     assert got["reason"].to_list() == [None, None, None, None, "prompt_over_long"]
 
 
-def test_case_is_ignored_only_where_asked_for():
+def test_case_is_ignored_only_if_the_configuration_says_so():
     row = joined([("1", "nab", None, "x", None)])
     assert judge(row, LAST_WORD, ignore_case=True)["correct"].to_list() == [True]
     assert judge(row, LAST_WORD, ignore_case=False)["correct"].to_list() == [False]
@@ -77,14 +112,14 @@ LAST_NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?)")  # of config/single-gpu.yaml
         ("no idea", "3", False),
     ],
 )
-def test_numbers_are_compared_as_numbers_where_asked_for(answer, reference, right):
+def test_numbers_are_compared_by_value_if_the_configuration_says_so(answer, reference, right):
     row = joined([("1", answer, None, "x", None)]).with_columns(reference=pl.lit(reference))
     got = judge(row, LAST_NUMBER, ignore_case=False, numeric=True)
     assert got["correct"].to_list() == [right]
     assert number("1e5") is number("3/4") is number("nan") is None
 
 
-def test_a_baseline_answer_that_a_table_lacks_is_no_wrong_one():
+def test_a_baseline_answer_that_is_missing_in_the_table_does_not_count_as_wrong():
     row = joined([("1", "Nab", None, None, "not_in_import"), ("2", "x", None, None, "no_response")])
     got = judge(row, LAST_WORD, ignore_case=False)
     assert got["correct"].to_list() == [True, False] and got["preference"].to_list() == [None, None]
@@ -97,23 +132,23 @@ def test_a_score_is_the_mean_in_percent_with_its_standard_error():
     assert score["se"] == pytest.approx(100 * np.sqrt((0.25 + 0.25) / 3) / 2)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_has_its_stated_coverage():
     rng = np.random.default_rng(0)
     intervals = [mean_in_percent(rng.choice([0, 0.5, 1], 100, p=[0.2, 0.5, 0.3]))["ci"] for _ in range(400)]
     hits = sum(low <= 55 <= high for low, high in intervals)
     assert stats.binomtest(hits, 400, 0.95).pvalue > 0.001
 
 
-def test_the_higher_reward_wins_and_what_has_none_is_named():
+def test_the_higher_reward_wins_and_a_missing_reward_has_a_reason():
     ids = ["higher", "lower", "equal", "empty", "unasked", "too long", "no baseline"]
     prompts = pl.DataFrame({"id": ids})
-    said = [None if i in ("empty", "unasked") else "text" for i in ids]
+    texts = [None if i in ("empty", "unasked") else "text" for i in ids]
     reasons = [{"empty": "empty", "unasked": "prompt_over_long"}.get(i) for i in ids]
     names = {"benchmark": pl.lit("b"), "base": pl.lit("m"), "teacher": pl.lit("t")}
-    answers = pl.DataFrame({"id": ids, "answer": said, "reason": reasons}).with_columns(**names)
+    answers = pl.DataFrame({"id": ids, "answer": texts, "reason": reasons}).with_columns(**names)
     model = {"higher": 2.0, "lower": -1.0, "equal": 1.0, "too long": None, "no baseline": 1.0}
-    over = [("over_long" if i == "too long" else None) for i in model]
-    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_unusable": over})
+    unusable = [("over_long" if i == "too long" else None) for i in model]
+    model = pl.DataFrame({"id": list(model), "model": list(model.values()), "model_unusable": unusable})
     baseline = pl.DataFrame({"id": ids[:-1], "baseline": [1.0] * 6}).with_columns(
         baseline_unusable=pl.lit(None, pl.String)
     )

@@ -1,4 +1,4 @@
-"""Published baseline answers and difficulties, which stand in an order of their own, find their prompts."""
+"""Published baseline answers and difficulties, which are in another order, are matched with their prompts."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ FROM = {"split": "train", "revision": None, "match": {}}
 
 @pytest.fixture
 def files(tmp_path):
-    """40 prompts in a published order with a difficulty each; 25 of them, shuffled, are the study's."""
+    """40 prompts in their published order, each with a difficulty; the study has 25 of them, in another order."""
     published = pl.DataFrame({"instruction": [f"Question {i}" for i in range(40)]})
     published.write_csv(tmp_path / "published.csv")
     pl.DataFrame({"": range(40), "instruction_difficulty": [i / 10 for i in range(40)]}).write_csv(
@@ -51,8 +51,8 @@ def prepare(files, status=0):
     )
 
 
-def test_difficulties_follow_their_instructions_through_sample_order_and_missing_rows(files):
-    assert "25 of 25 prompts have a difficulty; 2 gamed rows" in prepare(files)
+def test_difficulties_stay_with_their_instructions_in_another_order_and_with_missing_rows(files):
+    assert "prompts with a difficulty: 25 of 25; gamed rows: 2" in prepare(files)
     judged = pl.read_parquet(files / "prompts.parquet").sample(18, shuffle=True, seed=5)
     rows, gamed = difficulties(judged, [files / "difficulty.parquet", files / "gamed.parquet"])
     assert rows["difficulty"].to_list() == [int(i.removeprefix("id-")) / 10 for i in judged["id"]]
@@ -64,13 +64,13 @@ def test_difficulties_that_cannot_be_matched_are_an_error(files):
     short.write_csv(files / "instruction_difficulty.csv")
     assert "39 difficulties for 40 prompts" in prepare(files, status=1)
     assert not (files / "difficulty.parquet").exists()
-    known = pl.DataFrame({"id": ["a"], "difficulty": [1.0]})
-    known.write_parquet(files / "known.parquet")
-    with pytest.raises(SystemExit, match="1 instructions have no difficulty: b"):
-        difficulties(pl.DataFrame({"id": ["a", "b"]}), [files / "known.parquet", files / "known.parquet"])
+    one = files / "one.parquet"
+    pl.DataFrame({"id": ["a"], "difficulty": [1.0]}).write_parquet(one)
+    with pytest.raises(SystemExit, match=r"one\.parquet: instructions without a difficulty: 1, first b"):
+        difficulties(pl.DataFrame({"id": ["a", "b"]}), [one, one])
 
 
-def test_baseline_answers_are_matched_by_text_and_what_is_missing_is_named(files):
+def test_baseline_answers_are_matched_by_text_and_a_missing_one_has_a_reason(files):
     answers = pl.DataFrame({"instruction": [f"Question {i} " for i in range(39, 0, -1)]})
     answers = answers.with_columns(output=pl.format("answer to {}", pl.col("instruction").str.strip_chars()))
     answers.write_ndjson(files / "answers.jsonl")
@@ -78,7 +78,7 @@ def test_baseline_answers_are_matched_by_text_and_what_is_missing_is_named(files
     prompts.write_parquet(files / "few.parquet")
     columns = {"instruction": "instruction", "response": "output"}
     run(
-        "import_baseline",
+        "scripts.answers.import_baseline",
         benchmark="b",
         spec=json.dumps({"path": f"{files}/answers.jsonl", "columns": columns, **FROM}),
         prompts=files / "few.parquet",

@@ -1,8 +1,8 @@
-"""Length-controlled win rates equal the leaderboard's, from its own preferences, lengths and weights.
+"""Length-controlled win rates equal the leaderboard's, computed from its own preferences, lengths and weights.
 
-tests/data/alpaca_eval holds numbers of the public leaderboard: preferences and lengths of six models, its scores and
-weights, and the difficulty of each instruction. df_gamed_standin stands in for a table that is not public there: exact
-lengths and label sums, other single labels.
+tests/data/alpaca_eval has numbers of the public leaderboard: preferences and lengths of six models, its scores and
+weights, and the difficulty of each instruction. df_gamed_standin replaces a table that is not public: its lengths and
+sums of labels are exact, its single labels are not.
 """
 
 import json
@@ -27,7 +27,7 @@ GAMED = pl.read_parquet(DATA / "df_gamed_standin.parquet").select(
 
 
 def rows(model, seed=None):
-    """One model's judged rows with the difficulties of their instructions, shuffled where a seed is given."""
+    """One model's judged rows with the difficulties of their instructions, shuffled if a seed is given."""
     of_model = pl.read_parquet(DATA / "annotations.parquet").filter(model=model)
     y = pl.when(pl.col("preference") == 0).then(0.5).otherwise(pl.col("preference") - 1)
     of_model = of_model.select("instruction_sha1", "len_baseline", "len_model", y=y)
@@ -44,14 +44,14 @@ def test_the_win_rate_is_the_published_one(model):
 
 
 @pytest.mark.parametrize("model", [name for name in PUBLISHED if name != "phi-2"])
-def test_at_the_penalty_published_weights_imply_the_score_is_the_published_one(model):
+def test_at_the_penalty_of_the_published_weights_the_score_is_the_published_one(model):
     weights, _ = fit(rows(model), GAMED, PUBLISHED[model]["C_implied_by_published_weights"])
     published = PUBLISHED[model]["length_controlled_winrate"]
     assert win_rate(rows(model), weights)[0] == pytest.approx(published, abs=0.02 if model == "gpt4_gamed" else 0.005)
 
 
 @pytest.mark.parametrize("model", [name for name in PUBLISHED if name != "phi-2"])
-def test_with_its_own_cross_validation_the_score_is_close_to_the_published_one(model):
+def test_with_cross_validation_the_score_is_close_to_the_published_one(model):
     weights, _ = fit(rows(model), GAMED)
     assert win_rate(rows(model), weights)[0] == pytest.approx(PUBLISHED[model]["length_controlled_winrate"], abs=0.16)
 
@@ -59,7 +59,7 @@ def test_with_its_own_cross_validation_the_score_is_close_to_the_published_one(m
 def test_phi_2_was_published_with_the_difficulties_of_other_rows():
     published, right = PUBLISHED["phi-2"], rows("phi-2")
     strength = published["C_implied_by_published_weights"]
-    assert right.height == 803  # two rows are missing, so that looking up by position goes astray behind the first
+    assert right.height == 803  # two rows are missing, so a lookup by position is wrong after the first of them
     by_position = right.with_columns(DIFFICULTY["difficulty"].head(803))
     misaligned = win_rate(by_position, fit(by_position, GAMED, strength)[0])[0]
     assert misaligned == pytest.approx(published["length_controlled_winrate"], abs=0.005)
@@ -73,14 +73,14 @@ def test_the_order_of_the_rows_does_not_matter():
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
-def test_a_row_without_a_preference_leaves_the_fit_and_not_the_score():
-    whole = rows("claude-2")
-    gap = whole.with_columns(y=pl.when(pl.int_range(pl.len()) > 9).then("y"))
-    assert np.allclose(fit(gap, GAMED, 1.0)[0], fit(whole, GAMED, 1.0)[0], atol=0.1)
-    assert not np.allclose(fit(gap, GAMED, 1.0)[0], fit(whole, GAMED, 1.0)[0], atol=1e-6)
+def test_a_row_without_a_preference_is_left_out_of_the_fit_but_not_of_the_score():
+    complete = rows("claude-2")
+    gap = complete.with_columns(y=pl.when(pl.int_range(pl.len()) > 9).then("y"))
+    assert np.allclose(fit(gap, GAMED, 1.0)[0], fit(complete, GAMED, 1.0)[0], atol=0.1)
+    assert not np.allclose(fit(gap, GAMED, 1.0)[0], fit(complete, GAMED, 1.0)[0], atol=1e-6)
 
 
-def test_without_gamed_rows_the_score_is_that_of_a_regression_on_length_alone():
+def test_without_gamed_rows_the_score_is_that_of_a_regression_on_length_only():
     own = rows("gpt4_gamed").with_columns(difficulty=pl.lit(0.0))
     difference = (own["len_baseline"] - own["len_model"]).to_numpy().astype(float)
     length, y = np.tanh(difference / difference.std(ddof=1)), own["y"].to_numpy()

@@ -1,4 +1,4 @@
-"""Every metric has its value computed by hand, and the data set values of a plain computation over single tokens."""
+"""Every metric, compared with a value computed by hand and with a plain computation over single tokens."""
 
 import gzip
 import math
@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from conftest import ROOT
 from scripts.likelihoods.token_scores import SUMS, score_rows
 from scripts.metrics.car import preferred
-from scripts.metrics.definitions import METRICS, PARTS, REFERENCE_METRICS, better, of_rows
+from scripts.metrics.definitions import METRICS, PARTS, REFERENCE_METRICS, better, data_set_values
 from scripts.models.chat import Chat, load_tokenizer
 from scripts.models.reward_scorer import score_rows as score_reward_rows
 from scripts.ranking.measure_diversity import added_bytes
@@ -32,7 +32,7 @@ ROWS = pl.DataFrame(
         "finish_reason": ["stop", "length"],
     }
 )
-# metric: its two rows, the value of both together, the better direction; by hand
+# metric: values of the two rows, value of both together, better direction; computed by hand
 GOLDEN = {
     "response_length": ([4, 2], 3, "higher"),
     "loss": ([6.5 / 5, 4.5 / 3], 1.4, "lower"),
@@ -50,7 +50,7 @@ def test_every_metric_has_a_golden_value_and_a_direction():
     assert set(GOLDEN) == set(METRICS)
     for name, (of_row, of_set, direction) in GOLDEN.items():
         assert rows[name].to_list() == pytest.approx(of_row), name
-        assert rows.select(of_rows([name])).item() == pytest.approx(of_set), name
+        assert rows.select(data_set_values([name])).item() == pytest.approx(of_set), name
         assert (better(name), bool(METRICS[name].source)) == (direction, True)
     assert [better(name) for name in ("reward:x", "car", "ppl:gpt2", "ifd:gpt2", "transfer")] == (
         ["higher", "higher", "lower", "higher", "higher"]
@@ -74,7 +74,7 @@ def rows(n):
     return [{"instruction": text(30), "response": text(60), "finish_reason": "stop"} for _ in range(n)]
 
 
-def test_sums_are_those_of_the_kept_tokens_and_metrics_those_of_a_loop_over_them(chat, tiny):
+def test_sums_and_metrics_equal_a_loop_over_the_tokens(chat, tiny):
     model = AutoModelForCausalLM.from_pretrained(tiny).eval()
     got = score_rows(chat, model, rows(12), 512, 500, per_token=True)
     without = score_rows(chat, model, rows(12), 512, 500)
@@ -91,12 +91,12 @@ def test_sums_are_those_of_the_kept_tokens_and_metrics_those_of_a_loop_over_them
         surprisals.append(sum(row["token_nll"][:n]) / n)
     frame = pl.DataFrame(got).with_columns(n_bytes=1, deflated_bytes=1, finish_reason=pl.lit("stop"))
     frame = frame.select(**{name: metric.row for name, metric in METRICS.items()}, **PARTS)
-    loss, rsr = frame.select(of_rows(["loss", "rsr"])).row(0)
+    loss, rsr = frame.select(data_set_values(["loss", "rsr"])).row(0)
     assert loss == pytest.approx(sum(losses) / 12) and rsr == pytest.approx(sum(ranks) / sum(surprisals))
 
 
 @pytest.mark.fault(21)
-def test_a_likelihood_or_reward_that_is_no_number_is_a_reason_and_never_a_value(chat, tiny, tiny_reward_model):
+def test_a_likelihood_or_reward_that_is_not_finite_gives_a_reason_and_no_value(chat, tiny, tiny_reward_model):
     model = AutoModelForCausalLM.from_pretrained(tiny).eval()
     judge = AutoModelForSequenceClassification.from_pretrained(tiny_reward_model).eval()
     with torch.no_grad():
@@ -110,18 +110,18 @@ def test_a_likelihood_or_reward_that_is_no_number_is_a_reason_and_never_a_value(
     assert score_reward_rows(reader, judge, pairs, 500) == [{"reward": None, "unusable": "not_finite"}] * 3
 
 
-def test_diversity_is_close_to_the_ratio_of_gzip_and_falls_with_repetition():
+def test_diversity_is_close_to_the_ratio_of_gzip_and_decreases_with_repetition():
     rng = random.Random(1)
     words = ["".join(rng.choices("abcdefghijklmnopqrst", k=rng.randint(2, 9))) for _ in range(2000)]
-    said = [" ".join(rng.choices(words, k=120)) for _ in range(200)]
-    repeating = [
-        f"{text[: len(text) // 2]} {said[0][: len(text) // 2]}" for text in said
-    ]  # the half is the same for all
+    different = [" ".join(rng.choices(words, k=120)) for _ in range(200)]
+    repeating = [  # the second half is the same in all texts
+        f"{text[: len(text) // 2]} {different[0][: len(text) // 2]}" for text in different
+    ]
     ratios = []
-    for texts in (said, repeating):
-        whole = "".join(texts).encode()
-        ratios.append(sum(added_bytes(pl.Series(texts))) / len(whole))
-        assert ratios[-1] == pytest.approx(len(gzip.compress(whole, 6)) / len(whole), rel=0.15)
+    for texts in (different, repeating):
+        together = "".join(texts).encode()
+        ratios.append(sum(added_bytes(pl.Series(texts))) / len(together))
+        assert ratios[-1] == pytest.approx(len(gzip.compress(together, 6)) / len(together), rel=0.15)
     assert ratios[1] < 0.7 * ratios[0]
 
 

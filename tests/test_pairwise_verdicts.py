@@ -1,4 +1,4 @@
-"""What is read out of a judge's words equals what the leaderboards recorded for the same words."""
+"""Reading a judge's output gives what the leaderboards recorded for the same output."""
 
 import json
 import math
@@ -15,7 +15,7 @@ ALPACA = pl.read_parquet(ROOT / "tests/data/alpaca_eval/annotations.parquet")
 ARENA = ROOT / "tests/data/arena_hard"
 
 
-def test_preferences_are_those_recorded_with_the_same_log_probabilities():
+def test_preferences_equal_those_recorded_for_the_same_log_probabilities():
     judged = ALPACA.filter(pl.col("judge_logprob_m").is_not_null() | pl.col("judge_logprob_M").is_not_null())
     assert judged.height > 3000
     for row in judged.iter_rows(named=True):
@@ -23,7 +23,7 @@ def test_preferences_are_those_recorded_with_the_same_log_probabilities():
         assert preference(logprobs, row["is_switched"]) == pytest.approx(row["preference"] - 1, abs=1e-9)
 
 
-def test_the_first_answer_is_the_models_where_the_order_was_switched():
+def test_the_first_answer_is_the_models_if_the_order_was_switched():
     sure_of_first = {"m": math.log(0.9), "M": math.log(0.1)}
     assert preference(sure_of_first, was_switched=True) == pytest.approx(0.9)
     assert preference(sure_of_first, was_switched=False) == pytest.approx(0.1)
@@ -31,17 +31,17 @@ def test_the_first_answer_is_the_models_where_the_order_was_switched():
     assert preference({"I": -0.1}, was_switched=False) is None
 
 
-def test_verdicts_are_those_recorded_for_the_same_judgements():
+def test_verdicts_equal_those_recorded_for_the_same_judgments():
     recorded = pl.read_parquet(ARENA / "verdicts.parquet")
-    tails = [verdict(row["tail"]) == row["score_recorded"] for row in recorded.iter_rows(named=True)]
-    whole = [
+    from_tail = [verdict(row["tail"]) == row["score_recorded"] for row in recorded.iter_rows(named=True)]
+    from_all = [
         verdict(" ".join(f"[[{found}]]" for found in row["brackets"])) == row["score_recorded"]
         for row in recorded.iter_rows(named=True)
     ]
-    assert (sum(tails), sum(whole), len(whole)) == (538, 550, 550)
+    assert (sum(from_tail), sum(from_all), len(from_all)) == (538, 550, 550)
 
 
-def test_contradicting_verdicts_are_none_and_repeated_ones_are_one():
+def test_contradicting_verdicts_count_as_none_and_repeated_ones_as_one():
     assert verdict("[[A>B]] or rather [[B>A]]") is None
     assert verdict("[[A=B]], I said [[A=B]]") == "A=B"
     assert verdict("A is better") is None
@@ -50,7 +50,7 @@ def test_contradicting_verdicts_are_none_and_repeated_ones_are_one():
 @pytest.mark.parametrize(
     "first, second, expected",
     [
-        ("A>>B", "A>>B", (3, 0, 3)),  # the first answer both times
+        ("A>>B", "A>>B", (3, 0, 3)),  # the judge prefers the first answer in both games
         ("B>A", "A>B", (2, 0, 0)),
         ("B>>A", "A=B", (3, 1, 0)),
         ("A=B", "A=B", (0, 2, 0)),
@@ -62,7 +62,7 @@ def test_a_strong_verdict_counts_three_times_and_the_model_is_second_in_the_firs
     assert games(first, second) == expected
 
 
-def test_counts_of_games_give_the_published_win_rates():
+def test_published_counts_of_games_give_the_published_win_rates():
     battles = pl.read_parquet(ARENA / "battles.parquet")
     for model, published in json.loads((ARENA / "published.json").read_text()).items():
         wins, ties, losses = battles.filter(model=model).select("n_win", "n_tie", "n_loss").sum().row(0)
@@ -71,6 +71,6 @@ def test_counts_of_games_give_the_published_win_rates():
 
 
 @pytest.mark.skipif("ALPACA_EVAL_JSON" not in os.environ, reason="needs AlpacaEval's instructions, not ours to ship")
-def test_the_order_of_answers_is_the_one_drawn_for_the_leaderboard():
+def test_the_order_of_the_answers_equals_the_leaderboards():
     source = datasets.load_dataset("json", data_files=os.environ["ALPACA_EVAL_JSON"], split="train")
     assert sum(map(switched, source["instruction"])) == 406

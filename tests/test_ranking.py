@@ -1,4 +1,4 @@
-"""How sure a ranking is: against a plain bootstrap over instructions and against the normal distribution by hand."""
+"""The uncertainty of a ranking, compared with a plain bootstrap over instructions and with the normal distribution."""
 
 import numpy as np
 import polars as pl
@@ -10,12 +10,12 @@ from scripts.ranking import assess_ranking
 from scripts.ranking.assess_ranking import (
     advice,
     car_of_samples,
-    describe,
     mean_tau,
     n_needed,
     noise,
     p_first,
     sample_size,
+    stability_rows,
 )
 from scripts.ranking.vary_ranking import vary
 from scripts.report.sensitivity import in_words
@@ -24,8 +24,8 @@ RNG = np.random.default_rng(5)
 BETA = 0.7
 
 
-def answered(n=800, teachers=5, apart=0.08):
-    """Rewards and losses (n, teachers): teachers answer the same instructions, some of which are hard for all."""
+def rewards_and_losses(n=800, teachers=5, apart=0.08):
+    """Rewards and losses (n, teachers) of the same instructions, some of which are hard for every teacher."""
     hard = RNG.normal(size=(n, 1))
     r = 2 - hard + apart * np.arange(teachers) + RNG.normal(size=(n, teachers))
     return r, np.abs(1 + 0.3 * hard + 0.4 * RNG.normal(size=(n, teachers)))
@@ -37,7 +37,7 @@ def bootstrapped(r, loss, resamples=3000):
 
 
 def test_errors_and_chances_agree_with_a_bootstrap_over_instructions():
-    r, loss = answered()
+    r, loss = rewards_and_losses()
     means, covariance = car_of_samples(r, loss, BETA)
     plain = bootstrapped(r, loss)
     assert means == pytest.approx(car(r.mean(0), loss.mean(0), BETA))
@@ -49,14 +49,14 @@ def test_errors_and_chances_agree_with_a_bootstrap_over_instructions():
     assert mean_tau(means, noise(covariance)) == pytest.approx(tau, abs=0.03)
 
 
-def test_pairing_makes_a_difference_surer_than_its_parts():
-    r, loss = answered(teachers=2)
+def test_pairing_makes_the_error_of_a_difference_smaller():
+    r, loss = rewards_and_losses(teachers=2)
     _, covariance = car_of_samples(r, loss, BETA)
     paired = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     assert paired < 0.8 * (covariance[0, 0] + covariance[1, 1])
 
 
-def test_of_two_teachers_the_chance_and_the_sample_follow_the_normal_distribution():
+def test_for_two_teachers_the_chance_and_the_sample_size_follow_the_normal_distribution():
     means, covariance, n = np.array([1.0, 1.3]), np.diag([0.02, 0.07]), 100  # their difference: .3 +- .3
     errors = noise(covariance)
     assert p_first(means, errors, 1) == pytest.approx(stats.norm.cdf(1), abs=0.01)
@@ -65,8 +65,8 @@ def test_of_two_teachers_the_chance_and_the_sample_follow_the_normal_distributio
     assert n_needed(n, np.array([1.0, 1.0 + 1e-5]), errors, 1, 0.95) is None
 
 
-def test_more_instructions_of_the_kind_bring_the_chance_that_was_foretold():
-    r, loss = answered(n=600_000, teachers=3, apart=0.02)
+def test_with_the_computed_number_of_instructions_the_chance_is_the_predicted_one():
+    r, loss = rewards_and_losses(n=600_000, teachers=3, apart=0.02)
     means, covariance = car_of_samples(r, loss, BETA)
     needed = n_needed(len(r), means, noise(covariance), 2, 0.9)
     samples = [slice(i * needed, (i + 1) * needed) for i in range(len(r) // needed)]
@@ -74,28 +74,30 @@ def test_more_instructions_of_the_kind_bring_the_chance_that_was_foretold():
     assert len(first) >= 40 and np.mean(first) == pytest.approx(0.9, abs=0.12)
 
 
-def test_each_teacher_has_its_error_its_chance_and_the_range_of_its_rank():
-    rows = describe("b", ["x", "y", "z"], np.array([1.0, 5.0, 1.1]), np.diag([0.01, 0.04, 0.01]))
+def test_each_teacher_has_an_error_a_chance_and_a_range_of_ranks():
+    rows = stability_rows("b", ["x", "y", "z"], np.array([1.0, 5.0, 1.1]), np.diag([0.01, 0.04, 0.01]))
     assert [(r["teacher"], r["p_first"]) for r in rows] == [("y", 1.0), ("z", 0.0), ("x", 0.0)]
     assert [r["car_se"] for r in rows] == pytest.approx([0.2, 0.1, 0.1])
     assert [(r["rank_low"], r["rank_high"]) for r in rows] == [(1, 1), (2, 3), (2, 3)]
 
 
-def test_what_is_advised():
+def test_the_advice_names_the_result_and_the_number_of_instructions():
     settled = sample_size(["x", "y"], 500, np.array([1.0, 3.0]), np.diag([0.1, 0.1]), 0.95)
-    assert (
-        settled["settled"]
-        and settled["n_needed"] < 500
-        and "y is first by CAR in 100.0% of samples" in settled["advice"]
+    assert settled["settled"] and settled["n_needed"] < 500
+    assert settled["advice"] == (
+        "y is first by CAR in 100.0% of samples of 500 instructions: settled. "
+        f"About {settled['n_needed']} instructions would have been enough."
     )
     open_ = sample_size(["x", "y"], 500, np.array([1.0, 1.2]), np.diag([0.1, 0.1]), 0.95)
-    assert not open_["settled"] and f"about {open_['n_needed']} instructions show it" in open_["advice"]
+    assert not open_["settled"] and f"about {open_['n_needed']} instructions would show it" in open_["advice"]
     assert open_["n_needed"] > 500 and open_["target"] == 0.95
-    assert "no number of instructions in reach" in advice({"first": "x", "p_same_top1": 0.5, "n": 90}, False, None)
+    assert "Even a million instructions would not settle it" in advice(
+        {"first": "x", "p_same_top1": 0.5, "n": 90}, False, None
+    )
     assert advice({"first": "x", "p_same_top1": 0.96, "n": 500}, True, 520).endswith("instructions: settled.")
 
 
-def test_who_is_first_with_other_betas_and_rewards_is_told():
+def test_the_first_teacher_with_other_betas_and_rewards_is_reported():
     # the loss of y is far higher: y is first by reward alone, x from beta .2 on: 3 / 1.2 > 4 / 1.8 ...
     columns = {"base": "b", "teacher": ["x", "y"], "rank": [1, 2], "car": [1.5, 0.8], "loss": [1.0, 4.0]}
     table = pl.DataFrame({**columns, "reward:rm": [3.0, 4.0], "sigmoid:rm": [0.95, 0.98]})
@@ -104,22 +106,24 @@ def test_who_is_first_with_other_betas_and_rewards_is_told():
     assert firsts["none", 0.0] == firsts["none", 0.1] == ("y", -1)  # 3 / 1.1 = 2.73 against 4 / 1.4 = 2.86
     assert firsts["none", 0.2] == firsts["none", 100.0] == ("x", 1)  # 3 / 1.2 = 2.5 against 4 / 1.8 = 2.22
     assert firsts["sigmoid", 0.0][0] == "y" and firsts["sigmoid", 0.1][0] == "x" and len(rows) == 18
-    told = "Of 18 choices of beta (0 to 100), reward model and transform, 15 put x first, 3 y."
-    assert in_words(pl.DataFrame(rows), "x") == told
+    sentence = "Of 18 choices of beta (0 to 100), reward model and transform, 15 put x first, 3 y."
+    assert in_words(pl.DataFrame(rows), "x") == sentence
     assert in_words(pl.DataFrame(rows[2:9]), "x").startswith("All 7 choices of beta")
 
 
-def test_a_few_instructions_settle_nothing_and_equal_teachers_never_are_settled():
+def test_few_instructions_and_equal_teachers_are_never_settled():
     few = sample_size(["x", "y"], 12, np.array([1.0, 3.0]), np.diag([0.01, 0.01]), 0.95)
-    assert not few["settled"] and few["advice"].endswith("instructions, but so few tell little: ask at least 30.")
+    assert not few["settled"] and few["advice"].endswith(
+        "12 instructions, but these are too few to conclude anything: use at least 30."
+    )
     same = sample_size(["x", "y"], 500, np.array([1.0, 1.0]), np.full((2, 2), 0.1), 0.95)
     assert not same["settled"] and same["p_same_top1"] == 0 and same["n_needed"] is None
-    alone = sample_size(["x"], 500, np.array([1.0]), np.array([[0.1]]), 0.95)
-    assert alone["settled"] and alone["p_same_top1"] == 1
+    single = sample_size(["x"], 500, np.array([1.0]), np.array([[0.1]]), 0.95)
+    assert single["settled"] and single["p_same_top1"] == 1
 
 
-def test_only_what_all_compared_teachers_answered_counts(tmp_path, monkeypatch):
-    r, loss = answered(n=60, teachers=3)
+def test_only_instructions_that_all_compared_teachers_answered_count(tmp_path, monkeypatch):
+    r, loss = rewards_and_losses(n=60, teachers=3)
     paths = []
     for j, name in enumerate(("a", "b", "below")):
         frame = {

@@ -79,7 +79,7 @@ def test_the_answer_comes_first_and_says_how_sure_it_is(page, results):
         best = ranked.sort("ap", descending=True)["teacher"][0]
         assert card.startswith(f"{base} learned most from\n\n{best}\n")
         assert csv(results, "sample_size").filter(base=base)["advice"].item() in card
-        assert "6 teachers are too few to tell how well CAR" in card
+        assert "6 teachers are too few to conclude how well CAR" in card
 
 
 @pytest.mark.parametrize("width", [1280, 390])

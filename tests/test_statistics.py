@@ -1,4 +1,4 @@
-"""Correlations of metrics with AP, their intervals, and their differences."""
+"""Correlations of metrics with AP, their intervals and their differences."""
 
 import numpy as np
 import polars as pl
@@ -7,7 +7,7 @@ from scipy import stats
 
 from conftest import ROOT
 from scripts.correlations.compare_metrics import compare
-from scripts.correlations.correlation import correlate, describe
+from scripts.correlations.correlation import correlate, point_estimates
 from scripts.correlations.pairs import ap_error, join_pairs, with_transfer
 from scripts.metrics.rank_statistics import (
     bootstrap,
@@ -27,27 +27,27 @@ def pairs(metric, ap, name="car", base="b", ap_se=0.0):
     return frame.with_columns(teacher=pl.format("t{}", pl.int_range(pl.len())), response_length=pl.int_range(pl.len()))
 
 
-def test_rho_with_ties_equals_the_hand_computed_one():
+def test_rho_with_ties_equals_the_value_computed_by_hand():
     # ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: covariance 4.5, variances 4.5 and 5
-    got = describe(pairs([0.1, 0.2, 0.2, 0.9], [10, 30, 20, 40]), "car")
+    got = point_estimates(pairs([0.1, 0.2, 0.2, 0.9], [10, 30, 20, 40]), "car")
     assert got["rho"] == got["raw_rho"] == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
     assert got["n"] == 4 and got["note"] == "too few teachers (4) to conclude anything"
 
 
-def test_tau_b_counts_a_tied_pair_as_neither():
+def test_tau_b_counts_a_tied_pair_neither_way():
     # 5 concordant pairs of 6, one tied in the metric: 5 / sqrt(5 * 6)
-    got = describe(pairs([1.0, 2.0, 2.0, 3.0], [1, 2, 3, 4]), "car")
+    got = point_estimates(pairs([1.0, 2.0, 2.0, 3.0], [1, 2, 3, 4]), "car")
     assert got["tau_b"] == pytest.approx(5 / 30**0.5)
 
 
 def test_rho_is_signed_by_the_declared_direction_and_the_raw_sign_is_kept():
-    got = describe(pairs([3.0, 2.0, 1.0], [1, 2, 3], "loss"), "loss")
+    got = point_estimates(pairs([3.0, 2.0, 1.0], [1, 2, 3], "loss"), "loss")
     assert (got["better"], got["rho"], got["raw_rho"]) == ("lower", pytest.approx(1), pytest.approx(-1))
     assert got["tau_b"] == pytest.approx(1) and got["top1_regret"] == 0
 
 
-def test_ten_teachers_are_enough_for_no_note():
-    assert describe(pairs([float(i) for i in range(10)], list(range(10))), "car")["note"] is None
+def test_with_ten_teachers_there_is_no_note():
+    assert point_estimates(pairs([float(i) for i in range(10)], list(range(10))), "car")["note"] is None
 
 
 @pytest.mark.fault(21)
@@ -55,12 +55,12 @@ def test_ten_teachers_are_enough_for_no_note():
     "metric, cause",
     [([1.0, 1.0, 1.0], "the same for every"), ([1.0, float("nan"), 2.0], "missing"), ([1.0, None, 2.0], "missing")],
 )
-def test_a_constant_or_missing_metric_has_no_rho_but_a_cause(metric, cause):
+def test_a_constant_or_missing_metric_has_a_note_and_no_rho(metric, cause):
     rows = correlate(pairs(metric, [1, 2, 3]), ["car"])
     assert [row["rho"] for row in rows] == [None, None] and all(cause in row["note"] for row in rows)
 
 
-def test_the_average_row_is_the_mean_within_bases_and_none_where_one_is_missing():
+def test_the_average_row_is_the_mean_over_bases_and_empty_if_a_base_has_no_value():
     one, two = pairs([1.0, 2.0, 3.0], [1, 2, 3], base="a"), pairs([1.0, 3.0, 2.0], [1, 2, 3])
     *_, average = correlate(pl.concat([one, two]), ["car"])
     assert (average["base"], average["rho"]) == ("average", pytest.approx(0.75))
@@ -68,14 +68,14 @@ def test_the_average_row_is_the_mean_within_bases_and_none_where_one_is_missing(
     assert average["rho"] is None and "car is the same" in average["note"]
 
 
-def test_regret_is_the_ap_lost_and_ties_are_shared():
+def test_regret_is_the_ap_lost_and_averages_over_ties():
     metric, ap = np.array([3.0, 2.0, 1.0, 0.0]), np.array([10.0, 12.0, 17.0, 20.0])
     assert (regret(metric, ap, 1), regret(metric, ap, 3), regret(-metric, ap, 1)) == (10, 3, 0)
-    tied = np.array([1.0, 1.0, 0.0])  # the choice falls on 10 or on 20
+    tied = np.array([1.0, 1.0, 0.0])  # the first teacher has AP 10 or 20
     assert regret(tied, np.array([10.0, 20.0, 15.0]), 1) == pytest.approx(5, abs=1)
 
 
-def test_rho_and_its_ranks_equal_scipys_row_by_row():
+def test_rho_and_the_resampled_ranks_equal_scipys():
     x, y = RNG.integers(0, 6, (50, 12)), RNG.normal(size=(50, 12))
     assert rho(x, y) == pytest.approx([stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)])
     values, drawn = RNG.integers(0, 6, 12).astype(float), RNG.integers(12, size=(50, 12))
@@ -84,7 +84,7 @@ def test_rho_and_its_ranks_equal_scipys_row_by_row():
     assert np.isnan(rho(np.ones(4), np.arange(4)))
 
 
-def test_the_partial_correlation_is_that_of_the_residual_ranks():
+def test_the_partial_correlation_equals_that_of_the_residual_ranks():
     x, y, z = RNG.normal(size=(3, 15)) + RNG.normal(size=15)
     ranks = [stats.rankdata(v) for v in (x, y, z)]
     residuals = [r - np.polyval(np.polyfit(ranks[2], r, 1), ranks[2]) for r in ranks[:2]]
@@ -95,9 +95,9 @@ def test_the_partial_correlation_is_that_of_the_residual_ranks():
 def test_the_interval_grows_with_the_error_of_ap_and_means_over_bases_are_paired():
     x = RNG.normal(size=19)
     ap = np.stack([x, x]) + 0.1 * RNG.normal(size=(2, 19))
-    sure, unsure = (bootstrap(np.stack([[x, x]]), ap, np.full((2, 19), se), 2000)[0] for se in (0.0, 1.0))
-    assert sure.shape == (2000, 2)
-    widths = [np.subtract(*interval(values[:, 0])[::-1]) for values in (sure, unsure)]
+    exact, noisy = (bootstrap(np.stack([[x, x]]), ap, np.full((2, 19), se), 2000)[0] for se in (0.0, 1.0))
+    assert exact.shape == (2000, 2)
+    widths = [np.subtract(*interval(values[:, 0])[::-1]) for values in (exact, noisy)]
     assert widths[1] > 2 * widths[0]
     same = bootstrap(np.stack([[x, x], [x, x]]), ap, np.zeros((2, 19)), 200)
     assert np.array_equal(same[0], same[1], equal_nan=True)
@@ -109,7 +109,7 @@ def published():
     return scores.with_columns(ap=pl.mean_horizontal("alpaca_eval_lc", "arena_hard_wr")).sort("base", "teacher")
 
 
-def test_ap_over_the_other_bases_has_the_rho_known_of_the_papers_table():
+def test_ap_on_the_other_bases_has_its_known_rho_in_the_papers_table():
     table, metrics = with_transfer(published())
     assert metrics[-1] == "transfer" and "transfer" not in with_transfer(table.filter(base="minitron-4b"))[1]
     within = {b[0]: float(rho(t["transfer"].to_numpy(), t["ap"].to_numpy())) for b, t in table.group_by("base")}
@@ -128,28 +128,28 @@ def test_ap_has_the_standard_error_of_a_mean_of_scores():
     assert join_pairs(teachers, performance.select("base", "teacher", "ap"))["ap_se"].to_list() == [0.0]
     same = performance.rename({"a.lc.se": "c.accuracy.se"})  # two scores of the same judgments: 3 and 4 add up to 7
     assert same.select(ap_error(same)).to_series().to_list() == [3.5, 3.5]
-    with pytest.raises(SystemExit, match="1 ranked pairs, but 0"):
+    with pytest.raises(SystemExit, match="pairs in the ranking: 1, of these with a row here: 0"):
         join_pairs(teachers, performance.filter(teacher="below"))
 
 
-def test_teachers_that_differ_between_the_tables_are_not_guessed():
+def test_tables_with_different_teachers_are_refused():
     rows = [(base, teacher, 1, 1.0) for base in "ab" for teacher in "xyz"]
     teachers = pl.DataFrame(rows, schema=["base", "teacher", "rank", "car"], orient="row")
     performance = teachers.select("base", "teacher", ap="car").filter(
         ~((pl.col("base") == "b") & (pl.col("teacher") == "y"))
     )
-    with pytest.raises(SystemExit, match="6 ranked pairs, but 5 of them have a score"):
+    with pytest.raises(SystemExit, match="pairs in the ranking: 6, of these with a row here: 5"):
         join_pairs(teachers, performance)
 
 
 @pytest.mark.fault(21)
-def test_a_metric_that_is_infinite_for_a_teacher_is_not_its_first_choice():
+def test_a_metric_with_an_infinite_value_has_a_note_and_no_rho():
     rows = correlate(pairs([1.0, float("inf"), 2.0], [1, 2, 3], "ppl_self"), ["ppl_self"])
     assert all(row["rho"] is None and row["note"] == "n/a: ppl_self is missing for a teacher" for row in rows)
 
 
 def two_metrics(n, bases=2):
-    """Bases whose AP follows car, and does not follow loss."""
+    """Bases whose AP depends on car and not on loss."""
     car = RNG.normal(size=n)
     frames = [pairs(car, car + 0.2 * RNG.normal(size=n), base=str(b)) for b in range(bases)]
     return [frame.with_columns(loss=pl.Series(RNG.normal(size=n))) for frame in frames]
@@ -165,22 +165,22 @@ def test_a_difference_has_an_interval_and_a_p_value_for_each_base_and_their_mean
     assert permutation_p(same, same, ap) == permutation_p(np.ones((1, 12)), same, ap) == 1
 
 
-def test_six_teachers_show_no_difference_however_large():
+def test_with_six_teachers_no_difference_can_be_shown():
     rows = compare(two_metrics(6), ["car", "loss"])
     assert all("p" not in row and "too few teachers (6)" in row["note"] for row in rows)
 
 
 def draw(n, correlations):
-    """AP and metrics (bases 1, n) of one invented study, normal with these Spearman correlations."""
+    """AP and metrics (1 base, n) of one simulated study, normal with these Spearman correlations."""
     matrix = 2 * np.sin(np.pi * np.array(correlations) / 6)
     np.fill_diagonal(matrix, 1)
     return [values[None] for values in RNG.multivariate_normal(np.zeros(len(matrix)), matrix, n).T]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n, least", [(19, 0.92), (10, 0.92)])
+@pytest.mark.parametrize("n, minimum", [(19, 0.92), (10, 0.92)])
 @pytest.mark.parametrize("true", [0, 0.5, 0.85])
-def test_intervals_of_rho_cover_what_they_say(n, least, true):
+def test_intervals_of_rho_have_their_stated_coverage(n, minimum, true):
     covered, widths = 0, []
     for _ in range(1000):
         ap, metric = draw(n, [[1, true], [true, 1]])
@@ -188,10 +188,11 @@ def test_intervals_of_rho_cover_what_they_say(n, least, true):
         covered += low <= true <= high
         widths.append(high - low)
     print(f"n = {n}, rho = {true}: {covered / 10:.1f} % covered, mean width {np.mean(widths):.2f}")
-    assert covered >= 1000 * least
+    assert covered >= 1000 * minimum
 
 
 def rejections(correlations, studies=400):
+    """The share of simulated studies in which two metrics differ at the 5 % level."""
     return np.mean(
         [permutation_p(a, b, ap, 1000) < 0.05 for ap, a, b in (draw(19, correlations) for _ in range(studies))]
     )

@@ -1,4 +1,4 @@
-"""The tables, against numbers computed by hand."""
+"""The tables, compared with numbers computed by hand."""
 
 import random
 
@@ -7,7 +7,7 @@ import pytest
 
 from scripts.correlations.average_performance import average
 from scripts.metrics.car import car
-from scripts.metrics.definitions import METRICS, PARTS, of_rows
+from scripts.metrics.definitions import METRICS, PARTS, data_set_values
 from scripts.ranking.common_instructions import common_ids
 from scripts.ranking.rank_teachers import baselines, means_of, rank, refuse_gaps
 from scripts.tables.files import read_csv, write_table
@@ -31,10 +31,10 @@ def metric_rows(values):
     )
 
 
-def ranked(rows, compared, *others):
-    """The ranking from rows of one base; a teacher at a time, as its files come."""
+def ranked(rows, compared, *arguments):
+    """The ranking from rows of one base, with one table per teacher as in the workflow."""
     common = common_ids(rows, compared)
-    return rank(pl.concat([means_of(part, common) for part in rows.partition_by("teacher")]), compared, *others)
+    return rank(pl.concat([means_of(part, common) for part in rows.partition_by("teacher")]), compared, *arguments)
 
 
 @pytest.mark.fault(7)
@@ -59,10 +59,10 @@ def test_teachers_are_ranked_by_car_on_the_instructions_all_of_them_answered():
 
 def test_the_rank_surprisal_ratio_of_a_data_set_is_a_ratio_of_means():
     rows = pl.DataFrame({"mean_rank": [2.0, 10.0], "loss_without_end": [1.0, 2.0], "rsr": [2.0, 5.0]})
-    assert rows.select(of_rows(["rsr", "loss_without_end"])).row(0) == (6 / 1.5, 1.5)
+    assert rows.select(data_set_values(["rsr", "loss_without_end"])).row(0) == (6 / 1.5, 1.5)
 
 
-def test_what_the_config_tells_of_a_teacher_is_a_baseline_where_it_is_known_of_all():
+def test_a_value_of_the_config_is_a_baseline_if_every_compared_teacher_has_it():
     teachers = {
         "x": {"family": "f", "parameters": 7, "published_score": None},
         "y": {"family": "g", "parameters": 1.5, "published_score": 30.0},
@@ -74,7 +74,7 @@ def test_what_the_config_tells_of_a_teacher_is_a_baseline_where_it_is_known_of_a
     assert table.select(baselines(teachers, ["y"], None)).columns == ["parameters", "published_score"]
 
 
-def test_the_order_of_the_rows_changes_no_digit():
+def test_the_order_of_the_rows_does_not_change_a_digit():
     rng = random.Random(0)
     cells = [(t, str(i), rng.gauss(0, 1), rng.random(), None) for t in "xyz" for i in range(2000)]
     rows = metric_rows(cells)
@@ -97,7 +97,7 @@ def test_a_negative_mean_reward_is_marked():
 
 
 @pytest.mark.fault(9)
-def test_a_teacher_with_many_cut_responses_is_marked_beside_what_else_there_is():
+def test_many_cut_responses_are_marked_in_addition_to_other_notes():
     rows = metric_rows([(t, str(i), r, 1.0, None) for t, r in (("x", -1.0), ("y", 1.0), ("z", 1.0)) for i in range(20)])
     cut = (pl.col("teacher") != "z") & (pl.col("id").cast(int) < 2)
     rows = rows.with_columns(cut=cut.cast(pl.Float64))
@@ -109,7 +109,7 @@ def test_a_teacher_with_many_cut_responses_is_marked_beside_what_else_there_is()
 
 
 @pytest.mark.fault(7)
-def test_a_teacher_with_too_many_gaps_stops_the_ranking_by_name():
+def test_a_teacher_with_too_many_gaps_is_named_and_stops_the_ranking():
     rows = metric_rows([("x", str(i), 1.0, 1.0, None if i < 7 else "empty") for i in range(10)])
     refuse_gaps(rows, ["x"], limit=0.3)
     with pytest.raises(SystemExit, match="more than 29% of 10 instructions have no usable row from x 30%"):
@@ -133,7 +133,7 @@ def test_ap_is_the_mean_of_the_named_scores():
     assert got.to_dicts() == [{"base": "b", "teacher": "t", **scores, "judged_by": "a reward model, gpt", "note": None}]
 
 
-def test_r_of_car_is_the_mean_sigmoid_where_the_config_says_so():
+def test_r_of_car_is_the_mean_sigmoid_if_the_config_says_so():
     rows = metric_rows([("x", "1", 0.0, 1.0, None), ("x", "2", -50.0, 3.0, None)])
     (got,) = ranked(rows, ["x"], {"x": None}, "rm", 0.5, "sigmoid").to_dicts()
     assert got["sigmoid:rm"] == pytest.approx(0.25) and got["reward:rm"] == -25

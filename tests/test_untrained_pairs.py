@@ -8,7 +8,7 @@ import pytest
 from scripts.answers import answer_benchmark
 from scripts.correlations.average_performance import average
 from scripts.judgments import judge_exact, judge_reward
-from scripts.judgments.judge_pairs import pair_up, put_together
+from scripts.judgments.comparisons import join_outputs, list_comparisons, undecided
 from scripts.models.folder import publish_failure
 from scripts.scores import score_alpaca_eval, score_arena_hard, score_judgments
 from scripts.tables.files import read_table, write_table
@@ -55,9 +55,9 @@ def test_no_protocol_makes_a_score_of_it(answers, protocol, tmp_path, monkeypatc
         theirs = pl.DataFrame(theirs, schema_overrides={"baseline_unusable": pl.String})
         write_table(judge_reward.compare(PROMPTS, answers, none, theirs), tmp_path / "judgments.parquet")
     else:
-        games = pair_up(protocol, PROMPTS, answers, baseline)
-        assert set(games["decided"]) == {"not_asked"}
-        write_table(put_together(games, [], [], protocol), tmp_path / "judgments.parquet")
+        comparisons = list_comparisons(protocol, PROMPTS, answers, baseline)
+        assert set(comparisons["reason"]) == {"not_trained"} and not undecided(comparisons).height
+        write_table(join_outputs(comparisons, [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
     script = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard}.get(protocol, score_judgments)
     given = {"benchmark": "m", "base": "b", "teacher": "t", "baseline": "them", "judge": "j"}

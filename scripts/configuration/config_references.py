@@ -3,6 +3,8 @@
 import difflib
 import re
 
+from scripts.configuration.protocols import PROTOCOLS
+
 PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
 
 
@@ -42,9 +44,9 @@ def wrong_references(config: dict) -> list[str]:
 
 def scores_of(name: str, benchmark: dict) -> list[str]:
     """The scores that a benchmark's protocol gives."""
-    length = "lc" if "length_control" in benchmark else "length_only"
-    kinds = {"exact": ["wr", "accuracy"], "alpaca_eval": ["wr", length], "arena_hard": ["wr"], "reward": ["wr"]}
-    return [f"{name}.{kind}" for kind in kinds[benchmark["protocol"]]]
+    protocol = PROTOCOLS[benchmark["protocol"]]
+    scores = protocol.length_controlled if "length_control" in benchmark else protocol.scores
+    return [f"{name}.{score}" for score in scores]
 
 
 def default_ap(config: dict) -> list[str]:
@@ -56,22 +58,23 @@ def default_ap(config: dict) -> list[str]:
 
 def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
     """Judges and baselines that a benchmark's protocol needs, or that make its scores worth nothing."""
-    protocol, judges = benchmark.get("protocol"), config.get("judges", {})
-    if not protocol:
+    if not benchmark.get("protocol"):
         return []
+    protocol, judges = PROTOCOLS[benchmark["protocol"]], config.get("judges", {})
     problems = []
     if ("baseline" in benchmark) == ("baseline_answers" in benchmark):
         problems.append(f"{where}: name either a baseline or baseline_answers")
-    if "length_control" in benchmark and protocol != "alpaca_eval":
-        problems.append(f"{where}.length_control: belongs to protocol alpaca_eval")
-    if protocol == "exact":
+    if "length_control" in benchmark and not protocol.length_controlled:
+        takers = " or ".join(name for name, other in PROTOCOLS.items() if other.length_controlled)
+        problems.append(f"{where}.length_control: belongs to protocol {takers}")
+    if not protocol.judge:
         return problems
-    fitting = [name for name, judge in judges.items() if ("reward" in judge) == (protocol == "reward")]
+    kinds = {name: "reward model" if "reward" in judge else "language model" for name, judge in judges.items()}
+    fitting = [name for name, kind in kinds.items() if kind == protocol.judge]
     if benchmark.get("judge") not in fitting:
-        kind = "reward model" if protocol == "reward" else "language model"
         return [
             *problems,
-            f"{where}.judge: no {kind} {benchmark.get('judge')}{nearest(benchmark.get('judge'), fitting)}",
+            f"{where}.judge: no {protocol.judge} {benchmark.get('judge')}{nearest(benchmark.get('judge'), fitting)}",
         ]
     judge = judges[benchmark["judge"]].get("reward", {}).get("model")
     same = [name for name, entry in config["reward_models"].items() if entry["model"] == judge]

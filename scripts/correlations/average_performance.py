@@ -4,8 +4,8 @@ python -m scripts.correlations.average_performance --ap held_out.wr --treatments
     --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv
 
 The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
-score stands in a column of its own, with its standard error; a pair without one has a note. The treatment tells bases
-fine-tuned with LoRA from those whose weights were all trained, as in the paper.
+score has a column, and one for its standard error; a pair without a score has a note. treatment: lora, or full if all
+weights were trained, as in the paper.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main():
 
 
 def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
-    """base, teacher, ap, value and standard error of each named score (`benchmark.score`), who judged, and why not."""
+    """A row per pair: ap, value and standard error of each score in `names` (`benchmark.score`), judged_by, note."""
     rows: dict[tuple, dict] = {}
     judges = {score["judge"] for score in scores if any(n.rpartition(".")[0] == score["benchmark"] for n in names)}
     for score in scores:

@@ -1,11 +1,11 @@
-"""Whether one metric predicts average performance (AP) better than another: every pair of metrics, for every base.
+"""Test whether one metric predicts average performance (AP) better than another: each pair of metrics, each base.
 
 python -m scripts.correlations.compare_metrics --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/differences.csv
 
-difference is rho of metric_a minus rho of metric_b, both signed as in correlations.csv, with a paired bootstrap
-interval over teachers. p is that of a permutation test which swaps both metrics' ranks within teachers. With fewer than
-ten teachers neither can tell metrics apart: p is left out, and the note says so. The row `average` tests the mean over
+difference: rho of metric_a minus rho of metric_b, both signed as in correlations.csv, with a paired bootstrap interval
+over teachers. p: p-value of a permutation test that swaps the ranks of both metrics within teachers. With fewer than
+ten teachers neither can show a difference: p is left out, and the note says why. The row `average` tests the mean over
 bases.
 """
 
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scripts.correlations.correlation import describe, drawn_rhos
+from scripts.correlations.correlation import point_estimates, resampled_rhos
 from scripts.correlations.pairs import read_pairs, signed, stacked, with_transfer
-from scripts.metrics.rank_statistics import ENOUGH_TEACHERS, interval, permutation_p, rho
+from scripts.metrics.rank_statistics import MIN_TEACHERS, interval, permutation_p, rho
 from scripts.tables.files import write_table
 
 SCHEMA = {"base": pl.String, "metric_a": pl.String, "metric_b": pl.String, "n": pl.Int64}
@@ -33,32 +33,37 @@ def main():
 
 
 def compare(bases: list[pl.DataFrame], metrics: list[str]) -> list[dict]:
-    """A row per pair of metrics and base that has a rho of both, and one for the mean over bases if all of them do.
+    """A row per pair of metrics and base that has a rho of both, and an average row if all bases have both.
 
-    Every frame has the same teachers.
+    `bases` has one table per base, all with the same teachers.
     """
-    has = {name: [describe(of_base, name)["rho"] is not None for of_base in bases] for name in metrics}
-    usable = [name for name in metrics if any(has[name])]
+    has_rho = {name: [point_estimates(pairs, name)["rho"] is not None for pairs in bases] for name in metrics}
+    usable = [name for name in metrics if any(has_rho[name])]
     values = {name: signed(bases, name) for name in usable}
-    drawn = dict(zip(usable, drawn_rhos(bases, usable), strict=True))
+    resampled = dict(zip(usable, resampled_rhos(bases, usable), strict=True))
     rows = []
     for a, b in combinations(usable, 2):
-        x, y, spread = values[a], values[b], drawn[a] - drawn[b]
-        both = [i for i in range(len(bases)) if has[a][i] and has[b][i]]
-        places = [(bases[i]["base"][0], [i]) for i in both]
-        for base, at in [*places, *([("average", both)] if len(both) == len(bases) else [])]:
-            row = difference(x[at], y[at], stacked(bases, "ap")[at], spread[:, at])
+        x, y, differences = values[a], values[b], resampled[a] - resampled[b]
+        with_both = [i for i in range(len(bases)) if has_rho[a][i] and has_rho[b][i]]
+        groups = [(bases[i]["base"][0], [i]) for i in with_both]
+        if len(with_both) == len(bases):
+            groups.append(("average", with_both))
+        for base, indices in groups:
+            row = difference(x[indices], y[indices], stacked(bases, "ap")[indices], differences[:, indices])
             rows.append({"base": base, "metric_a": a, "metric_b": b, **row})
     return rows
 
 
-def difference(x: np.ndarray, y: np.ndarray, ap: np.ndarray, spread: np.ndarray) -> dict:
-    """How much better x predicts ap than y does: arrays (bases, teachers), and resamples of it (resamples, bases)."""
+def difference(x: np.ndarray, y: np.ndarray, ap: np.ndarray, resampled: np.ndarray) -> dict:
+    """rho(x, ap) minus rho(y, ap), averaged over bases, with its interval and p-value.
+
+    x, y and ap are (bases, teachers); `resampled` has the bootstrap's differences, (resamples, bases).
+    """
     n = ap.shape[-1]
-    low, high = interval(spread.mean(-1))
+    low, high = interval(resampled.mean(-1))
     row = {"n": n, "difference": float(np.mean(rho(x, ap) - rho(y, ap))), "low": low, "high": high}
-    if n < ENOUGH_TEACHERS:
-        return row | {"note": f"too few teachers ({n}): no difference can be shown"}
+    if n < MIN_TEACHERS:
+        return row | {"note": f"too few teachers ({n}) to show a difference"}
     return row | {"p": permutation_p(x, y, ap)}
 
 

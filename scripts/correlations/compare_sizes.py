@@ -1,12 +1,12 @@
-"""Is the larger teacher of a family the better one? The paper's first finding, step by step.
+"""Is the larger teacher of a family the better one? The paper's first finding, for each step between two sizes.
 
 python -m scripts.correlations.compare_sizes \
     --teachers '{"terse-large": {"family": "terse", "parameters": 0.0004}, ...}' \
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/size_steps.csv
 
-A step leads from one size of a family to the next larger one. difference: average performance (AP) of a base
-fine-tuned on the larger teacher, less that on the smaller one, with its standard error where the scores have one;
-inverted: it is negative. Teachers without a family or a size, and pairs without an AP, take no part.
+A step is a size of a family and the next larger size. difference: average performance (AP) of a base fine-tuned on the
+larger teacher minus AP on the smaller one, with its standard error if the scores have one; inverted: the difference is
+negative. Teachers without a family or a size, and pairs without an AP, are left out.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main():
     performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
     steps = size_steps(performance, args.teachers)
     write_table(pl.DataFrame(steps, schema=SCHEMA), args.output)
-    print(f"the larger teacher is the worse one in {sum(step['inverted'] for step in steps)} of {len(steps)} steps")
+    print(f"steps in which the larger teacher gives the lower AP: {sum(s['inverted'] for s in steps)} of {len(steps)}")
 
 
 def parse_args():

@@ -1,13 +1,13 @@
-"""How well each metric orders the teachers as their average performance does (the form of the paper's Table 4).
+"""How well the order of teachers by each metric agrees with their average performance (as the paper's Table 4).
 
 python -m scripts.correlations.correlate_metrics --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/correlations.csv
 
-rho is Spearman's, over the compared teachers of one base, signed by the metric's declared direction: positive means
-that what the metric calls better is better. raw_rho has the sign as computed. Its interval is a percentile bootstrap
-over teachers in which AP varies by its own standard error. top1_regret: points of AP that the metric's first choice
-loses against the best teacher; top3_regret: the best of its first three. partial_rho: given the response length. The
-row `average` is the mean over bases of the within-base values.
+rho: Spearman's rho over the compared teachers of one base, signed by the metric's declared direction, so that positive
+means that the metric points to the better teachers; its interval is a percentile bootstrap over teachers in which AP
+varies by its own standard error. raw_rho: without the sign of the direction. tau_b: Kendall's tau-b. top1_regret:
+points of AP lost by taking the metric's first teacher, not the best one; top3_regret: by taking the best of its first
+three. partial_rho: rho given the response length. The row `average` is the mean over bases of the values within a base.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What can and cannot be concluded of each base model, and of all of them on average, in words.
+"""What can and cannot be concluded about each base model, and about their average, in sentences.
 
 python -m scripts.correlations.draw_conclusions --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --correlations results/miniature/tables/correlations.csv \
@@ -11,10 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from scripts.correlations.pairs import join_pairs
-from scripts.metrics.rank_statistics import ENOUGH_TEACHERS
+from scripts.metrics.rank_statistics import MIN_TEACHERS
 from scripts.tables.files import read_csv, write_table
 
-LEVEL = 0.05  # of the permutation test
+LEVEL = 0.05  # significance level of the permutation test
 
 
 def main():
@@ -23,88 +23,95 @@ def main():
     pairs = join_pairs(read_csv(args.teachers), performance)
     rows = []
     for (base,), of_base in pairs.group_by("base", maintain_order=True):
-        sentences = [*of_gaps(performance.filter(base=base)), *of_car(base, correlations, differences)]
+        sentences = [*about_gaps(performance.filter(base=base)), *about_car(base, correlations, differences)]
         if of_base["ap"].count():
-            sentences += [of_best(of_base), of_choice(of_base)]
+            sentences += [about_best(of_base), about_choice(of_base)]
         rows.append({"base": base, "conclusion": " ".join(sentences)})
     if len(rows) > 1:
-        rows.append({"base": "average", "conclusion": " ".join(of_car("average", correlations, differences))})
+        rows.append({"base": "average", "conclusion": " ".join(about_car("average", correlations, differences))})
     write_table(pl.DataFrame(rows), args.output)
 
 
-def of_gaps(performance: pl.DataFrame) -> list[str]:
-    """The teachers that this base has no AP with."""
+def about_gaps(performance: pl.DataFrame) -> list[str]:
+    """The teachers without an AP for this base."""
     missing = sorted(performance.filter(pl.col("ap").is_null())["teacher"])
-    return [f"There is no AP with {listed(missing)}: see performance.csv."] if missing else []
+    return [f"AP is missing for {listed(missing)}: see performance.csv."] if missing else []
 
 
-def of_car(base: str, correlations: pl.DataFrame, differences: pl.DataFrame) -> list[str]:
-    """How well CAR predicts AP, alone and beside other metrics.
+def about_car(base: str, correlations: pl.DataFrame, differences: pl.DataFrame) -> list[str]:
+    """How well CAR predicts AP, by itself and compared with other metrics.
 
-    The average is over the same teachers: more bases do not make few teachers more.
+    The average needs as many teachers as one base, because it is over the same teachers.
     """
-    found = correlations.filter(base=base, metric="car").to_dicts()
-    if not found:
-        return ["No teacher has an AP that CAR could be held against."]
-    car = found[0]
-    sure = car["n"] >= ENOUGH_TEACHERS and car["rho"] is not None
-    return [of_correlation(car), *([of_others(differences.filter(base=base))] if sure else [])]
+    rows = correlations.filter(base=base, metric="car").to_dicts()
+    if not rows:
+        return ["No teacher has an AP, so CAR cannot be compared with it."]
+    car = rows[0]
+    enough = car["n"] >= MIN_TEACHERS and car["rho"] is not None
+    return [about_correlation(car), *([about_other_metrics(differences.filter(base=base))] if enough else [])]
 
 
-def of_correlation(car: dict) -> str:
+def about_correlation(car: dict) -> str:
     """How well CAR predicts AP."""
     if car["rho"] is None:
-        return f"CAR has no correlation with AP ({car['note']})."
-    if car["n"] < ENOUGH_TEACHERS:
-        return f"{car['n']} teachers are too few to tell how well CAR, or any metric, predicts AP."
-    verb = "predicts AP" if car["low"] > 0 else "cannot be shown to predict AP"
+        return f"CAR's correlation with AP cannot be computed ({car['note']})."
+    if car["n"] < MIN_TEACHERS:
+        teachers = "1 teacher is" if car["n"] == 1 else f"{car['n']} teachers are"
+        return f"{teachers} too few to conclude how well CAR, or any other metric, predicts AP."
+    result = "CAR predicts AP" if car["low"] > 0 else "These data do not show that CAR predicts AP"
     if car["high"] < 0:
-        verb = "orders the teachers the wrong way round"
-    return f"CAR {verb}: rho {car['rho']:.2f} [{car['low']:.2f}, {car['high']:.2f}] over {car['n']} teachers."
+        result = "CAR ranks the teachers in the opposite order to AP"
+    return f"{result}: rho {car['rho']:.2f} [{car['low']:.2f}, {car['high']:.2f}] over {car['n']} teachers."
 
 
 def by_ap(pairs: pl.DataFrame) -> list[dict]:
-    """The teachers of one base that have an AP, the best first."""
+    """The teachers of one base that have an AP, best first."""
     return pairs.drop_nulls("ap").sort("ap", "teacher", descending=[True, False]).to_dicts()
 
 
-def of_best(pairs: pl.DataFrame) -> str:
-    """The best teacher by AP, and which of the others cannot be told from it."""
-    first, *others = by_ap(pairs)
-    near = [o for o in others if first["ap"] - o["ap"] < 1.96 * (first["ap_se"] ** 2 + o["ap_se"] ** 2) ** 0.5]
+def about_best(pairs: pl.DataFrame) -> str:
+    """The best teacher by AP, and the teachers whose AP does not differ from it by more than its error."""
+    first, *rest = by_ap(pairs)
+    near = [t for t in rest if first["ap"] - t["ap"] < 1.96 * (first["ap_se"] ** 2 + t["ap_se"] ** 2) ** 0.5]
     best = f"The best teacher by AP is {first['teacher']} ({first['ap']:.1f})"
     if not first["ap_se"]:
-        return f"{best}; how sure its AP is, is not known."
-    return f"{best}, not distinguishable from {listed([o['teacher'] for o in near])}." if near else f"{best}."
+        return f"{best}; the standard error of its AP is not known."
+    if not near:
+        return f"{best}."
+    return f"{best}, but its AP is not significantly higher than that of {listed([t['teacher'] for t in near])}."
 
 
-def of_choice(pairs: pl.DataFrame) -> str:
-    """What taking CAR's first choice costs."""
+def about_choice(pairs: pl.DataFrame) -> str:
+    """The AP points that CAR's first teacher loses against the best one."""
     choice, best = pairs.sort("rank", "teacher").row(0, named=True), by_ap(pairs)[0]
     if choice["ap"] is None:
-        cost = "has no AP"
+        result = "has no AP"
     elif choice["teacher"] == best["teacher"]:
-        cost = "is that teacher"
+        result = "is the best teacher"
     else:
         lost = best["ap"] - choice["ap"]
-        cost = f"loses {lost:.1f} points" if lost else "does as well"
-    return f"CAR's first choice, {choice['teacher']}, {cost}."
+        result = f"is {lost:.1f} points of AP below the best teacher" if lost else "has the same AP as the best teacher"
+    return f"CAR's first teacher, {choice['teacher']}, {result}."
 
 
-def of_others(differences: pl.DataFrame) -> str:
-    """Which metrics predict AP better or worse than CAR by more than chance."""
-    told = {"better": [], "worse": []}
+def about_other_metrics(differences: pl.DataFrame) -> str:
+    """The metrics that predict AP significantly better or worse than CAR."""
+    metrics = {"better": [], "worse": []}
     for row in differences.filter(pl.col("p") < LEVEL).to_dicts():
         if "car" in (row["metric_a"], row["metric_b"]):
             other, sign = (row["metric_b"], -1) if row["metric_a"] == "car" else (row["metric_a"], 1)
             chance = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.3f}"
-            told["better" if sign * row["difference"] > 0 else "worse"].append(f"{other} ({chance})")
-    verbs = {how: "predicts" if len(names) == 1 else "predict" for how, names in told.items()}
-    found = [f"{listed(names)} {verbs[how]} it {how}" for how, names in told.items() if names]
-    return "; ".join(found) + "." if found else "No other metric can be told from it."
+            metrics["better" if sign * row["difference"] > 0 else "worse"].append(f"{other} ({chance})")
+    sentences = [
+        f"{listed(names)} {'predicts' if len(names) == 1 else 'predict'} AP {how} than CAR."
+        for how, names in metrics.items()
+        if names
+    ]
+    return " ".join(sentences) or "No other metric differs significantly from CAR."
 
 
 def listed(names: list[str]) -> str:
+    """a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -1,11 +1,11 @@
-"""Take each pair's average performance from a table of known scores.
+"""Read each pair's average performance (AP) from a table of published scores.
 
 python -m scripts.correlations.import_performance --ap alpaca_eval.lc arena_hard.wr \
     --columns '{"base": "base", "teacher": "teacher", "scores": {"alpaca_eval.lc": "alpaca_eval_lc", ...}}' \
     --pairs '{"qwen2.5-3b": ["gemma-2-9b-it", ...], ...}' \
     --scores config/paper/scores.csv --output results/paper-import/tables/performance.csv
 
-Exits naming the pairs that the table lacks. A table of scores has no standard errors.
+Exits if the table lacks a pair, and names it. A table of scores has no standard errors.
 """
 
 import argparse
@@ -23,27 +23,35 @@ def main():
     columns = {"base": args.columns["base"], "teacher": args.columns["teacher"]}
     columns |= {name: args.columns["scores"][name] for name in args.ap}
     if missing := [column for column in columns.values() if column not in table.columns]:
-        raise SystemExit(f"{args.scores}: no column {', '.join(missing)}: there are {', '.join(table.columns)}")
+        raise SystemExit(
+            f"{args.scores}: no column {', '.join(missing)}; the table has {', '.join(table.columns)}: "
+            "see `scores.columns`"
+        )
     table = table.select(pl.col(column).alias(name) for name, column in columns.items())
-    table = table.with_columns(pl.col(args.ap).cast(pl.Float64, strict=False))  # "NA" is no score
+    table = table.with_columns(pl.col(args.ap).cast(pl.Float64, strict=False))  # "NA" becomes null
     pairs = [(base, teacher) for base, teachers in args.pairs.items() for teacher in teachers]
-    asked = pl.DataFrame(pairs, schema=["base", "teacher"], orient="row")
-    found = asked.join(table, on=["base", "teacher"], how="left", validate="1:1", maintain_order="left")
+    wanted = pl.DataFrame(pairs, schema=["base", "teacher"], orient="row")
+    found = wanted.join(table, on=["base", "teacher"], how="left", validate="1:1", maintain_order="left")
     lacking = found.filter(~pl.all_horizontal(pl.col(args.ap).is_finite().fill_null(False)))
     if lacking.height:
-        named = ", ".join(f"{base}/{teacher}" for base, teacher, *_ in lacking.head(5).iter_rows())
-        raise SystemExit(f"{args.scores}: {lacking.height} of {found.height} pairs have no score: {named}")
+        first = ", ".join(f"{base}/{teacher}" for base, teacher, *_ in lacking.head(5).iter_rows())
+        raise SystemExit(
+            f"{args.scores}: pairs without a score: {lacking.height} of {found.height}, first {first}: "
+            "add them to the table, or set `compare: false` for the teachers"
+        )
     ap = pl.mean_horizontal(args.ap, ignore_nulls=False).alias("ap")
     found = found.select("base", "teacher", ap, *args.ap).sort(["base", "ap"], descending=[False, True])
     write_table(found, args.output)
-    print(f"{found.height} pairs")
+    print(f"pairs with a score: {found.height}")
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ap", nargs="+", required=True, help="names of scores, such as alpaca_eval.lc")
-    parser.add_argument("--columns", type=json.loads, required=True, help="names to the table's columns as JSON")
-    parser.add_argument("--pairs", type=json.loads, required=True, help="base to compared teachers as JSON")
+    parser.add_argument(
+        "--columns", type=json.loads, required=True, help="columns of the table (base, teacher, scores) as JSON"
+    )
+    parser.add_argument("--pairs", type=json.loads, required=True, help="base to its compared teachers as JSON")
     parser.add_argument("--scores", type=Path, required=True, help="CSV of scores")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Pairs of a base and a teacher, with the metrics of the one and the average performance (AP) of the other."""
+"""Pairs of a base and a teacher, with the metrics of the teacher and the average performance (AP) of the pair."""
 
 from pathlib import Path
 
@@ -10,32 +10,39 @@ from scripts.tables.files import read_csv
 
 
 def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
+    """The complete pairs of the two tables: all bases have the same teachers, in the same order."""
     return complete(join_pairs(read_csv(teachers), read_csv(performance)))
 
 
 def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
-    """A row per base and compared teacher, in their order: its metrics, ap and ap_se, the standard error of AP."""
+    """A row per base and compared teacher, sorted: its metrics, ap, and ap_se, the standard error of AP.
+
+    Exits if a ranked pair is missing in `performance`.
+    """
     ranked = teachers.filter(pl.col("rank").is_not_null())
     performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
     pairs = ranked.join(performance, on=["base", "teacher"], validate="1:1")
     if pairs.height != ranked.height:
-        raise SystemExit(f"{ranked.height} ranked pairs, but {pairs.height} of them have a score")
+        raise SystemExit(
+            f"performance.csv: pairs in the ranking: {ranked.height}, of these with a row here: {pairs.height}: "
+            "both tables must come from the same configuration"
+        )
     return pairs.sort("base", "teacher")
 
 
 def complete(pairs: pl.DataFrame) -> pl.DataFrame:
-    """The pairs without bases that have no AP, and without teachers that lack an AP with one of the others.
+    """The pairs without the bases that have no AP at all, then without the teachers that lack an AP for one base.
 
-    So all bases have the same teachers, and a student that could not be trained is a gap for every base.
+    All bases then have the same teachers: a pair that could not be trained leaves out its teacher for every base.
     """
     pairs = pairs.filter(pl.col("ap").is_not_null().any().over("base"))
     return pairs.filter(pl.col("ap").is_not_null().all().over("teacher"))
 
 
 def ap_error(performance: pl.DataFrame) -> pl.Expr:
-    """The standard error of AP, a mean of scores `benchmark.score`, from theirs; 0 where the scores have none.
+    """The standard error of AP, the mean of the scores `benchmark.score`, from their errors; 0 if they have none.
 
-    Scores of one benchmark are made from the same judgments: their errors add up. Those of several are independent.
+    Scores of one benchmark come from the same judgments, so their errors are added. Benchmarks are independent.
     """
     errors = [name for name in performance.columns if name.endswith(".se")]
     if not errors:
@@ -48,12 +55,12 @@ def ap_error(performance: pl.DataFrame) -> pl.Expr:
 
 
 def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """The pairs, with a teacher's mean AP over the other bases where there are any; and the metrics they have."""
+    """The pairs and the names of their metrics; with several bases also `transfer`, the mean AP on the other bases."""
     metrics = ["car", *named_columns(pairs), *METRICS, *(name for name in BASELINES if name in pairs.columns)]
     if pairs["base"].n_unique() < 2:
         return pairs, metrics
-    others = (pl.col("ap").sum().over("teacher") - pl.col("ap")) / (pl.len().over("teacher") - 1)
-    return pairs.with_columns(transfer=others), [*metrics, "transfer"]
+    transfer = (pl.col("ap").sum().over("teacher") - pl.col("ap")) / (pl.len().over("teacher") - 1)
+    return pairs.with_columns(transfer=transfer), [*metrics, "transfer"]
 
 
 def column(pairs: pl.DataFrame, name: str) -> np.ndarray:
@@ -61,9 +68,10 @@ def column(pairs: pl.DataFrame, name: str) -> np.ndarray:
 
 
 def stacked(bases: list[pl.DataFrame], name: str) -> np.ndarray:
+    """A column of all bases, (bases, teachers)."""
     return np.stack([column(of_base, name) for of_base in bases])
 
 
 def signed(bases: list[pl.DataFrame], metric: str) -> np.ndarray:
-    """A metric's values (bases, teachers), larger being better."""
+    """A metric's values (bases, teachers), with the sign changed if smaller is better."""
     return stacked(bases, metric) if better(metric) == "higher" else -stacked(bases, metric)

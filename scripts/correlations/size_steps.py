@@ -9,11 +9,14 @@ SCHEMA |= {"difference": pl.Float64, "se": pl.Float64, "inverted": pl.Boolean}
 
 
 def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dict]:
-    """A row per base and step; `teachers` names the family and the parameters of each."""
+    """A row per base and step.
+
+    `performance` has base, teacher, ap and ap_se; `teachers` has the family and the parameters of each.
+    """
     families: dict[str, list[str]] = {}
-    for name, told in sorted(teachers.items(), key=lambda item: item[1]["parameters"] or 0):
-        if told["family"] and told["parameters"]:
-            families.setdefault(told["family"], []).append(name)
+    for name, entry in sorted(teachers.items(), key=lambda item: item[1]["parameters"] or 0):
+        if entry["family"] and entry["parameters"]:
+            families.setdefault(entry["family"], []).append(name)
     steps = [(family, *step) for family, names in sorted(families.items()) for step in steps_of(names, teachers)]
     rows = []
     for (base,), of_base in performance.group_by("base", maintain_order=True):
@@ -29,6 +32,9 @@ def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dic
 
 
 def steps_of(names: list[str], teachers: dict[str, dict]) -> list[tuple[str, str]]:
-    """Each teacher with each of the next larger size; `names` come by size. Samplings of one model have one size."""
-    sizes = [list(same) for _, same in groupby(names, key=lambda name: teachers[name]["parameters"])]
+    """Each teacher with each teacher of the next larger size; `names` are sorted by size.
+
+    Several samplings of one model have the same size, so there is no step between them.
+    """
+    sizes = [list(group) for _, group in groupby(names, key=lambda name: teachers[name]["parameters"])]
     return [step for smaller, larger in pairwise(sizes) for step in product(smaller, larger)]

@@ -1,4 +1,4 @@
-"""The responses of the first teacher by CAR as a data set to fine-tune a base on, with its card.
+"""Write the responses of the first teacher by CAR as a data set for fine-tuning a base model, with a card.
 
 python -m scripts.datasets.write_dataset --study miniature --base alpha --model ./results/world/alpha --revision \
     --chat-template config/templates/plain.jinja \
@@ -8,10 +8,10 @@ python -m scripts.datasets.write_dataset --study miniature --base alpha --model 
     --template-copy results/miniature/datasets/alpha/chat_template.jinja \
     --card results/miniature/datasets/alpha/README.md
 
-TRL's conversational prompt-completion format. With the base's chat template, trained on as the card says, it gives the
-token ids and labels of finetune.py, but for control tokens in a text, which TRL does not make inert. Responses without
-a use, and those cut at the longest length, which TRL would end with an end of turn, are left out and counted in the
-card. The card is written last.
+The format is TRL's conversational prompt-completion format. Used as the card says, with the base's chat template, it
+gives the same token ids and labels as finetune.py, except for control tokens in a text, which TRL does not neutralize.
+Unusable responses are left out and counted in the card; so are responses cut at max_new_tokens, to which TRL would add
+an end of turn. The card is written last.
 """
 
 import argparse
@@ -29,14 +29,14 @@ configs:
   data_files: train.parquet
 ---
 
-# What {base} should learn from {teacher}
+# Training data for {base} from {teacher}
 
-{n} responses of **{teacher}**, the first of {n_teachers} teachers by CAR ({car:.4g}) for the base model
-`{model}` ({pinned}), compared on {n_common} instructions that all of them answered (study `{study}`).
-CAR is r / (1 + beta L), of the responses' reward r and the base's loss L on them. {note}Whether it finds the best
-teacher, only fine-tuning tells: see `tables/` there.
+{n} responses of **{teacher}**, which is first of {n_teachers} teachers by CAR ({car:.4g}) for the base model
+`{model}` ({pinned}). The teachers were compared on {n_common} instructions that all of them answered, in the study
+`{study}`. CAR = r / (1 + beta L), where r is the reward of the responses and L the loss of the base model on
+them. {note}Only fine-tuning shows whether CAR finds the best teacher: see `tables/` of the study.
 
-`train.parquet` has `id`, `prompt` and `completion`, the format of TRL's SFTTrainer. {left_out}
+`train.parquet` has the columns `id`, `prompt` and `completion`, the format of TRL's SFTTrainer. {left_out}
 
 ```python
 from datasets import load_dataset
@@ -55,9 +55,10 @@ trainer = SFTTrainer(
 trainer.train()
 ```
 
-Epochs, learning rate and batch are TRL's here; those of the study stand in its `config.yaml` under `finetune`.
+This code uses TRL's default epochs, learning rate and batch size. Those of the study are in its `config.yaml`, under
+`finetune`.
 
-The texts are the teacher's; its licence says what may be done with them. Where they come from:
+The responses were written by the teacher, so its license applies to their use. Their source:
 
 ```json
 {source}
@@ -69,13 +70,9 @@ def main():
     args = parse_args()
     ranked = read_csv(args.teachers).filter(pl.col("rank").is_not_null(), base=args.base)
     first = ranked.sort("rank", "teacher").row(0, named=True)
-    said = responses_of(first["teacher"], args.responses)
-    rows = said.join(
-        read_table(args.instructions, columns=["id", "instruction"]),
-        on="id",
-        validate="1:1",
-        maintain_order="left",
-    )
+    instructions = read_table(args.instructions, columns=["id", "instruction"])
+    responses = responses_of(first["teacher"], args.responses)
+    rows = responses.join(instructions, on="id", validate="1:1", maintain_order="left")
     usable = rows.filter(pl.col("reason").is_null() & (pl.col("finish_reason") != "length"))
     write_table(
         usable.select("id", prompt=turn("user", "instruction"), completion=turn("assistant", "response")), args.train
@@ -102,7 +99,7 @@ def main():
 
 
 def responses_of(teacher: str, paths: list[Path]) -> pl.DataFrame:
-    """The table whose rows are this teacher's."""
+    """id, response, finish_reason and reason of this teacher's rows; `paths` has one table per teacher."""
     path = next(path for path in paths if read_table(path, columns=["teacher"])[0].item() == teacher)
     return read_table(path, columns=["id", "response", "finish_reason", "reason"])
 
@@ -113,26 +110,30 @@ def turn(role: str, column: str) -> pl.Expr:
 
 
 def left_out(rows: pl.DataFrame) -> str:
-    """How many responses are not in the data set, and why."""
-    cut = pl.when(pl.col("finish_reason") == "length").then(pl.lit("cut at the longest length"))
+    """A sentence with the number of responses that are not in the data set, per reason."""
+    cut = pl.when(pl.col("finish_reason") == "length").then(pl.lit("cut at max_new_tokens"))
     counts = rows.select(why=pl.coalesce("reason", cut)).drop_nulls()["why"].value_counts(sort=True).rows()
-    return f"Left out: {', '.join(f'{n} {why}' for why, n in counts)}." if counts else "No response is left out."
+    return f"Left out: {', '.join(f'{n} {why}' for why, n in counts)}." if counts else "No response was left out."
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", required=True, help="name of the study in the config")
     parser.add_argument("--base", required=True, help="name of the base model in the config")
-    parser.add_argument("--model", required=True, help="the base's folder or name on the hub")
-    parser.add_argument("--revision", nargs="?", help="its commit, where the config pins one")
-    parser.add_argument("--chat-template", type=Path, required=True, help="the base's chat template")
-    parser.add_argument("--sources", type=json.loads, required=True, help="teacher to where it is from, as JSON")
+    parser.add_argument("--model", required=True, help="folder of the base model, or its name on the Hugging Face hub")
+    parser.add_argument("--revision", nargs="?", help="commit of the base model, if the config has one")
+    parser.add_argument("--chat-template", type=Path, required=True, help="chat template of the base model")
+    parser.add_argument(
+        "--sources", type=json.loads, required=True, help="teacher to its source (model, import, ...), as JSON"
+    )
     parser.add_argument("--teachers", type=Path, required=True, help="CSV with the ranking of each base")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per compared teacher")
     parser.add_argument("--train", type=Path, required=True, help="parquet of the data set")
-    parser.add_argument("--template-copy", type=Path, required=True, help="chat template beside it")
-    parser.add_argument("--card", type=Path, required=True, help="README.md beside it")
+    parser.add_argument(
+        "--template-copy", type=Path, required=True, help="copy of the chat template, in the same folder"
+    )
+    parser.add_argument("--card", type=Path, required=True, help="card (README.md), in the same folder")
     return parser.parse_args()
 
 

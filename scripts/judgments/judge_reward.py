@@ -5,8 +5,8 @@ python -m scripts.judgments.judge_reward --judge '{"model": ..., "batch_tokens":
     --answers results/mine/answers/quiz/base/teacher-a.parquet --store results/mine/rows/judgments \
     --output results/mine/judgments/quiz/base/teacher-a.parquet
 
-For users without a language model as judge. An empty answer loses; one never asked for (NEVER_ASKED) is not
-judged.
+For users without a language model as judge. An empty answer loses; an answer that was never asked for (NEVER_ASKED) is
+not judged.
 """
 
 import argparse
@@ -28,20 +28,22 @@ def main():
     answers, baseline = read_table(args.answers), read_table(args.baseline)
     store = RowStore(args.store, key_of(args.judge), VERSION)
     scored = []
-    for whose, said in (("model", answers), ("baseline", baseline)):
-        rows = prompts.join(said, on="id", validate="1:1", maintain_order="left").filter(pl.col("answer").is_not_null())
+    for author, texts in (("model", answers), ("baseline", baseline)):
+        rows = prompts.join(texts, on="id", validate="1:1", maintain_order="left").filter(
+            pl.col("answer").is_not_null()
+        )
         rows = rows.select("id", "instruction", response="answer")
         results = store.fill(rows.to_dicts(), lambda: load_scorer(args.judge), BLOCK)
         rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
-        scored.append(rows.select("id").hstack(rewards.rename({"reward": whose, "unusable": f"{whose}_unusable"})))
+        scored.append(rows.select("id").hstack(rewards.rename({"reward": author, "unusable": f"{author}_unusable"})))
     judgments = compare(prompts, answers, *scored)
     check_rows(judgments, prompts["id"].to_list(), value="preference")
     write_table(judgments, args.output)
-    print(f"{judgments['preference'].count()} of {judgments.height} judged")
+    print(f"judged: {judgments['preference'].count()} of {judgments.height} prompts")
 
 
 def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
-    """One judgment per prompt: both rewards and the preference (1 the model, 0 the baseline, 0.5 equal rewards)."""
+    """One judgment per prompt: both rewards and the preference (1 model, 0 baseline, 0.5 equal rewards)."""
     joined = prompts.select("id")
     for frame in (answers.rename({"reason": "answer_reason"}), model, baseline):
         joined = joined.join(frame, on="id", how="left", validate="1:1", maintain_order="left")
@@ -66,7 +68,7 @@ def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, b
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judge", type=json.loads, required=True, help="entry of the reward model as JSON")
+    parser.add_argument("--judge", type=json.loads, required=True, help="settings of the reward model as JSON")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
     parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")

@@ -1,5 +1,6 @@
-"""Reasons for which an answer is not judged."""
+"""Reasons why an answer is not judged."""
 
-# an answer that nobody was asked for is not judged, where an empty one is wrong
+# of an answer: the model was never asked, so it is not judged (an empty answer is judged: it is wrong)
 NEVER_ASKED = ["prompt_over_long", "not_trained"]
-NOT_IN_TABLE = ["not_in_import", "no_response"]  # of a baseline's answers that were imported
+# of a baseline answer: missing in the imported table
+NOT_IN_TABLE = ["not_in_import", "no_response"]

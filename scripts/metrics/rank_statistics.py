@@ -1,22 +1,22 @@
-"""Rank correlations of metrics with average performance (AP), and how sure they are.
+"""Rank correlations of metrics with average performance (AP), and their uncertainty.
 
-Arrays have teachers on the last axis, in one order. Metrics come signed, so that larger is better.
+Arrays have teachers on the last axis, all in the same order. Metrics are signed: larger is better.
 """
 
 import numpy as np
 from scipy.stats import rankdata
 
-ENOUGH_TEACHERS = 10  # below, no interval of rho covers what it says (simulated for 6 to 19 teachers)
+MIN_TEACHERS = 10  # with fewer, intervals of rho do not reach their stated coverage (simulated for 6 to 19 teachers)
 RESAMPLES, PERMUTATIONS, SEED = 10_000, 2_000, 0
 
 
 def rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Spearman's rho along the last axis, ties at their mean rank; NaN where one side is constant."""
+    """Spearman's rho along the last axis; ties have their mean rank; NaN if one side is constant."""
     return correlation(rankdata(x, axis=-1), rankdata(y, axis=-1))
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson's correlation along the last axis; NaN where one side is constant."""
+    """Pearson's correlation along the last axis; NaN if one side is constant."""
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     norm = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -26,8 +26,8 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def bootstrap(metrics: np.ndarray, ap: np.ndarray, ap_se: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
     """rho of metrics (metrics, bases, n) with AP (bases, n) in resamples of teachers: (metrics, resamples, bases).
 
-    AP is drawn anew within its standard errors. All bases and metrics have the same teachers in the same resample, so
-    that means over bases and differences of metrics are paired.
+    In each resample AP also varies by its standard error. All bases and metrics have the same teachers in the same
+    resample, so that means over bases and differences of metrics are paired.
     """
     rng = np.random.default_rng(SEED)
     n = ap.shape[-1]
@@ -42,42 +42,43 @@ def bootstrap(metrics: np.ndarray, ap: np.ndarray, ap_se: np.ndarray, resamples:
 
 
 def resampled_ranks(values: np.ndarray, drawn: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """rankdata(values[drawn], axis=-1), by counting how often each smaller and each equal value was drawn."""
+    """rankdata(values[drawn], axis=-1), computed from how often each smaller and each equal value was drawn."""
     below = (values[:, None] > values) + (values[:, None] == values) / 2
     return np.take_along_axis(counts @ below.T + 0.5, drawn, axis=-1)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % percentile interval of resampled values; a resample of one teacher alone has no rho and is left out."""
+    """The 95 % percentile interval of resampled values. A resample of only one teacher has no rho and is left out."""
     low, high = np.nanquantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
 def interval_of_printed(rho: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % interval of a rho of which nothing but n is known (Bonett and Wright, Psychometrika 65, 2000)."""
+    """The 95 % interval of a printed rho, of which only n is known (Bonett and Wright, Psychometrika 65, 2000)."""
     z, error = np.arctanh(rho), np.sqrt((1 + rho**2 / 2) / (n - 3))
     return np.tanh(z - 1.959964 * error), np.tanh(z + 1.959964 * error)
 
 
 def permutation_p(a: np.ndarray, b: np.ndarray, ap: np.ndarray, permutations: int = PERMUTATIONS) -> float:
-    """The p-value of rho(a, ap) = rho(b, ap), as a mean over bases; arrays are (bases, n).
+    """The p-value of equal rho(a, ap) and rho(b, ap), as means over bases; arrays are (bases, n).
 
-    Were both metrics equally good, a teacher's ranks by a and b could be swapped: here they are, for random teachers,
-    in all bases at once.
+    If both metrics are equally good, a teacher's ranks by a and by b can be swapped. Each permutation swaps them for
+    random teachers, in all bases at once.
     """
     rng = np.random.default_rng(SEED)
     a, b = rankdata(a, axis=-1), rankdata(b, axis=-1)
     swap = rng.random((permutations, 1, a.shape[-1])) < 0.5
-    seen = np.mean(rho(a, ap) - rho(b, ap))
+    observed = np.mean(rho(a, ap) - rho(b, ap))
     mixed = rho(np.where(swap, b, a), ap) - rho(np.where(swap, a, b), ap)
-    smaller = np.abs(mixed.mean(-1)) < abs(seen) - 1e-12  # a NaN, where swapped ranks are constant, counts against
+    # a NaN (swapped ranks are constant) counts as not smaller
+    smaller = np.abs(mixed.mean(-1)) < abs(observed) - 1e-12
     return float((1 + (~smaller).sum()) / (1 + permutations))
 
 
 def regret(metric: np.ndarray, ap: np.ndarray, top: int) -> float:
-    """AP points lost against the best teacher by taking the best of the metric's first `top` (both of shape (n,)).
+    """AP points lost by taking the best of the metric's first `top` teachers, not the best teacher. Arrays: (n,).
 
-    Teachers that the metric holds equal share a place: the loss is the mean over the orders they may come in.
+    With ties in the metric, the loss is the mean over random orders of the tied teachers.
     """
     rng = np.random.default_rng(SEED)
     orders = [np.lexsort((rng.random(len(ap)), -metric))[:top] for _ in range(200 if has_ties(metric) else 1)]
@@ -89,7 +90,7 @@ def has_ties(values: np.ndarray) -> bool:
 
 
 def partial_rho(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
-    """Spearman's partial correlation of x and y given a third; NaN where one of them follows it exactly."""
+    """Spearman's partial correlation of x and y given a third variable; NaN if x or y has the same ranks as it."""
     xy, xz, yz = float(rho(x, y)), float(rho(x, given)), float(rho(y, given))
     left = (1 - xz**2) * (1 - yz**2)
     return (xy - xz * yz) / left**0.5 if left > 1e-12 else float("nan")

@@ -1,13 +1,13 @@
-"""What follows from the numbers that the paper prints, before any model is run.
+"""Conclusions from the numbers printed in the paper, without running a model.
 
 python -m scripts.paper_table.tabulate_paper --ap alpaca_eval_lc arena_hard_wr \
     --teachers '{"gemma-2-9b-it": {"family": "gemma-2", "parameters": 9}, ...}' \
     --bases '{"gemma-2-2b": "gemma-2", ...}' \
     --scores config/paper/scores.csv --printed config/paper/correlations.csv --output results/paper-table/tables
 
-performance.csv: AP of each pair. size_steps.csv: whether a family's larger teacher is the better one. baselines.csv:
-how well AP is predicted by what is known without any metric, in the form of a study's correlations.csv. printed.csv:
-the rho of the paper's Table 4, each with the interval that its n implies. findings.csv: the same in sentences.
+performance.csv: AP of each pair. size_steps.csv: whether the larger teacher of a family is the better one.
+baselines.csv: how well AP is predicted without any metric, in the form of a study's correlations.csv. printed.csv: the
+rho of the paper's Table 4, each with the interval that its n implies. findings.csv: the same in sentences.
 """
 
 import argparse
@@ -39,12 +39,11 @@ def main():
 
 
 def correlate_baselines(performance: pl.DataFrame, teachers: dict[str, dict], bases: dict[str, str]) -> list[dict]:
-    """rho of a teacher's size, of being of the base's family, and of its AP on the other bases."""
-    families = {name: told["family"] for name, told in teachers.items()}
+    """Correlations of AP with a teacher's size, with being of the base's family, and with its AP on the other bases."""
+    families = {name: entry["family"] for name, entry in teachers.items()}
+    sizes = {name: float(entry["parameters"]) for name, entry in teachers.items()}
     pairs = performance.with_columns(
-        parameters=pl.col("teacher").replace_strict(
-            {name: float(told["parameters"]) for name, told in teachers.items()}
-        ),
+        parameters=pl.col("teacher").replace_strict(sizes),
         same_family=(
             pl.col("teacher").replace_strict(families) == pl.col("base").replace_strict(bases, return_dtype=pl.String)
         ).cast(pl.Float64),
@@ -54,28 +53,30 @@ def correlate_baselines(performance: pl.DataFrame, teachers: dict[str, dict], ba
 
 
 def with_intervals(printed: pl.DataFrame, n: int) -> pl.DataFrame:
-    """base, metric, n, rho, low, high of printed rho; and the means over bases, which have no interval of this kind."""
+    """base, metric, n, rho, low, high of the printed rho; and the means over bases, which have no interval."""
     low, high = interval_of_printed(printed["rho"].to_numpy(), n)
     means = printed.group_by("metric", maintain_order=True).agg(base=pl.lit("average"), rho=pl.col("rho").mean())
-    told = printed.with_columns(low=pl.Series(low), high=pl.Series(high))
-    return pl.concat([told, means], how="diagonal").select("base", "metric", pl.lit(n).alias("n"), "rho", "low", "high")
+    within = printed.with_columns(low=pl.Series(low), high=pl.Series(high))
+    table = pl.concat([within, means], how="diagonal")
+    return table.select("base", "metric", pl.lit(n).alias("n"), "rho", "low", "high")
 
 
 def findings(steps: pl.DataFrame, baselines: pl.DataFrame, printed: pl.DataFrame) -> list[str]:
-    """What the tables say, a sentence each."""
+    """The results of the tables, one sentence each."""
     transfer = baselines.row(by_predicate=(pl.col("metric") == "transfer") & (pl.col("base") == "average"), named=True)
     of_car = printed.filter(metric="car")
     car = of_car.filter(base="average")["rho"].item()
     widths = of_car.drop_nulls("low").select(pl.col("high") - pl.col("low")).to_series()
     others = printed.join(of_car, on="base", suffix="_car").filter(pl.col("metric") != "car").drop_nulls("low")
-    apart = others.filter(pl.col("high") < pl.col("low_car"))
+    above = others.filter(pl.col("high") < pl.col("low_car"))
     return [
-        f"The larger teacher is the worse one in {steps['inverted'].sum()} of {steps.height} steps within a family.",
+        f"In {steps['inverted'].sum()} of {steps.height} steps within a family, the larger teacher gives the lower AP.",
         f"A teacher's mean AP on the other bases predicts its AP on a base with a mean rho of {transfer['rho']:.3f} "
-        f"[{transfer['low']:.3f}, {transfer['high']:.3f}]; CAR, as printed, with {car:.3f}.",
+        f"[{transfer['low']:.3f}, {transfer['high']:.3f}]; the printed CAR does so with {car:.3f}.",
         f"With {printed['n'][0]} teachers the 95 % interval of CAR's printed rho is {widths.min():.2f} to "
         f"{widths.max():.2f} wide.",
-        f"From another metric's on the same base it lies apart in {apart.height} of {others.height} cases.",
+        f"It is completely above the interval of another metric on the same base in {above.height} of {others.height} "
+        "cases.",
     ]
 
 

@@ -10,7 +10,6 @@ from dataclasses import astuple, dataclass
 PEAK = {"h200": 989e12, "h100": 989e12, "a100": 312e12, "l40s": 362e12, "rtx4090": 165e12, "l4": 121e12}  # bf16
 MEMORY = {"h200": 141, "h100": 80, "a100": 80, "l40s": 48, "rtx4090": 24, "l4": 24}  # GB
 SHARE = {"generate": 0.21, "score": 0.35, "train": 0.38}  # of the peak
-JUDGED = {"alpaca_eval": (1500, 1), "arena_hard": (4000, 1200)}  # tokens read and written a prompt, all games
 START = 60  # seconds until a model answers
 
 

@@ -3,11 +3,12 @@
 from functools import cache
 from pathlib import Path
 
+from scripts.configuration.protocols import PROTOCOLS
 from scripts.models.sizes import parameters_of
-from scripts.plan.plan_costs import JUDGED, Cost, generating, lacking, scoring, training
+from scripts.plan.plan_costs import Cost, generating, lacking, scoring, training
 from scripts.tables.files import read_table
 
-PROMPTS = {"alpaca_eval": 805, "arena_hard": 500}
+UNJUDGED_PROMPTS = 1000  # of a benchmark without a protocol, until its prompts are read
 
 
 @cache
@@ -46,7 +47,8 @@ class Study:
         if (path := self.results / f"prompts/{benchmark}.parquet").exists():
             return rows_in(path)
         entry = self.config["benchmarks"][benchmark]
-        n = entry["prompts"]["n"] or PROMPTS.get(entry["protocol"], 1000)
+        usual = PROTOCOLS[entry["protocol"]].n_prompts if entry["protocol"] else UNJUDGED_PROMPTS
+        n = entry["prompts"]["n"] or usual
         self.assumed.add(f"{n} prompts of {benchmark}")
         return n
 
@@ -102,9 +104,9 @@ class Study:
             size = 0 if entry["engine"] == "openai" else self.size("teachers", benchmark["baseline"])
             return generating(entry, size, rows, read, written, gpu, self.prices(entry))
         if rule == "judge_pairs":
-            judge = config["judges"][benchmark["judge"]]
+            judge, protocol = config["judges"][benchmark["judge"]], PROTOCOLS[benchmark["protocol"]]
             size = 0 if judge["engine"] == "openai" else self.size("judges", benchmark["judge"])
-            return generating(judge, size, rows, *JUDGED[benchmark["protocol"]], gpu, self.prices(judge))
+            return generating(judge, size, rows, protocol.tokens_read, protocol.tokens_written, gpu, self.prices(judge))
         if rule == "judge_reward":
             return scoring(self.size("judges", benchmark["judge"]), 2 * rows * (read + written), gpu)
         return Cost()

@@ -1,19 +1,19 @@
-"""How sure the ranking by CAR is, given so many instructions, and how many more it may take.
+"""How certain the ranking by CAR is with this number of instructions, and how many it may need.
 
 python -m scripts.ranking.assess_ranking --car '{"reward_model": "right-answer", "beta": 1.0, "transform": "none"}' \
     --compared terse-large plain-large --p-same-top1 0.95 --metrics results/miniature/metrics/*/*.parquet \
     --output-stability results/miniature/tables/stability.csv \
     --output-sample-size results/miniature/tables/sample_size.csv
 
-Other instructions would have given other means, and maybe another order. Teachers answer the same instructions, so that
-their means move together: the errors of their differences decide, not those of the means. CAR of all teachers is drawn
-from a joint normal distribution with the paired covariance of the rows' influences on CAR (the delta method), which
-agrees with a bootstrap over instructions.
+Other instructions give other means, and perhaps another order. All teachers answer the same instructions, so their
+means move together: the errors of their differences matter, not the errors of the means. The CARs of all teachers are
+drawn from a joint normal distribution with the paired covariance of the rows' influences on CAR (the delta method).
+This agrees with a bootstrap over instructions.
 
-stability.csv: car_se, p_first (share of draws in which a teacher is first) and the 95 % range of its rank.
-sample_size.csv: p_same_top1 and tau (mean Kendall's tau) of a new sample's order with this one's, and n_needed, the
-instructions at which p_same_top1 would reach the target if the CARs stayed as they are. All this is about the order by
-CAR; whether CAR finds the best teacher, only fine-tuning tells.
+stability.csv: car_se, p_first (share of draws in which the teacher is first) and the 95 % range of its rank.
+sample_size.csv: p_same_top1 (chance that a new sample has the same first teacher), tau (mean Kendall's tau between the
+order of a new sample and this one) and n_needed (instructions at which p_same_top1 would reach the target if the CARs
+did not change). These numbers are about the order by CAR; only fine-tuning shows whether CAR finds the best teacher.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from scripts.ranking.common_instructions import KEYS, by_base, common_ids
 from scripts.tables.files import read_table, write_table
 
 DRAWS, SEED = 10_000, 0
-LEAST = 30  # instructions, below which a mean need not be normal nor its error be known
+MIN_INSTRUCTIONS = 30  # with fewer, the mean may not be normally distributed and its error is not known well
 
 
 def main():
@@ -45,12 +45,15 @@ def main():
         teachers = common["teacher"].unique(maintain_order=True).to_list()
         r, loss = (common.select(value).to_numpy().reshape(len(teachers), -1).T for value in values.values())
         if len(r) < 2:
-            raise SystemExit(f"{base}: all teachers have a usable row of one instruction alone, which ranks nobody")
+            raise SystemExit(
+                f"{base}: only 1 instruction has a usable row from every compared teacher; a ranking needs at least 2: "
+                "see `reason` in responses, rewards, likelihoods"
+            )
         means, covariance = car_of_samples(r, loss, args.car["beta"])
-        stability += describe(base, teachers, means, covariance)
+        stability += stability_rows(base, teachers, means, covariance)
         size = sample_size(teachers, len(r), means, covariance, args.p_same_top1)
         if r.mean(0)[means.argmax()] < 0:
-            size["advice"] += " Its mean reward is negative, where a larger loss raises CAR: see `car.transform`."
+            size["advice"] += " Its mean reward is negative, and then a larger loss raises CAR: see `car.transform`."
         sizes.append({"base": base, **size})
     write_table(pl.DataFrame(stability), args.output_stability)
     write_table(pl.DataFrame(sizes, infer_schema_length=None), args.output_sample_size)
@@ -59,7 +62,7 @@ def main():
 def car_of_samples(r: np.ndarray, loss: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
     """CAR (teachers,) and the covariance (teachers, teachers) of its error, from rewards and losses (n, teachers).
 
-    A row's influence is how far it moves CAR: the derivative of r / (1 + beta L) at the means, times its distance.
+    The influence of a row on CAR is the derivative of r / (1 + beta L) at the means, times the row's distance to them.
     """
     mean_r, mean_loss = r.mean(0), loss.mean(0)
     influence = (r - mean_r - beta * car(mean_r, mean_loss, beta) * (loss - mean_loss)) / (1 + beta * mean_loss)
@@ -67,13 +70,13 @@ def car_of_samples(r: np.ndarray, loss: np.ndarray, beta: float) -> tuple[np.nda
 
 
 def noise(covariance: np.ndarray) -> np.ndarray:
-    """DRAWS errors (draws, teachers) with this covariance, the same in every call."""
+    """Errors (DRAWS, teachers) with this covariance; the same random numbers in every call."""
     rng = np.random.default_rng(SEED)
     return rng.multivariate_normal(np.zeros(len(covariance)), covariance, DRAWS, method="eigh")
 
 
-def describe(base: str, teachers: list[str], means: np.ndarray, covariance: np.ndarray) -> list[dict]:
-    """A row per teacher, the first by CAR first."""
+def stability_rows(base: str, teachers: list[str], means: np.ndarray, covariance: np.ndarray) -> list[dict]:
+    """A row of stability.csv per teacher, best CAR first."""
     ranks = rankdata(-(means + noise(covariance)), axis=1)
     low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="nearest")
     columns = {"car": means, "car_se": np.sqrt(np.diag(covariance)), "p_first": (ranks == 1).mean(0)}
@@ -85,24 +88,24 @@ def describe(base: str, teachers: list[str], means: np.ndarray, covariance: np.n
 
 
 def sample_size(teachers: list[str], n: int, means: np.ndarray, covariance: np.ndarray, target: float) -> dict:
-    """How stable the order is at n instructions, and at how many its first teacher would be settled."""
+    """A row of sample_size.csv: how stable the order is at n instructions, and how many would settle it."""
     errors, first = noise(covariance), int(means.argmax())
     p = p_first(means, errors, first)
     needed = n_needed(n, means, errors, first, target)
-    settled = p >= target and n >= LEAST
+    settled = p >= target and n >= MIN_INSTRUCTIONS
     row = {"n": n, "first": teachers[first], "p_same_top1": p, "tau": mean_tau(means, errors), "target": target}
     return row | {"settled": settled, "n_needed": needed, "advice": advice(row, settled, needed)}
 
 
 def p_first(means: np.ndarray, errors: np.ndarray, first: int) -> float:
-    """The share of draws in which a teacher is ahead of all others; one with the same responses is never behind."""
+    """The share of draws in which this teacher has a higher CAR than every other one; an equal CAR is not higher."""
     drawn = means + errors
     ahead = drawn[:, [first]] - np.delete(drawn, first, axis=1)
     return float((ahead > 1e-9 * np.abs(means).max()).all(1).mean())
 
 
 def mean_tau(means: np.ndarray, errors: np.ndarray) -> float:
-    """Kendall's tau of the drawn orders with that of the means, averaged over draws; 1 for a single teacher."""
+    """Kendall's tau between the order of a draw and the order of the means, averaged over draws; 1 for one teacher."""
     above, below = np.triu_indices(len(means), 1)
     drawn = means + errors
     same = np.sign(drawn[:, above] - drawn[:, below]) * np.sign(means[above] - means[below])
@@ -110,27 +113,33 @@ def mean_tau(means: np.ndarray, errors: np.ndarray) -> float:
 
 
 def n_needed(n: int, means: np.ndarray, errors: np.ndarray, first: int, target: float) -> int | None:
-    """The least number of instructions at which the first teacher stays first with the target's chance, to two digits.
+    """The smallest number of instructions (two digits) at which the first teacher stays first with the target chance.
 
-    Errors shrink with the root of n. None where a million would not do.
+    Errors are proportional to 1 / sqrt(n). None if a million instructions are not enough.
     """
     sizes = (
-        size for ten in (10, 100, 1000, 10_000, 100_000) for size in range(ten, 10 * ten, ten // 10) if size >= LEAST
+        size
+        for ten in (10, 100, 1000, 10_000, 100_000)
+        for size in range(ten, 10 * ten, ten // 10)
+        if size >= MIN_INSTRUCTIONS
     )
     reached = (size for size in sizes if p_first(means, errors * (n / size) ** 0.5, first) >= target)
     return next(reached, None)
 
 
 def advice(row: dict, settled: bool, needed: int | None) -> str:
-    """What to do, in words."""
+    """The result and what to do, in one or two sentences."""
     chance = f"{row['first']} is first by CAR in {row['p_same_top1']:.1%} of samples of {row['n']} instructions"
     if settled:
-        return f"{chance}: settled." + (f" About {needed} would have done." if needed < row["n"] else "")
-    if row["n"] < LEAST:
-        return f"{chance}, but so few tell little: ask at least {max(needed or LEAST, LEAST)}."
+        enough = f" About {needed} instructions would have been enough." if needed < row["n"] else ""
+        return f"{chance}: settled.{enough}"
+    if row["n"] < MIN_INSTRUCTIONS:
+        return f"{chance}, but these are too few to conclude anything: use at least {needed or MIN_INSTRUCTIONS}."
     if needed is None:
-        return f"{chance}: no number of instructions in reach settles it. Take the cheaper of the first teachers."
-    return f"{chance}: not settled. If the difference is real, about {needed} instructions show it: set `n` to that."
+        todo = "Even a million instructions would not settle it: take the cheapest of the first teachers."
+    else:
+        todo = f"If the difference is real, about {needed} instructions would show it: set `n` to this number."
+    return f"{chance}: not settled. {todo}"
 
 
 def parse_args():

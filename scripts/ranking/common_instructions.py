@@ -1,4 +1,4 @@
-"""The instructions on which teachers are compared: those for which all of them have every metric."""
+"""The instructions on which teachers are compared: those for which every compared teacher has every metric."""
 
 from pathlib import Path
 
@@ -10,20 +10,23 @@ KEYS = ["id", "base", "teacher", "reason"]
 
 
 def by_base(paths: list[Path]) -> dict[str, list[Path]]:
-    """The files of metrics of each base, the bases in their order."""
-    found = {}
+    """Base to its files of metrics, the bases in alphabetical order."""
+    files = {}
     for path in paths:
-        found.setdefault(read_table(path, columns=["base"])["base"][0], []).append(path)
-    return dict(sorted(found.items()))
+        files.setdefault(read_table(path, columns=["base"])["base"][0], []).append(path)
+    return dict(sorted(files.items()))
 
 
 def common_ids(rows: pl.DataFrame, compared: list[str]) -> pl.DataFrame:
-    """id of the instructions for which every compared teacher has a usable row of one base. Exits where there is none.
+    """id of the instructions for which every compared teacher has a usable row. Exits if there are none.
 
-    rows: KEYS.
+    `rows` has the columns KEYS, of one base.
     """
     usable = rows.filter(pl.col("reason").is_null() & pl.col("teacher").is_in(compared))
     common = usable.group_by("id").len().filter(pl.col("len") == len(compared)).select("id")
     if not common.height:
-        raise SystemExit(f"{rows['base'][0]}: no instruction has a usable row from each of {', '.join(compared)}")
+        raise SystemExit(
+            f"{rows['base'][0]}: no instruction has a usable row from each of {', '.join(compared)}: "
+            "see `reason` in responses, rewards, likelihoods"
+        )
     return common

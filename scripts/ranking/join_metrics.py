@@ -1,4 +1,4 @@
-"""Every per-row value of one base and teacher side by side, before any average, without CAR.
+"""All metrics of one base and teacher, one row per response, before any average and without CAR.
 
 python -m scripts.ranking.join_metrics \
     --base alpha --likelihoods results/miniature/likelihoods/alpha/terse-large.parquet \
@@ -23,26 +23,26 @@ def main():
     likelihoods = likelihoods.join(diversity, on="id", how="left", validate="1:1", maintain_order="left")
     values = {name: metric.row for name, metric in METRICS.items()} | PARTS
     metrics = likelihoods.select("id", pl.lit(args.base).alias("base"), "teacher", **values)
-    others = [*map(reward_values, args.rewards), *map(reference_values, args.reference_likelihoods)]
+    other_models = [*map(reward_values, args.rewards), *map(reference_values, args.reference_likelihoods)]
     reasons = [likelihoods["reason"]]
-    for values in others:
+    for values in other_models:
         joined = metrics.join(values, on="id", how="left", validate="1:1", maintain_order="left")
         metrics = joined.drop("reason")
         reasons.append(joined["reason"])
     metrics = metrics.with_columns(pl.select(pl.coalesce(reasons)).to_series().alias("reason"))
     check_rows(metrics, likelihoods["id"].to_list(), value="loss")
     write_table(metrics, args.output)
-    print(f"{metrics['reason'].null_count()} of {metrics.height} rows have every metric")
+    print(f"rows with every metric: {metrics['reason'].null_count()} of {metrics.height}")
 
 
 def reward_values(path: Path) -> pl.DataFrame:
-    """id, reward:<reward model> and reason."""
+    """The columns id, reward:<reward model> and reason."""
     rewards = read_table(path)
     return rewards.select("id", pl.col("reward").alias(f"reward:{rewards['reward_model'][0]}"), "reason")
 
 
 def reference_values(path: Path) -> pl.DataFrame:
-    """id, ppl:<reference model>, ifd:<reference model> and reason."""
+    """The columns id, ppl:<reference model>, ifd:<reference model> and reason."""
     sums = read_table(path)
     values = {f"{name}:{sums['model'][0]}": metric.row for name, metric in REFERENCE_METRICS.items()}
     return sums.select("id", "reason", **values)

@@ -1,13 +1,13 @@
-"""How much of a teacher's responses repeats itself: what each adds to all before it, compressed.
+"""How much a teacher's responses repeat each other: the compressed size that each adds to all before it.
 
 python -m scripts.ranking.measure_diversity \
     --teacher terse-large --responses results/miniature/responses/terse-large.parquet \
     --output results/miniature/diversity/terse-large.parquet
 
-The responses, in the order of the instructions, go through one deflate stream, which looks 32 KB back as gzip does.
-n_bytes of a response against its deflated_bytes is the compression ratio by which sets of texts are compared (Shaib et
-al., Standardizing the Measurement of Text Diversity, 2403.00553), kept row by row so that it can be taken over any part
-of the instructions.
+The responses, in the order of the instructions, go through one deflate stream with a window of 32 KB, as in gzip.
+n_bytes / deflated_bytes is the compression ratio, a measure of the diversity of texts (Shaib et al., Standardizing the
+Measurement of Text Diversity, 2403.00553). Both are stored per row, so that the ratio can be computed for any subset of
+the instructions.
 """
 
 import argparse
@@ -32,13 +32,13 @@ def main():
     )
     check_rows(diversity, responses["id"].to_list(), value="deflated_bytes")
     write_table(diversity, args.output)
-    print(f"{args.teacher}: {diversity['n_bytes'].sum()} bytes, {diversity['deflated_bytes'].sum()} when deflated")
+    print(f"{args.teacher}: {diversity['n_bytes'].sum()} bytes, {diversity['deflated_bytes'].sum()} compressed")
 
 
 def added_bytes(texts: pl.Series) -> list[int | None]:
-    """The bytes that each text adds to a deflate stream of those before it; None for none."""
+    """The bytes that each text adds to the deflate stream of the texts before it; None for a null."""
     stream = zlib.compressobj()
-    stream.flush(zlib.Z_PARTIAL_FLUSH)  # the header is no text's
+    stream.flush(zlib.Z_PARTIAL_FLUSH)  # the header belongs to no text
     return [
         None if text is None else len(stream.compress(text.encode())) + len(stream.flush(zlib.Z_PARTIAL_FLUSH))
         for text in texts

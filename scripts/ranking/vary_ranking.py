@@ -1,11 +1,11 @@
-"""Whether the first teacher by CAR stays the first with other betas, other reward models, or their sigmoid.
+"""Whether the first teacher by CAR stays first with other betas, other reward models, or their sigmoid.
 
 python -m scripts.ranking.vary_ranking --beta 1.0 --teachers results/miniature/tables/teachers.csv \
     --output results/miniature/tables/sensitivity.csv
 
-sensitivity.csv: base, reward_model, transform, beta, first (the teacher with the highest CAR in that setting) and tau,
-Kendall's tau-b of its order of the compared teachers with the study's. Which setting predicts best, only fine-tuning
-tells (car.csv); here stands how much the choice among them matters.
+sensitivity.csv: base, reward_model, transform, beta, first (the teacher with the highest CAR in this setting) and tau
+(Kendall's tau-b between this order of the compared teachers and the study's). This shows how much the choice of a
+setting matters; only fine-tuning shows which setting predicts best (car.csv).
 """
 
 import argparse
@@ -30,24 +30,24 @@ def main():
 
 
 def vary(teachers: pl.DataFrame, beta: float) -> list[dict]:
-    """A row per setting, for the compared teachers of one base, best first. Of equal ones the better ranked counts."""
+    """A row per setting, for the compared teachers of one base, best rank first; of equal CARs the better rank wins."""
     rows = []
     for name in (name for name in teachers.columns if name.startswith(("reward:", "sigmoid:"))):
         kind, _, reward_model = name.partition(":")
         for b in sorted({*BETAS, beta}):
             value = teachers.select(car(pl.col(name), pl.col("loss"), b)).to_series()
             order = kendalltau(value, teachers["car"]).statistic if teachers.height > 1 else 1.0
-            told = {"reward_model": reward_model, "transform": "none" if kind == "reward" else kind, "beta": float(b)}
+            transform = "none" if kind == "reward" else kind
+            setting = {"reward_model": reward_model, "transform": transform, "beta": float(b)}
             first = teachers["teacher"][value.arg_max()]
-            rows.append(
-                {"base": teachers["base"][0], **told, "first": first, "tau": None if isnan(order) else float(order)}
-            )
+            tau = None if isnan(order) else float(order)
+            rows.append({"base": teachers["base"][0], **setting, "first": first, "tau": tau})
     return rows
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--beta", type=float, required=True, help="beta of the config")
+    parser.add_argument("--beta", type=float, required=True, help="`car.beta` of the config")
     parser.add_argument("--teachers", type=Path, required=True, help="CSV with the metrics of each base and teacher")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and setting")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Means of judged prompts, with intervals."""
+"""Mean scores over judged prompts, with their intervals."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ RESAMPLES, SEED = 2000, 0
 
 
 def mean_in_percent(values: np.ndarray) -> dict:
-    """100 times the mean of values (n), its standard error and its 95 % interval; nothing of none."""
+    """value, se and ci (95 %, bootstrap) of 100 times the mean of values (shape (n,)); all None without values."""
     if not len(values):
         return NO_SCORE
     means = 100 * np.random.default_rng(SEED).choice(values, (RESAMPLES, len(values))).mean(1)

@@ -1,8 +1,9 @@
-"""AlpacaEval 2's length-controlled win rate: what the win rate would be if both answers were of one length.
+"""AlpacaEval 2's length-controlled win rate: the win rate if both answers had the same length.
 
-A logistic regression of the preference on the difference in length, the instruction's difficulty and the model itself
-(Dubois et al., 2404.04475; length_controlled_v1 of alpaca_eval 0.6.6). Fitted beside it, at little weight, are 1,610
-rows of the baseline made verbose and concise, which keep the length term from explaining what the model explains.
+A logistic regression of the preference on the difference in length, the difficulty of the instruction and the model
+itself (Dubois et al., 2404.04475; length_controlled_v1 of alpaca_eval 0.6.6). The fit also includes, at a low weight,
+1,610 rows of verbose and concise variants of the baseline ("gamed rows"). They prevent the length term from taking over
+the effect of the model.
 """
 
 import numpy as np
@@ -11,14 +12,15 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-STRENGTHS = np.logspace(-4, 4, 10)  # inverse strengths of the penalty that cross-validation chooses from
+STRENGTHS = np.logspace(-4, 4, 10)  # inverse penalties (C) among which cross-validation chooses
 GAMED_WEIGHT = 0.1
 
 
 def features(rows: pl.DataFrame) -> np.ndarray:
-    """tanh of the standardised difference in length, difficulty (0 where there is none), 1: shape (rows, 3).
+    """Features of the model's rows, shape (rows, 3): tanh of the standardized difference in length, difficulty, 1.
 
-    `rows` has len_baseline and len_model in characters, and difficulty. The standard deviation is that of these rows.
+    `rows` has len_baseline and len_model in characters, and difficulty (0 if unknown). The difference is divided by its
+    standard deviation over these rows.
     """
     difference = (rows["len_baseline"] - rows["len_model"]).cast(pl.Float64)
     length = np.tanh((difference / difference.std(ddof=1)).to_numpy())
@@ -26,16 +28,16 @@ def features(rows: pl.DataFrame) -> np.ndarray:
 
 
 def gamed_features(gamed: pl.DataFrame) -> np.ndarray:
-    """The same of the baseline's own variants, whose differences come standardised and which are not the model."""
+    """The same features of the baseline's variants: their differences are already standardized, the last one is 0."""
     length = np.tanh(gamed["std_delta_len"].to_numpy())
     return np.column_stack([length, gamed["difficulty"].to_numpy(), np.zeros(gamed.height)])
 
 
 def fit(rows: pl.DataFrame, gamed: pl.DataFrame | None, strength: float | None = None) -> tuple[np.ndarray, float]:
-    """Weights (length, difficulty, model) and the inverse strength C of the penalty, cross-validated unless given.
+    """Weights (length, difficulty, model) and the inverse penalty C, which is cross-validated if it is not given.
 
-    `rows` also has y, 1 where the model wins and 0 where the baseline does; null leaves a row out of the fit. Every row
-    counts twice, as a win with weight y and as a loss with weight 1 - y.
+    `rows` also has y, 1 if the model wins and 0 if the baseline wins; rows without y are left out of the fit. Each row
+    is used twice, as a win with weight y and as a loss with weight 1 - y.
     """
     judged = rows.get_column("y").is_not_null().to_numpy()
     x, y, weight = features(rows)[judged], rows["y"].drop_nulls().to_numpy(), np.ones(int(judged.sum()))
@@ -51,13 +53,13 @@ def fit(rows: pl.DataFrame, gamed: pl.DataFrame | None, strength: float | None =
 
 
 def regression(strength: float, x, label, weight) -> LogisticRegression:
-    """An L1-penalised logistic regression without an intercept."""
+    """An L1-penalized logistic regression without an intercept."""
     model = LogisticRegression(C=strength, l1_ratio=1, solver="liblinear", fit_intercept=False, random_state=123)
     return model.fit(x, label, sample_weight=weight)
 
 
 def cross_validate(x, label, weight, group, folds: int = 5) -> float:
-    """The strength with the least mean weighted log-loss on the rows left out; both copies of a row stay together."""
+    """The C with the smallest mean weighted log-loss on held-out rows; both copies of a row are in the same fold."""
     splits = list(GroupKFold(folds).split(x, label, group))
     losses = []
     for strength in STRENGTHS:
@@ -72,6 +74,6 @@ def cross_validate(x, label, weight, group, folds: int = 5) -> float:
 
 
 def win_rate(rows: pl.DataFrame, weights: np.ndarray) -> tuple[float, float]:
-    """Length-controlled win rate in percent and its standard error over instructions: the length term set to 0."""
+    """Win rate in percent with the length term set to 0, and its standard error over instructions."""
     chance = 100 * expit(weights[1] * rows["difficulty"].to_numpy() + weights[2])
     return float(chance.mean()), float(chance.std(ddof=1) / np.sqrt(len(chance)))

@@ -1,4 +1,4 @@
-"""Difficulties by instruction, and gamed rows, for length-controlled win rates.
+"""Prepare length-controlled win rates: the difficulty of each instruction, and the gamed rows.
 
 python -m scripts.scores.prepare_length_control --prompts-spec '{"dataset": "tatsu-lab/alpaca_eval", ...}' \
     --difficulty '{"file": "instruction_difficulty.csv", "columns": {"difficulty": ...}, ...}' \
@@ -7,8 +7,8 @@ python -m scripts.scores.prepare_length_control --prompts-spec '{"dataset": "tat
     --output-difficulty results/mine/length_control/alpaca_eval/difficulty.parquet \
     --output-gamed results/mine/length_control/alpaca_eval/gamed.parquet
 
-The published difficulties name no instruction: they stand in the order of the published prompts. They are given their
-instructions here, once, so that a sample or another order of the prompts cannot misalign them.
+The published difficulties have no id: they are in the order of the published prompts. This script joins them with their
+instructions once, so that a sample or another order of the prompts cannot misalign them.
 """
 
 import argparse
@@ -23,27 +23,32 @@ from scripts.tables.sources import as_text, normal, read_columns, read_source
 
 def main():
     args = parse_args()
-    asked = read_columns(read_source(args.prompts_spec), {"instruction": args.prompts_spec["columns"]["instruction"]})
-    instruction = normal(as_text(asked["instruction"]))
+    columns = {"instruction": args.prompts_spec["columns"]["instruction"]}
+    instruction = normal(as_text(read_columns(read_source(args.prompts_spec), columns)["instruction"]))
     difficulty = read_columns(read_source(args.difficulty), args.difficulty["columns"])["difficulty"].cast(pl.Float64)
     if len(difficulty) != len(instruction):
-        raise SystemExit(f"{len(difficulty)} difficulties for {len(instruction)} prompts: they cannot be matched")
-    known = pl.DataFrame({"instruction": instruction, "difficulty": difficulty}).unique("instruction", keep="first")
+        raise SystemExit(
+            f"length_control.difficulty: {len(difficulty)} difficulties for {len(instruction)} prompts: "
+            "the table needs one row per row of the benchmark's prompts, in the same order"
+        )
+    published = pl.DataFrame({"instruction": instruction, "difficulty": difficulty}).unique("instruction", keep="first")
     prompts = read_table(args.prompts, columns=["id", "instruction"])
-    found = prompts.join(known, on="instruction", how="left", validate="1:1", maintain_order="left")
+    found = prompts.join(published, on="instruction", how="left", validate="1:1", maintain_order="left")
     gamed = read_columns(read_source(args.gamed), args.gamed["columns"]).cast(pl.Float64)
     if not gamed["y"].is_between(0, 1).all():
-        raise SystemExit("gamed: y has to lie between 0 and 1, the chance that the gamed answer is preferred")
+        raise SystemExit(
+            "length_control.gamed: y must be between 0 and 1, the chance that the gamed answer is preferred"
+        )
     write_table(gamed, args.output_gamed)
     write_table(found.select("id", "difficulty"), args.output_difficulty)
-    print(f"{found['difficulty'].count()} of {found.height} prompts have a difficulty; {gamed.height} gamed rows")
+    print(f"prompts with a difficulty: {found['difficulty'].count()} of {found.height}; gamed rows: {gamed.height}")
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts-spec", type=json.loads, required=True, help="where the prompts are from, as JSON")
-    parser.add_argument("--difficulty", type=json.loads, required=True, help="table of difficulties as JSON")
-    parser.add_argument("--gamed", type=json.loads, required=True, help="table of gamed rows as JSON")
+    parser.add_argument("--prompts-spec", type=json.loads, required=True, help="source of the prompts as JSON")
+    parser.add_argument("--difficulty", type=json.loads, required=True, help="source of the difficulties as JSON")
+    parser.add_argument("--gamed", type=json.loads, required=True, help="source of the gamed rows as JSON")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--output-difficulty", type=Path, required=True, help="parquet of id and difficulty")
     parser.add_argument("--output-gamed", type=Path, required=True, help="parquet of gamed rows")

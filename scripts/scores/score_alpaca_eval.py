@@ -1,13 +1,13 @@
-"""Win rate and length-controlled win rate of one pair from a judge's tokens (AlpacaEval 2).
+"""Win rate and length-controlled win rate of one pair, from a judge's tokens (AlpacaEval 2).
 
 python -m scripts.scores.score_alpaca_eval --benchmark alpaca_eval --base alpha --teacher terse-large --baseline gpt-4 \
     --judge gpt-4-1106 --judgments results/mine/judgments/alpaca_eval/alpha/terse-large.parquet \
     --length-control results/mine/length_control/alpaca_eval/{difficulty,gamed}.parquet \
     --output results/mine/scores/alpaca_eval/alpha/terse-large.json
 
-wr is 100 times the mean preference. lc is what it would be at equal lengths, with the difficulty of each instruction
-and the baseline's gamed variants, as on the leaderboard. A benchmark that has neither gets `length_only` instead, which
-is another quantity: on the leaderboard's own data it is up to 28 points off.
+wr: 100 times the mean preference. lc: the win rate at equal lengths, computed as on the leaderboard with the difficulty
+of each instruction and the gamed rows of the baseline. A benchmark without these gets `length_only` instead. That is
+another quantity: on the leaderboard's data it differs from lc by up to 28 points.
 """
 
 import argparse
@@ -24,25 +24,30 @@ from scripts.scores.untrained import NO_SCORE, untrained
 from scripts.tables.files import read_table, write_json
 
 RESAMPLES, SEED = 200, 0
-MOST_UNPARSED = 0.02
-FEWEST = 10
+MAX_UNPARSED = 0.02  # share of prompts without a readable preference
+MIN_PROMPTS = 10
 
 
 def main():
     args = parse_args()
     judgments = read_table(args.judgments)
     rows = judgments.with_columns(
-        y=pl.Series([preferred(row) for row in judgments.iter_rows(named=True)], dtype=pl.Float64)
+        y=pl.Series([preference_in(row) for row in judgments.iter_rows(named=True)], dtype=pl.Float64)
     )
     rows, gamed = difficulties(rows, args.length_control)
     unparsed = rows.filter(pl.col("y").is_null())
-    nothing = untrained(judgments)
-    if unparsed.height > MOST_UNPARSED * rows.height and not nothing:
+    no_model = untrained(judgments)
+    if unparsed.height > MAX_UNPARSED * rows.height and not no_model:
         reasons = unparsed["reason"].fill_null("neither m nor M").value_counts(sort=True).rows()
-        raise SystemExit(f"{args.judgments}: {unparsed.height} of {rows.height} without a preference: {reasons}")
-    if rows.height - unparsed.height < FEWEST and not nothing:
+        causes = ", ".join(f"{reason} ({n})" for reason, n in reasons)
         raise SystemExit(
-            f"{args.judgments}: {rows.height} prompts are too few to control for length; {FEWEST} are needed"
+            f"{args.judgments}: judgments without a preference: {unparsed.height} of {rows.height}, "
+            f"more than {MAX_UNPARSED:.0%}: {causes}; use another judge or judge_template"
+        )
+    if rows.height - unparsed.height < MIN_PROMPTS and not no_model:
+        raise SystemExit(
+            f"{args.judgments}: too few judged prompts to control for length: {rows.height - unparsed.height}; "
+            f"at least {MIN_PROMPTS} are needed"
         )
     score = {
         "benchmark": args.benchmark,
@@ -55,38 +60,44 @@ def main():
         "truncation_rate": rows["answer_cut"].mean(),
         "n_tokens": rows["n_tokens"].sum(),
         "n_prompt_tokens": rows["n_prompt_tokens"].sum(),
-        "usd": rows["usd"].sum() if rows["usd"].count() else None,  # None: the config has no price of the judge
+        "usd": rows["usd"].sum() if rows["usd"].count() else None,  # None: the judge has no price in the config
         "wr": mean_in_percent(rows["y"].drop_nulls().to_numpy()),
-        "lc" if gamed is not None else "length_only": NO_SCORE if nothing else length_controlled(rows, gamed),
+        "lc" if gamed is not None else "length_only": NO_SCORE if no_model else length_controlled(rows, gamed),
     }
-    if nothing:
+    if no_model:
         score["reason"] = "not_trained"
     write_json(score, args.output)
     print(json.dumps(score))
 
 
-def preferred(row: dict) -> float | None:
-    """1 where the model's answer is preferred, 0 where the baseline's is; None where nothing can be read."""
+def preference_in(row: dict) -> float | None:
+    """The preference of one judgment: 1 for the model's answer, 0 for the baseline's; None if nothing can be read."""
     if row["decided"]:
         return {"identical": 0.5, "empty": 0.0}.get(row["decided"])
     return preference(json.loads(row["logprobs"]), row["switched"]) if row["logprobs"] else None
 
 
 def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """The rows with their instructions' difficulties, by id, and the gamed rows; 0 and none without files."""
+    """The rows with the difficulty of their instruction, joined by id, and the gamed rows.
+
+    Without files every difficulty is 0 and there are no gamed rows. Exits if an instruction has no difficulty.
+    """
     if not files:
         return rows.with_columns(difficulty=pl.lit(0.0)), None
-    known, gamed = map(read_table, files)
-    rows = rows.join(known, on="id", how="left", validate="1:1", maintain_order="left")
-    if lost := rows.filter(pl.col("difficulty").is_null())["id"].to_list():
-        raise SystemExit(f"{len(lost)} instructions have no difficulty: {', '.join(lost[:3])}")
+    difficulty, gamed = map(read_table, files)
+    rows = rows.join(difficulty, on="id", how="left", validate="1:1", maintain_order="left")
+    if missing := rows.filter(pl.col("difficulty").is_null())["id"].to_list():
+        raise SystemExit(
+            f"{files[0]}: instructions without a difficulty: {len(missing)}, first {', '.join(missing[:3])}"
+        )
     return rows, gamed
 
 
 def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
-    """The score at equal lengths, its weights, and an interval from fits to drawn instructions at the same penalty.
+    """The score at equal lengths, the weights of the fit, and a bootstrap interval over instructions.
 
-    Without gamed rows there is next to no penalty, since it would pull every score to 50.
+    Each resample is fitted at the same penalty. Without gamed rows the penalty is almost 0, because a larger one would
+    pull every score towards 50.
     """
     weights, strength = fit(rows, gamed, STRENGTHS[-1] if gamed is None else None)
     value, published_se = win_rate(rows, weights)
@@ -108,7 +119,9 @@ def parse_args():
     parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
     parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--baseline", required=True, help="whose answers are the baseline")
+    parser.add_argument(
+        "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
+    )
     parser.add_argument("--judge", required=True, help="name of the judge in the config")
     parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
     parser.add_argument(

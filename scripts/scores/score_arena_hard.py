@@ -1,12 +1,12 @@
-"""Win rate of one pair from the verdicts of a judge in two games a question (Arena-Hard v0.1).
+"""Win rate of one pair, from a judge's verdicts in two games per question (Arena-Hard v0.1).
 
 python -m scripts.scores.score_arena_hard \
     --benchmark arena_hard --base alpha --teacher terse-large --baseline gpt-4-0314 \
     --judge gpt-4-1106 --judgments results/mine/judgments/arena_hard/alpha/terse-large.parquet \
     --output results/mine/scores/arena_hard/alpha/terse-large.json
 
-wr is that of a Bradley-Terry model without penalty whose baseline is fixed: with one baseline, the weighted share of
-wins and half the ties. Its interval draws questions, with both of their games.
+wr: the win rate of an unpenalized Bradley-Terry model with a fixed baseline. With one baseline this is the weighted
+share of wins plus half of the ties. The interval resamples questions, with both of their games.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from scripts.scores.untrained import NO_SCORE, untrained
 from scripts.tables.files import read_table, write_json
 
 RESAMPLES, SEED = 2000, 0
-MOST_UNPARSED = 0.02
+MAX_UNPARSED = 0.02  # share of games without a verdict
 DECIDED = {"identical": "A=B", "empty": {1: "A>>B", 2: "B>>A"}}  # an empty answer loses clearly in both games
 
 
@@ -29,10 +29,13 @@ def main():
     args = parse_args()
     judgments = read_table(args.judgments)
     verdicts = [read_verdict(row) for row in judgments.iter_rows(named=True)]
-    unparsed = sum(said not in WEIGHTS for said in verdicts)
-    nothing = untrained(judgments)
-    if unparsed > MOST_UNPARSED * len(verdicts) and not nothing:
-        raise SystemExit(f"{args.judgments}: {unparsed} of {len(verdicts)} games without a verdict")
+    unparsed = sum(found not in WEIGHTS for found in verdicts)
+    no_model = untrained(judgments)
+    if unparsed > MAX_UNPARSED * len(verdicts) and not no_model:
+        raise SystemExit(
+            f"{args.judgments}: games without a verdict: {unparsed} of {len(verdicts)}, more than {MAX_UNPARSED:.0%}; "
+            "use another judge or judge_template"
+        )
     counts = count_questions(judgments.with_columns(pl.Series("verdict", verdicts, pl.String)))
     score = {
         "benchmark": args.benchmark,
@@ -47,30 +50,30 @@ def main():
         "n_prompt_tokens": judgments["n_prompt_tokens"].sum(),
         "usd": judgments["usd"].sum()
         if judgments["usd"].count()
-        else None,  # None: the config has no price of the judge
-        "wr": NO_SCORE if nothing else win_rate(counts),
+        else None,  # None: the judge has no price in the config
+        "wr": NO_SCORE if no_model else win_rate(counts),
     }
-    if nothing:
+    if no_model:
         score["reason"] = "not_trained"
     write_json(score, args.output)
     print(json.dumps(score))
 
 
 def read_verdict(row: dict) -> str | None:
-    """The verdict of one game; None where there is none."""
+    """The verdict of one game; None if nothing can be read."""
     if row["decided"] == "empty":
         return DECIDED["empty"][row["game"]]
     return DECIDED.get(row["decided"]) if row["decided"] else verdict(row["text"] or "")
 
 
 def count_questions(judgments: pl.DataFrame) -> np.ndarray:
-    """Weighted wins, ties and losses of the model, a row per question."""
+    """Weighted wins, ties and losses of the model, shape (questions, 3)."""
     both = judgments.pivot("game", index="id", values="verdict", maintain_order=True)
     return np.array([games(row["1"], row["2"]) for row in both.iter_rows(named=True)])
 
 
 def win_rate(counts: np.ndarray) -> dict:
-    """Percentage of wins, a tie counting half, with standard error and 95 % interval over questions."""
+    """Percentage of wins (a tie counts half), with its standard error and 95 % interval over questions."""
     rng = np.random.default_rng(SEED)
     drawn = counts[rng.integers(len(counts), size=(RESAMPLES, len(counts)))].sum(1)
     values = share(drawn)
@@ -90,7 +93,9 @@ def parse_args():
     parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
     parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--baseline", required=True, help="whose answers are the baseline")
+    parser.add_argument(
+        "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
+    )
     parser.add_argument("--judge", required=True, help="name of the judge in the config")
     parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
     parser.add_argument("--output", type=Path, required=True, help="JSON of the score")

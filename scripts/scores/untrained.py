@@ -1,4 +1,4 @@
-"""Pairs that have no score, since fine-tuning gave no model."""
+"""Pairs without a score because fine-tuning gave no model."""
 
 import polars as pl
 

@@ -140,4 +140,4 @@ def test_a_pair_that_diverges_is_a_gap_in_the_tables_and_harms_no_other(study, t
     with open(results / "tables/correlations.csv", encoding="utf-8") as file:
         assert {row["n"] for row in csv.DictReader(file)} == {"2"}
     with open(results / "tables/conclusions.csv", encoding="utf-8") as file:
-        assert next(csv.DictReader(file))["conclusion"].startswith("There is no AP with odd: see performance.csv.")
+        assert next(csv.DictReader(file))["conclusion"].startswith("AP is missing for odd: see performance.csv.")

@@ -1,0 +1,54 @@
+"""The judge protocols: what the configuration, the rules and the plan need to know about each.
+
+A new protocol needs an entry here, its name in config/schema.yaml, and its scripts with a rule each.
+"""
+
+from typing import NamedTuple
+
+
+class Protocol(NamedTuple):
+    """One way to judge answers. Numbers of prompts and tokens are for `plan`, which replaces them by what exists."""
+
+    judge: str | None  # kind of entry in `judges`: language model | reward model; None: reference answers decide
+    judged_by: str  # rule, and script in scripts/judgments/
+    scored_by: str  # rule, and script in scripts/scores/
+    scores: tuple[str, ...]  # names of the scores, as in `ap: [benchmark.score]`
+    length_controlled: tuple[str, ...] = ()  # scores of a benchmark with `length_control`; empty: it is not allowed
+    n_prompts: int = 1000
+    tokens_read: int = 0  # by a language model as judge, per prompt, all comparisons together
+    tokens_written: int = 0
+
+
+PROTOCOLS = {
+    "alpaca_eval": Protocol(
+        judge="language model",
+        judged_by="judge_pairs",
+        scored_by="score_alpaca_eval",
+        scores=("wr", "length_only"),
+        length_controlled=("wr", "lc"),
+        n_prompts=805,
+        tokens_read=1500,
+        tokens_written=1,
+    ),
+    "arena_hard": Protocol(
+        judge="language model",
+        judged_by="judge_pairs",
+        scored_by="score_arena_hard",
+        scores=("wr",),
+        n_prompts=500,
+        tokens_read=4000,
+        tokens_written=1200,
+    ),
+    "reward": Protocol(
+        judge="reward model",
+        judged_by="judge_reward",
+        scored_by="score_judgments",
+        scores=("wr",),
+    ),
+    "exact": Protocol(
+        judge=None,
+        judged_by="judge_exact",
+        scored_by="score_judgments",
+        scores=("wr", "accuracy"),
+    ),
+}

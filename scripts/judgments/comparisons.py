@@ -1,0 +1,101 @@
+"""The comparisons of a model's answers with the baseline's: which there are, and what a judge said about each."""
+
+import polars as pl
+
+from scripts.judgments.pairwise_verdicts import switched
+from scripts.judgments.reasons import NEVER_ASKED
+
+# what is stored of a judge's output
+OUTPUT_COLUMNS = {
+    "text": pl.String,
+    "logprobs": pl.String,
+    "n_tokens": pl.Int64,
+    "n_prompt_tokens": pl.Int64,
+    "usd": pl.Float64,
+    "reason": pl.String,
+}
+# the column that the scores are made from
+READ_FROM = {"alpaca_eval": "logprobs", "arena_hard": "text"}
+
+
+def list_comparisons(
+    protocol: str, prompts: pl.DataFrame, answers: pl.DataFrame, baseline: pl.DataFrame
+) -> pl.DataFrame:
+    """A row per comparison, in the order of the prompts, with both answers and these columns:
+
+    game: 1, and 2 where each pair is compared twice. switched: the model's answer is shown first. decided: how the
+    comparison ends without the judge, `empty` (the model loses) or `identical` (a tie). reason: why nothing is
+    compared. The judge is asked where both are null.
+    """
+    pairs = pair_answers(prompts, answers, baseline)
+    games = two_games(pairs) if protocol == "arena_hard" else one_game(pairs)
+    reason = pl.coalesce(
+        pl.when(pl.col("answer_reason").is_in(NEVER_ASKED)).then("answer_reason"),
+        pl.when(pl.col("baseline_answer").is_null()).then(pl.lit("no_baseline_answer")),
+    )
+    decided = (
+        pl.when(reason.is_not_null())
+        .then(None)
+        .when(pl.col("answer").is_null())
+        .then(pl.lit("empty"))
+        .when(pl.col("answer") == pl.col("baseline_answer"))
+        .then(pl.lit("identical"))
+    )
+    return games.with_columns(decided=decided, reason=reason)
+
+
+def pair_answers(prompts: pl.DataFrame, answers: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
+    """A row per prompt, in their order: both answers, and the reason of each that is missing."""
+    answers = answers.drop("n_tokens").rename({"reason": "answer_reason"})
+    baseline = baseline.select("id", baseline_answer="answer")
+    pairs = prompts.select("id", "instruction")
+    for table in (answers, baseline):
+        pairs = pairs.join(table, on="id", how="left", validate="1:1", maintain_order="left")
+    return pairs
+
+
+def one_game(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Each pair once; the order of the two answers is drawn from the instruction, as on the leaderboard."""
+    order = [switched(instruction) for instruction in pairs["instruction"]]
+    return pairs.with_columns(pl.lit(1).alias("game"), pl.Series("switched", order, pl.Boolean))
+
+
+def two_games(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Each pair twice: the baseline's answer first, then the model's."""
+    games = pl.DataFrame({"game": [1, 2], "switched": [False, True]}, schema_overrides={"game": pl.Int32})
+    return pairs.join(games, how="cross")
+
+
+def undecided(comparisons: pl.DataFrame) -> pl.DataFrame:
+    """The comparisons that the judge is asked about."""
+    return comparisons.filter(pl.col("decided").is_null() & pl.col("reason").is_null())
+
+
+def join_outputs(comparisons: pl.DataFrame, outputs: list[dict], protocol: str) -> pl.DataFrame:
+    """Every comparison with the judge's output; `outputs` belong to the undecided ones, in their order.
+
+    `judged` is null where nothing can be read, and then `reason` says why.
+    """
+    frame = pl.DataFrame([{name: o.get(name) for name in OUTPUT_COLUMNS} for o in outputs], schema=OUTPUT_COLUMNS)
+    asked = undecided(comparisons).select("id", "game").hstack(frame.rename({"reason": "output_reason"}))
+    judged = pl.coalesce("decided", READ_FROM[protocol])
+    joined = comparisons.join(asked, on=["id", "game"], how="left", validate="1:1", maintain_order="left")
+    return joined.select(
+        "id",
+        "benchmark",
+        "base",
+        "teacher",
+        "game",
+        "switched",
+        "decided",
+        "text",
+        "logprobs",
+        "n_tokens",
+        "n_prompt_tokens",
+        "usd",
+        pl.col("answer").str.len_chars().fill_null(0).alias("len_model"),
+        pl.col("baseline_answer").str.len_chars().alias("len_baseline"),
+        (pl.col("finish_reason") == "length").fill_null(False).alias("answer_cut"),
+        judged.alias("judged"),
+        pl.coalesce("reason", pl.when(judged.is_null()).then("output_reason")).alias("reason"),
+    )
