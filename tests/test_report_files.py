@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import yaml
 
-from conftest import ROOT, link_workflow, snakemake
+from conftest import ROOT, snakemake
 from scripts.models.folder import sha256
 from scripts.report import report_provenance, write_report
 from scripts.report.draw_figures import styles
@@ -117,20 +117,3 @@ def test_car_is_held_against_the_others_on_average_or_for_the_only_base():
 def test_the_commit_is_told_or_that_there_is_none(tmp_path):
     assert report_provenance.git_commit(tmp_path) == "unknown: the workflow is no git repository here"
     assert len(report_provenance.git_commit(ROOT).split()[0]) == 40
-
-
-def test_a_failed_run_shows_the_end_of_each_failed_jobs_log_with_the_cause(tmp_path):
-    link_workflow(tmp_path)
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    config["study"], config["instructions"] = (
-        "broken",
-        {"path": "questions.csv", "columns": {"instruction": "question"}},
-    )
-    (tmp_path / "questions.csv").write_text("prompt\nWhy?\n")
-    (tmp_path / "broken.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake("results/broken/instructions.parquet", "--cores", "1", "--configfile", "broken.yaml", cwd=tmp_path)
-    assert done.returncode == 1
-    end = done.stdout.partition(
-        "prepare_instructions failed. The end of results/broken/logs/prepare_instructions.log:"
-    )[2]
-    assert "no column question: the source has prompt" in end
