@@ -78,7 +78,10 @@ logging.getLogger("snakemake.logging").addHandler(failed_jobs)
 
 
 onstart:
-    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # to look is never refused
+    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {
+        "plan",
+        "speed",
+    }:  # these write no results of a study
         hold_run_lock(Path(".snakemake/run.lock"))
     record_code(costly_scripts(workflow.dag.needrun_jobs()), CODE_RECORD)
     refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
