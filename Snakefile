@@ -10,6 +10,7 @@ snakemake paper_table   what the paper's own tables say: results/paper-table/tab
 All read config/config.yaml, or the file given with --configfile in its place.
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ if not workflow.overwrite_configfiles:
 
 sys.path.insert(0, workflow.basedir)
 from scripts.jobs.code import digest_of_code, versions_of
-from scripts.jobs.failed_jobs import ends_of_logs
+from scripts.jobs.failed_jobs import FailedJobs
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
 
@@ -72,16 +73,22 @@ include: "rules/speed.smk"
 if workflow.is_main_process and (note := notice_of_reuse(CODE_RECORD)):
     print(note, file=sys.stderr)
 
+failed_jobs = FailedJobs()
+logging.getLogger("snakemake.logging").addHandler(failed_jobs)
+
 
 onstart:
-    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # to look is never refused
+    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {
+        "plan",
+        "speed",
+    }:  # these write no results of a study
         hold_run_lock(Path(".snakemake/run.lock"))
     record_code(costly_scripts(workflow.dag.needrun_jobs()), CODE_RECORD)
     refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
 
 
 onerror:
-    print(ends_of_logs(Path(log[0])), file=sys.stderr)
+    print(failed_jobs.ends_of_logs(), file=sys.stderr)
 
 
 RANKING = [

@@ -1,6 +1,6 @@
-"""What is left to do of a study and what it will cost; nothing is computed.
+"""Print the remaining jobs of a study and their estimated cost; nothing is computed.
 
-Inputs: the configuration and what exists in <results>. Output: none but what is printed.
+Inputs: the configuration and existing files in <results>. Output: none, the plan is printed.
 """
 
 
@@ -11,10 +11,7 @@ rule plan:
         "../envs/train.yaml"
     params:
         config=lambda wildcards: json.dumps(config),
-        configfile=[str(path) for path in workflow.overwrite_configfiles],
     shell:
         """
-        exec python -m scripts.jobs.run_job scripts.plan.plan_study \
-            --config {params.config:q} \
-            --configfile {params.configfile:q} 2>{log:q}
+        exec python -m scripts.jobs.run_job scripts.plan.plan_study --config {params.config:q} 2>{log:q}
         """

@@ -1,8 +1,8 @@
-"""The page on which a study is read, and the configuration by which it can be repeated.
+"""The page that shows a study, and the configuration that repeats it.
 
 Inputs: <results>/tables/, <results>/metrics/{base}/{teacher}.parquet, <results>/instructions.parquet and
 <results>/responses/{teacher}.parquet.
-Outputs: <results>/config.yaml with every default; <results>/ranking.html of a ranking, <results>/report.html of a study.
+Outputs: <results>/config.yaml with every default; <results>/ranking.html for a ranking, <results>/report.html for a study.
 """
 
 RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity"]
@@ -29,6 +29,7 @@ rule save_config:
 rule write_ranking:
     input:
         template="scripts/report/report.html.jinja",
+        style="scripts/report/report.css",
         config=rules.save_config.output.config,
         tables=expand("<results>/tables/{table}.csv", table=RANKING_TABLES),
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),

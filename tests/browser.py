@@ -1,4 +1,4 @@
-"""Debian's Chromium without a window, spoken to over a pipe: what a page does, says and looks like."""
+"""Chromium without a window, controlled through a pipe: the requests, messages, values and picture of a page."""
 
 import base64
 import json
@@ -19,17 +19,17 @@ FLAGS = [
 
 
 class Browser:
-    """One page. `messages` holds all that the browser told of it: requests, console messages, errors."""
+    """One page. `messages` has all events of the page: requests, console messages, errors."""
 
     def __init__(self, profile: Path):
-        reads, self.out = os.pipe()
-        self.inp, writes = os.pipe()
+        reads, self.output = os.pipe()
+        inputs, writes = os.pipe()
         # the browser reads from its descriptor 3 and writes to 4
         script = f'exec 3<&{reads} 4>&{writes}; exec "$@"'
         command = ["bash", "-c", script, "chromium", CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         self.process = subprocess.Popen(command, pass_fds=(reads, writes), stderr=subprocess.DEVNULL)
         os.close(reads), os.close(writes)
-        self.answers, self.messages, self.number, self.session = os.fdopen(self.inp, "rb"), [], 0, None
+        self.input, self.messages, self.number, self.session = os.fdopen(inputs, "rb"), [], 0, None
         page = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self.session = attached["sessionId"]
@@ -40,15 +40,15 @@ class Browser:
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         message |= {"sessionId": self.session} if self.session else {}
-        os.write(self.out, json.dumps(message).encode() + b"\0")
+        os.write(self.output, json.dumps(message).encode() + b"\0")
         return self.number
 
     def read(self) -> dict:
-        said = bytearray()
-        while (byte := self.answers.read(1)) != b"\0":
-            assert byte, "the browser is gone"
-            said += byte
-        return json.loads(said)
+        message = bytearray()
+        while (byte := self.input.read(1)) != b"\0":
+            assert byte, "the browser has ended"
+            message += byte
+        return json.loads(message)
 
     def call(self, method: str, **params) -> dict:
         number = self.send(method, **params)
@@ -58,8 +58,8 @@ class Browser:
         return message["result"]
 
     def open(self, path: Path, width: int = 1280, dark: bool = False) -> None:
-        how = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.call("Emulation.setDeviceMetricsOverride", **how)
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **screen)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.messages.clear()
@@ -67,13 +67,13 @@ class Browser:
         while not any(message.get("method") == "Page.loadEventFired" for message in self.messages):
             self.messages.append(self.read())
 
-    def told(self, *methods: str) -> list[dict]:
+    def events(self, *methods: str) -> list[dict]:
         return [message["params"] for message in self.messages if message.get("method") in methods]
 
     def evaluate(self, expression: str):
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     def picture(self, path: Path) -> None:
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)

@@ -1,4 +1,4 @@
-"""A real Slurm on this one machine, with two pretended GPUs: Debian's slurm-wlm and munge, started by hand as root."""
+"""A real Slurm on this machine with two simulated GPUs: Debian's slurm-wlm and munge, started directly as root."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "scancel"]
-# no accounting, no cgroups, no systemd: what a container allows
+# without accounting, cgroups and systemd, as a container allows
 CONFIG = """\
 ClusterName=here
 SlurmctldHost={host}(127.0.0.1)
@@ -44,11 +44,11 @@ PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP
 
 
 def missing() -> str | None:
-    """Why no cluster can be started here."""
+    """Why no cluster can be started here; None if it can."""
     absent = [name for name in PROGRAMS if not (shutil.which(name) or Path(f"/usr/sbin/{name}").exists())]
     if absent:
         return f"needs Debian's packages slurm-wlm and munge ({', '.join(absent)} not found)"
-    return None if os.getuid() == 0 else "has to be root to start Slurm's daemons"
+    return None if os.getuid() == 0 else "needs root to start Slurm's daemons"
 
 
 @contextmanager
@@ -57,9 +57,9 @@ def cluster(folder: Path):
     host = socket.gethostname()
     for name in ("state", "spool", "dev"):
         (folder / name).mkdir(parents=True)
-    for i in range(2):  # a device file is all that Slurm looks at
+    for i in range(2):  # Slurm only needs a device file
         subprocess.run(["mknod", "-m", "666", folder / f"dev/nvidia{i}", "c", "1", "3"], check=True)
-    etc = Path("/etc/slurm")  # a job's own Snakemake finds the configuration nowhere else
+    etc = Path("/etc/slurm")  # the Snakemake of a job finds the configuration only here
     etc.mkdir(exist_ok=True)
     (etc / "slurm.conf").write_text(CONFIG.format(host=host, folder=folder, cpus=os.cpu_count()))
     (etc / "gres.conf").write_text(f"NodeName={host} Name=gpu File={folder}/dev/nvidia[0-1]\n")

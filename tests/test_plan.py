@@ -1,6 +1,8 @@
-"""The plan of a study: Snakemake's own jobs, and costs that agree with what is known of the paper's experiment."""
+"""The plan of a study: its jobs are Snakemake's, its costs agree with the published ones of the paper's experiment."""
 
+import inspect
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -8,49 +10,73 @@ import yaml
 
 from conftest import ROOT, snakemake
 from scripts.models.sizes import parameters_of
-from scripts.plan.plan_costs import Cost, lacking
-from scripts.plan.plan_study import by_rule, calibrated, calibration, done_at
-from scripts.plan.planned_jobs import Study
+from scripts.plan.dry_run import Job, dry_runs
+from scripts.plan.gpu_memory import models_that_do_not_fit
+from scripts.plan.plan_costs import Cost
+from scripts.plan.plan_study import by_rule, completion, corrected_cost, measured_ratios
+from scripts.plan.planned_jobs import COSTS, cost_of
+from scripts.plan.study_sizes import Study
 from test_configs import plan as jobs_of
 
 
-def planned(name, cwd=ROOT):
-    """What `snakemake plan` prints of a configuration, and its lines by their first words."""
-    done = snakemake("plan", "--cores", "1", "--configfile", f"config/{name}.yaml", cwd=cwd)
+def planned(name, *options):
+    """The output of `snakemake plan` for a configuration, and the numbers of its table by the first words of a line."""
+    done = snakemake("plan", "--cores", "1", "--configfile", f"config/{name}.yaml", *options, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-3000:]
-    said = done.stdout.split("What is left of")[1]
+    text = done.stdout.split("What is left of")[1]
     rows = re.findall(
-        r"^  (\w[\w ]*?) +(\d+) +([\d.]+) +(\d+) +(\d+) +([\d.]+) +(\d+) +(\S+) +(\S+)$", said, flags=re.M
+        r"^  (\w[\w ]*?) +(\d+) +([\d.]+) +(\d+) +(\d+) +([\d.]+) +(\d+) +(\S+) +(\S+)$", text, flags=re.M
     )
-    return said, {row[0]: [float(cell) for cell in row[1:]] for row in rows}
+    return text, {row[0]: [float(cell) for cell in row[1:]] for row in rows}
 
 
-def test_the_papers_experiment_costs_what_is_known_of_it():
-    said, stages = planned("paper")
+def test_the_papers_experiment_has_its_published_costs():
+    text, stages = planned("paper")
     hours = {stage: cells[4] for stage, cells in stages.items()}
-    known = {
+    published = {
         "generate_responses": 123,
         "finetune": 139,
         "score_rewards": 71,
         "score_likelihoods": 48,
         "answer_benchmark": 4,
     }
-    assert {stage: hours[stage] for stage in known} == pytest.approx(known, rel=0.1)
+    assert {stage: hours[stage] for stage in published} == pytest.approx(published, rel=0.1)
     assert stages["judge_pairs"][5] == pytest.approx(4839 * 100 / 95, rel=0.1)  # dollars; 95 pairs and GPT-4's five
     assert stages["finetune"][7] == pytest.approx(1.9e20 * 100 / 95, rel=0.15)  # FLOP
-    assert stages["finetune"][:2] == [0, 0]  # which `rank` does not do
-    assert "generate_responses llama-3.1-405b-instruct: " in said.split("The dearest jobs\n")[1].splitlines()[0]
-    assert "Does not fit" not in said and "100000 instructions" in said
+    assert stages["finetune"][:2] == [0, 0]  # `rank` does not fine-tune
+    assert "generate_responses llama-3.1-405b-instruct: " in text.split("Most expensive jobs\n")[1].splitlines()[0]
+    assert "Does not fit" not in text and "Assumed: instructions = 100000; " in text
 
 
 @pytest.mark.parametrize("name", ["paper", "paper-import", "single-gpu"])
-def test_its_jobs_are_those_of_a_dry_run(name):
+def test_the_planned_jobs_are_those_of_a_dry_run(name):
     _, stages = planned(name)
     for column, target in ((0, "rank"), (3, "all")):
         expected = jobs_of(name, target)
-        assert stages["together"][column] == expected["total"]
+        assert stages["total"][column] == expected["total"]
         for stage in set(stages) & set(expected):
             assert stages[stage][column] == expected[stage], stage
+
+
+def test_the_plan_follows_options_of_the_command_line():
+    teacher = "teachers={extra: {family: qwen, model: Qwen/Qwen2.5-3B-Instruct}}"
+    _, stages = planned("single-gpu", "--config", teacher)
+    assert stages["generate_responses"][0] == 7  # the file has six teachers
+    assert stages["finetune"][3] == 14
+
+
+def test_a_dry_run_that_fails_ends_with_snakemakes_message(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    with pytest.raises(SystemExit, match="MissingRuleException"):
+        dry_runs(config, [["no_such_target"]])
+
+
+def test_every_rule_with_a_cost_exists_and_its_function_takes_the_wildcards_of_its_jobs():
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    for rule, function in COSTS.items():
+        (timing,) = re.findall(rf'"<results>/timings/{rule}/(.*).tsv"', rules)
+        assert set(re.findall(r"{(\w+)}", timing)) == set(inspect.signature(function).parameters) - {"study"}, rule
 
 
 def study(**plan):
@@ -64,55 +90,68 @@ def study(**plan):
     return Study(config | {"study": "nothing-there-yet"})
 
 
-def test_a_jobs_cost_by_hand():
-    got = study().cost({"rule": "finetune", "base": "qwen2.5-1.5b", "teacher": "qwen2.5-7b-instruct"})
+def test_the_cost_of_a_job_by_hand():
+    job = Job("finetune", {"base": "qwen2.5-1.5b", "teacher": "qwen2.5-7b-instruct"})
+    cost = cost_of(study(), job)
     tokens = 2000 * (50 + 500) * 2
-    assert (got.tokens, got.flop, got.bytes) == (tokens, 6 * 1.5e9 * tokens, 2 * 1.5e9)
-    assert got.seconds == pytest.approx(60 + got.flop / (989e12 * 0.38))
-    got = study(response_tokens=3000).cost({"rule": "generate_responses", "teacher": "qwen2.5-7b-instruct"})
-    assert got.tokens == 2000 * (50 + 1024)  # no more than the sampling allows
-    asked = study()
-    asked.config["teachers"]["paid"] = {"model": "m", "engine": "openai", "sampling": {}}
-    assert asked.cost({"rule": "generate_responses", "teacher": "paid"}).usd == 2000 * (50 * 10 + 500 * 30) / 1e6
-    asked.config["teachers"]["paid"]["model"] = "dear"
-    assert asked.cost({"rule": "generate_responses", "teacher": "paid"}).usd == 0
-    assert "dear costs no dollars: `api.prices` does not have it" in asked.assumed
-    assert study().cost({"rule": "rank_teachers"}) == Cost()
+    assert (cost.tokens, cost.flop, cost.bytes) == (tokens, 6 * 1.5e9 * tokens, 2 * 1.5e9)
+    assert cost.seconds == pytest.approx(60 + cost.flop / (989e12 * 0.38))
+    job = Job("generate_responses", {"teacher": "qwen2.5-7b-instruct"})
+    assert cost_of(study(response_tokens=3000), job).tokens == 2000 * (50 + 1024)  # the limit of its sampling
+    assert cost_of(study(), Job("rank_teachers")) == Cost()
 
 
-def test_what_does_not_fit_is_named():
-    assert study().does_not_fit() == []
-    lines = study(gpu="l4").does_not_fit()
-    assert lines == []  # 0.5B in full precision, 1.5B by LoRA
+def test_the_cost_of_an_endpoint_is_its_price_times_the_tokens_read_and_written():
+    job, priced = Job("generate_responses", {"teacher": "paid"}), study()
+    priced.config["teachers"]["paid"] = {"model": "m", "engine": "openai", "sampling": {}}
+    assert cost_of(priced, job).usd == 2000 * (50 * 10 + 500 * 30) / 1e6
+    priced.config["teachers"]["paid"]["model"] = "unknown"
+    assert cost_of(priced, job).usd == 0
+    assert "price of unknown = 0 (it is not in `api.prices`)" in priced.assumed
+
+
+def test_models_that_do_not_fit_are_named():
+    assert models_that_do_not_fit(study()) == []
+    assert models_that_do_not_fit(study(gpu="l4")) == []  # 0.5B in full precision, 1.5B with LoRA
     small = study(gpu="l4")
     del small.config["bases"]["qwen2.5-1.5b"]["lora"]
-    assert small.does_not_fit() == [
-        "fine-tuning qwen2.5-1.5b needs 24 GB, and 1 x l4 hold 22 a process: see fsdp and lora"
+    assert models_that_do_not_fit(small) == [
+        "fine-tuning qwen2.5-1.5b needs 24 GB per process; 1 x l4 can hold 22 GB: see `fsdp` and `lora`"
     ]
     shared = study(gpu="h100")  # 4.5 billion in four processes: 90 GB each with buffers of gradients, 18 GB with fsdp
     shared.config["bases"] = {"b": shared.config["bases"]["qwen2.5-0.5b"] | {"parameters": 4.5, "processes": 4}}
-    assert shared.does_not_fit() == ["fine-tuning b needs 90 GB, and 1 x h100 hold 72 a process: see fsdp and lora"]
+    assert models_that_do_not_fit(shared) == [
+        "fine-tuning b needs 90 GB per process; 1 x h100 can hold 72 GB: see `fsdp` and `lora`"
+    ]
     shared.config["bases"]["b"]["fsdp"] = True
-    assert shared.does_not_fit() == []
-    assert lacking(810, 8, "h100") == "needs 810 GB, and 8 x h100 hold 576"
+    assert models_that_do_not_fit(shared) == []
+    large = study()
+    large.config["teachers"] = {
+        "t": {"model": "m/M-405B", "engine": "vllm", "vllm": {}, "gpus": 8},
+        "quantized": {"model": "m/M-405B-FP8", "engine": "vllm", "vllm": {}, "gpus": 8},
+    }
+    assert models_that_do_not_fit(large) == ["teacher t needs 810 GB; 8 x h100 can hold 576 GB"]
 
 
-def test_timings_of_jobs_that_have_run_take_the_place_of_the_reckoning(tmp_path):
-    job = {"rule": "finetune", "base": "qwen2.5-0.5b", "teacher": "qwen2.5-7b-instruct"}
-    (tmp_path / "done.tsv").write_text(f"s\th:m:s\n{3 * study().cost(job).seconds}\t-\n")
-    job["gpus"] = 1
-    jobs = [job | {"timing": str(tmp_path / "done.tsv")}, job | {"timing": str(tmp_path / "not yet.tsv")}]
-    speed = calibration(study(), jobs)
-    assert speed == {"finetune": (pytest.approx(3), 1)}
-    shared = [jobs[0] | {"gpus": 4}]  # so many seconds of each of four
-    assert calibration(study(), shared) == {"finetune": (pytest.approx(12), 1)}
-    assert calibrated(study(), job, speed).seconds == pytest.approx(3 * study().cost(job).seconds)
-    assert by_rule([(job, Cost(usd=1)), (job, Cost(usd=2))])["finetune"] == (2, Cost(usd=3))
+def test_measured_times_of_finished_jobs_correct_the_estimates(tmp_path):
+    job = Job("finetune", {"base": "qwen2.5-0.5b", "teacher": "qwen2.5-7b-instruct"}, gpus=1)
+    estimate = cost_of(study(), job).seconds
+    (tmp_path / "done.tsv").write_text(f"s\th:m:s\n{3 * estimate}\t-\n")
+    finished = replace(job, timing=str(tmp_path / "done.tsv"))
+    ratios = measured_ratios(study(), [finished, replace(job, timing=str(tmp_path / "not yet.tsv"))])
+    assert ratios == {"finetune": (pytest.approx(3), 1)}
+    on_four = replace(finished, gpus=4)  # each of the four GPUs was busy for that time
+    assert measured_ratios(study(), [on_four]) == {"finetune": (pytest.approx(12), 1)}
+    corrected = corrected_cost(study(), job, ratios)
+    assert (corrected.jobs, corrected.seconds) == (1, pytest.approx(3 * estimate))
+    assert by_rule([(job, Cost(jobs=1, usd=1)), (job, Cost(jobs=1, usd=2))]) == {"finetune": Cost(jobs=2, usd=3)}
 
 
-def test_when_it_will_be_done_is_told_for_one_gpu_once_jobs_have_run():
-    told = done_at("all", 5.5 * 3600, datetime(2030, 1, 31, 22, 45))
-    assert told == "ETA: all is done in 5.5 hours with one GPU, 2030-02-01 04:15; with n, in 1/n of them"
+def test_the_time_of_completion_is_that_of_one_gpu():
+    text = completion("all", 5.5 * 3600, datetime(2030, 1, 31, 22, 45))
+    assert text == (
+        "ETA: all is finished in 5.5 hours with one GPU, at 2030-02-01 04:15; with n GPUs, in 1/n of the time"
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,21 +166,21 @@ def test_when_it_will_be_done_is_told_for_one_gpu_once_jobs_have_run():
         ("openai-community/gpt2", None),
     ],
 )
-def test_a_models_size_is_told_by_its_name_or_not_at_all(name, size):
+def test_the_size_of_a_model_is_read_from_its_name(name, size):
     assert parameters_of({"model": name}) == size
     assert parameters_of({"model": name, "parameters": 3.8}) == 3.8e9
 
 
-def test_a_local_model_is_counted(tiny):
+def test_the_parameters_of_a_local_model_are_counted(tiny):
     from transformers import AutoModelForCausalLM
 
     assert parameters_of({"model": str(tiny)}) == AutoModelForCausalLM.from_pretrained(tiny).num_parameters()
 
 
 @pytest.mark.study
-def test_of_a_finished_study_nothing_is_left_and_its_lengths_are_real(study_copy):
+def test_a_finished_study_has_no_jobs_left_and_its_measured_times_are_used(study_copy):
     done = snakemake("plan", "--cores", "1", cwd=study_copy)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert re.search(r"together +\d +0.00 +0 +0 +0.00", done.stdout)  # but for the page of the ranking
-    assert "Measured: finetune takes" in done.stdout and "in 14 jobs that have run" in done.stdout
-    assert "ETA: all is done in 0.0 hours" in done.stdout
+    assert re.search(r"total +\d +0.00 +0 +0 +0.00", done.stdout)  # `rank` still writes ranking.html
+    assert "Measured: finetune takes" in done.stdout and "(14 finished jobs)" in done.stdout
+    assert "ETA: all is finished in 0.0 hours" in done.stdout

@@ -1,4 +1,4 @@
-"""The report in a real browser: its numbers are the tables', nothing is fetched or run, and it fits a phone."""
+"""The report in a real browser: its numbers are those of the tables, it loads and runs nothing, and it fits a phone."""
 
 import subprocess
 import sys
@@ -38,14 +38,14 @@ def csv(results, name):
     return pl.read_csv(results / f"tables/{name}.csv", infer_schema_length=None)
 
 
-def test_nothing_is_fetched_and_nothing_complains(page, results):
-    requests = [request["request"]["url"] for request in page.told("Network.requestWillBeSent")]
+def test_the_page_loads_no_other_file_and_reports_no_error(page, results):
+    requests = [request["request"]["url"] for request in page.events("Network.requestWillBeSent")]
     assert requests == [(results / "report.html").as_uri()]
-    assert page.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    assert page.events("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
     assert (results / "report.html").stat().st_size < 5e6
 
 
-def test_every_number_of_the_teachers_and_of_the_correlations_equals_the_csv(page, results):
+def test_the_numbers_of_teachers_and_correlations_equal_those_of_the_csv(page, results):
     cells = """[...document.querySelectorAll('table.teachers')].map(table => [table.dataset.base,
         [...table.tBodies[0].rows].map(row => [row.cells[0].innerText,
             [...row.querySelectorAll('td[data-column]')].map(cell =>
@@ -58,8 +58,8 @@ def test_every_number_of_the_teachers_and_of_the_correlations_equals_the_csv(pag
     for base, table in shown:
         for teacher, values in table:
             assert {column for column, *_ in values} >= {"car", "reward:right-answer", "loss", "ap"}
-            for column, whole, rounded in values:
-                assert float(whole) == rows[base, teacher][column]
+            for column, exact, rounded in values:
+                assert float(exact) == rows[base, teacher][column]
                 digits = len(rounded.partition(".")[2])
                 assert float(rounded.replace("−", "-")) == round(rows[base, teacher][column], digits)
     cells = """[...document.querySelectorAll('table.correlations tbody tr')].map(row => [row.cells[0].innerText,
@@ -71,7 +71,7 @@ def test_every_number_of_the_teachers_and_of_the_correlations_equals_the_csv(pag
     assert shown == {key: [value for value in values if value is not None] for key, values in table.items()}
 
 
-def test_the_answer_comes_first_and_says_how_sure_it_is(page, results):
+def test_the_answer_comes_first_with_its_uncertainty(page, results):
     cards = page.evaluate("[...document.querySelectorAll('.card')].map(card => card.innerText)")
     performance = csv(results, "performance").join(csv(results, "teachers"), on=["base", "teacher"])
     for card, base in zip(cards, ("alpha", "beta"), strict=True):
@@ -83,7 +83,7 @@ def test_the_answer_comes_first_and_says_how_sure_it_is(page, results):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_the_screen_and_every_figure_is_drawn_and_told(browser, results, width, tmp_path):
+def test_the_page_fits_the_screen_and_every_figure_has_a_description(browser, results, width, tmp_path):
     browser.open(results / "report.html", width)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     figures = browser.evaluate("""[...document.querySelectorAll('figure')].map(figure => {
@@ -99,7 +99,7 @@ def test_it_fits_the_screen_and_every_figure_is_drawn_and_told(browser, results,
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_its_words_stand_out_from_their_ground(browser, results, dark):
+def test_the_contrast_of_text_is_high_enough(browser, results, dark):
     browser.open(results / "report.html", dark=dark)
     ratios = browser.evaluate("""(() => {
         const light = color => { const [r, g, b] = color.match(/[\\d.]+/g).map(v => v / 255).map(
@@ -112,7 +112,7 @@ def test_its_words_stand_out_from_their_ground(browser, results, dark):
     assert len(ratios) > 100 and min(ratios) >= 4.5  # WCAG 2 AA
 
 
-def test_the_keyboard_reaches_what_scrolls_and_what_opens(page):
+def test_the_keyboard_reaches_tables_that_scroll_and_sections_that_open(page):
     reached = page.evaluate("""[...document.querySelectorAll('.wide')].every(
         node => node.tabIndex === 0 && node.getAttribute('aria-label'))""")
     assert reached and page.evaluate("document.querySelectorAll('details > summary').length") >= 6
@@ -121,7 +121,7 @@ def test_the_keyboard_reaches_what_scrolls_and_what_opens(page):
 
 @pytest.fixture(scope="module")
 def hostile(results, tmp_path_factory):
-    """The report on responses, and an instruction, that attack a page."""
+    """The report of responses and instructions that contain HTML and scripts."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "responses").mkdir()
     for path in (results / "responses").glob("*-*.parquet"):
@@ -131,12 +131,15 @@ def hostile(results, tmp_path_factory):
         rows.write_parquet(folder / "responses" / path.name)
     instructions = pl.read_parquet(results / "instructions.parquet").with_columns(instruction=pl.lit(HOSTILE))
     instructions.write_parquet(folder / "instructions.parquet")
-    told = {"study": ["miniature"], "config": [results / "config.yaml"], "output": [folder / "report.html"]}
-    told |= {"tables": [*(results / "tables").glob("*.csv")], "metrics": [*(results / "metrics").glob("*/*.parquet")]}
-    told |= {"instructions": [folder / "instructions.parquet"], "responses": [*(folder / "responses").iterdir()]}
-    told |= {"set-aside": [results / "set_aside/instructions.parquet"], "spent": [folder / "none"]}
-    told |= {"timings": [results / "timings"]}
-    arguments = [str(x) for name, values in told.items() for x in (f"--{name}", *values)]
+    options = {"study": ["miniature"], "config": [results / "config.yaml"], "output": [folder / "report.html"]}
+    options |= {
+        "tables": [*(results / "tables").glob("*.csv")],
+        "metrics": [*(results / "metrics").glob("*/*.parquet")],
+    }
+    options |= {"instructions": [folder / "instructions.parquet"], "responses": [*(folder / "responses").iterdir()]}
+    options |= {"set-aside": [results / "set_aside/instructions.parquet"], "spent": [folder / "none"]}
+    options |= {"timings": [results / "timings"]}
+    arguments = [str(x) for name, values in options.items() for x in (f"--{name}", *values)]
     done = subprocess.run(
         [sys.executable, "-m", "scripts.report.write_report", *arguments], capture_output=True, text=True
     )
@@ -144,18 +147,18 @@ def hostile(results, tmp_path_factory):
     return folder / "report.html"
 
 
-def test_hostile_text_is_shown_and_does_nothing(browser, hostile):
+def test_hostile_text_is_shown_and_not_executed(browser, hostile):
     browser.open(hostile)
     assert browser.evaluate("document.title") == "miniature: which teacher?"
     assert browser.evaluate("document.querySelectorAll('script, img, iframe, #owned, a[href^=javascript]').length") == 0
-    assert [r["request"]["url"] for r in browser.told("Network.requestWillBeSent")] == [hostile.as_uri()]
-    assert browser.told("Runtime.exceptionThrown", "Log.entryAdded") == []
+    assert [r["request"]["url"] for r in browser.events("Network.requestWillBeSent")] == [hostile.as_uri()]
+    assert browser.events("Runtime.exceptionThrown", "Log.entryAdded") == []
     shown = browser.evaluate("document.querySelector('.answers pre').textContent")
     assert shown.startswith("<script>document.title='owned'</script>") and "{{ 7 * 7 }}" in shown
     assert shown.endswith(f"… ({len(HOSTILE) + 2000:,} characters)")
 
 
-def test_a_ranking_has_its_page_too(browser, study, results, tmp_path):
+def test_a_ranking_has_its_own_page(browser, study, results, tmp_path):
     done = snakemake("results/miniature/ranking.html", "--cores", "2", cwd=study)
     assert done.returncode == 0, done.stdout
     browser.open(results / "ranking.html")

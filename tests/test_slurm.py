@@ -1,4 +1,4 @@
-"""The workflow on a real Slurm: GPUs asked for by every rule, a job cancelled in the middle, the same results."""
+"""The workflow on a real Slurm: every rule requests its GPUs, and a job killed in the middle changes no result."""
 
 import hashlib
 import re
@@ -16,12 +16,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.study, pytest.mark.skipif(bool(missi
 
 SNAKEMAKE = ROOT / ".venv-slurm/bin/snakemake"
 CHECKPOINTS = [f"results/small/checkpoints/alpha/{teacher}/manifest.json" for teacher in ("plain-small", "terse-small")]
-ASKED = {"gpus": 1, "mem_mb": 2000, "runtime": 20}
+REQUESTED = {"gpus": 1, "mem_mb": 2000, "runtime": 20}
 
 
 def configuration() -> dict:
     world = "./results/world"
-    answering = {"family": "small", "sampling": {"max_new_tokens": 20}, **ASKED}
+    answering = {"family": "small", "sampling": {"max_new_tokens": 20}, **REQUESTED}
     return {
         "study": "small",
         "instructions": {
@@ -30,8 +30,8 @@ def configuration() -> dict:
             "n": 96,
         },
         "teachers": {name: {"model": f"{world}/{name}", **answering} for name in ("plain-small", "terse-small")},
-        "bases": {"alpha": {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", **ASKED}},
-        "reward_models": {"right-answer": {"model": f"{world}/right-answer", **ASKED}},
+        "bases": {"alpha": {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", **REQUESTED}},
+        "reward_models": {"right-answer": {"model": f"{world}/right-answer", **REQUESTED}},
         "finetune": {"epochs": 12, "learning_rate": 2e-3, "batch_size": 4, "micro_batch_size": 4, "max_length": 128}
         | {"gradient_checkpointing": False, "checkpoint_minutes": 0.02},
         "car": {"reward_model": "right-answer"},
@@ -39,7 +39,7 @@ def configuration() -> dict:
 
 
 def folder(tmp_path, study):
-    """The workflow with the small study in a folder of its own."""
+    """A folder with the workflow and the configuration of the small study."""
     tmp_path.mkdir()
     link_workflow(tmp_path)
     (tmp_path / "results").mkdir()
@@ -49,7 +49,7 @@ def folder(tmp_path, study):
 
 
 def on_slurm(root):
-    """The study as a user starts it on a cluster without accounting."""
+    """Starts the study as on a cluster without accounting."""
     command = [SNAKEMAKE, "rank", *CHECKPOINTS, "--configfile", "small.yaml", "--workflow-profile", "profiles/slurm"]
     command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5"]
     command += ["--default-resources", "slurm_partition=cpu", "mem_mb=1000", "runtime=10", "slurm_account=none"]
@@ -58,14 +58,14 @@ def on_slurm(root):
 
 
 def job_of(rule_and_pair):
-    """Slurm's number of a running job whose comment names this rule and pair."""
-    told = subprocess.run(["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True).stdout
-    found = [line.split()[0] for line in told.splitlines() if rule_and_pair in line]
-    return found[0] if found else None
+    """Slurm's number of a running job whose comment has this rule and pair."""
+    queue = subprocess.run(["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True).stdout
+    numbers = [line.split()[0] for line in queue.splitlines() if rule_and_pair in line]
+    return numbers[0] if numbers else None
 
 
 @pytest.mark.fault(28)
-def test_a_study_on_slurm_with_a_job_cancelled_in_the_middle_equals_the_local_one(study, tmp_path_factory):
+def test_a_study_on_slurm_with_a_job_killed_in_the_middle_equals_the_local_one(study, tmp_path_factory):
     local = folder(tmp_path_factory.mktemp("local") / "study", study)
     done = snakemake(
         "rank", *CHECKPOINTS, "--cores", "2", "--resources", "gpu=2", "--configfile", "small.yaml", cwd=local
@@ -80,12 +80,12 @@ def test_a_study_on_slurm_with_a_job_cancelled_in_the_middle_equals_the_local_on
         number = job_of("finetune")
         subprocess.run(["scancel", "--signal=KILL", "--full", number], check=True)
         assert run.wait(timeout=900) == 0, (root / "slurm.log").read_text()[-5000:]
-    said = (root / "slurm.log").read_text()
-    assert "Trying to restart job" in said
+    log = (root / "slurm.log").read_text()
+    assert "Trying to restart job" in log
     for path in sorted(local.glob("results/small/**/*")):
         if path.name == "model.safetensors" or (path.suffix in (".csv", ".parquet") and "rows" not in path.parts):
             assert sha(root / path.relative_to(local)) == sha(path), path
-    submitted = re.findall(r"gpu=(\d+)", said)
+    submitted = re.findall(r"gpu=(\d+)", log)
     assert set(submitted) == {"1"} and len(submitted) >= 8
 
 

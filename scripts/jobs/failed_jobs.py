@@ -1,23 +1,53 @@
-"""What a run that failed shows of its failed jobs: the end of each log, where the cause and the fix stand."""
+"""The ends of the logs of failed jobs, which name the cause and what to do.
 
+Snakemake reports what happens as log records with fields (rule_name, wildcards, log ...); no text is parsed here.
+"""
+
+import logging
 import re
 from pathlib import Path
 
-SHOWN = 12  # lines of a log
+from snakemake_interface_logger_plugins.common import LogEvent
+
+LINES = 12  # of each log
 PROGRESS = re.compile(r"\d+%\||it/s\]|row/s\]")
 
 
-def ends_of_logs(run_log: Path) -> str:
-    """The last lines of the log of every job that failed, read from Snakemake's own log of the run."""
-    failed = re.findall(
-        r"^Error in (?:group job for )?rule (\w+).*?^    log: (\S+)", run_log.read_text(encoding="utf-8"), re.M | re.S
-    )
-    return "\n".join(end_of(rule, Path(log)) for rule, log in dict.fromkeys(failed))
+class FailedJobs(logging.Handler):
+    """A handler for Snakemake's logger that remembers jobs that failed, except those that succeeded when restarted."""
+
+    def __init__(self):
+        super().__init__(logging.INFO)
+        self.names: dict[int, str] = {}  # of started jobs, by Snakemake's number of the job
+        self.logs: dict[int, list[Path]] = {}  # of failed jobs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        match getattr(record, "event", None):
+            case LogEvent.JOB_INFO:
+                self.names[record.jobid] = name_of(record.rule_name, record.wildcards)
+            case LogEvent.JOB_ERROR:
+                self.names.setdefault(record.jobid, record.rule_name)
+                self.logs[record.jobid] = [Path(log) for log in record.log]
+            case LogEvent.JOB_FINISHED:
+                self.logs.pop(record.job_id, None)
+
+    def ends_of_logs(self) -> str:
+        """The last lines of every log of every failed job."""
+        return "\n".join(
+            f"\n{self.names[job]} failed. {end_of(log)}" for job, logs in self.logs.items() for log in logs
+        )
 
 
-def end_of(rule: str, log: Path) -> str:
-    """The last lines of one log without its progress bars, which write many."""
-    said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    lines = [line for line in said if line.strip() and not PROGRESS.search(line)]
-    told = [f"  {line}" for line in lines[-SHOWN:]] or ["  it said nothing: killed, or out of memory?"]
-    return "\n".join([f"\n{rule} failed. The end of {log}:", *told])
+def name_of(rule: str, wildcards: dict[str, str]) -> str:
+    """For example `finetune base=alpha teacher=plain-small`."""
+    return " ".join([rule, *(f"{name}={value}" for name, value in wildcards.items())])
+
+
+def end_of(log: Path) -> str:
+    """The last lines of a log without progress bars, under a line that names the file."""
+    if not log.exists():
+        return f"Its log {log}: no such file"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line for line in lines if line.strip() and not PROGRESS.search(line)][-LINES:]
+    lines = lines or ["(empty: was the job killed, or did it run out of memory?)"]
+    return "\n  ".join([f"The end of {log}:", *lines])

@@ -1,4 +1,4 @@
-"""A job that ends when the run that started it does."""
+"""End a job when the run that started it ends."""
 
 import ctypes
 import os
@@ -9,9 +9,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends; a kernel other than Linux's does not."""
+    """Ask the kernel to kill this process when its parent ends. Works on Linux only; elsewhere nothing happens."""
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before it could be watched
-            sys.exit("the run that started this job is gone")
+        if os.getppid() != parent:  # the parent ended before the call
+            sys.exit("the run that started this job has ended")

@@ -7,15 +7,16 @@ from pathlib import Path
 
 
 def hold_run_lock(path: Path) -> None:
-    """Lock the file for as long as this process lives, and write down who holds it.
+    """Lock the file until this process ends, and write host and process into it.
 
-    The kernel lets go of it when the process ends, however it ends: no lock is ever stale. Exits naming the host and
-    process that hold it.
+    The kernel releases the lock when the process ends, even after kill -9, so a lock is never left behind. Exits with
+    the owner's host and process if another run holds the lock.
     """
     lock = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise SystemExit(f"another run is at work in this folder: {os.read(lock, 200).decode().strip()}") from None
+        owner = os.read(lock, 200).decode().strip()
+        raise SystemExit(f"another run is active in this folder: {owner}. Wait for its end, or stop it") from None
     os.ftruncate(lock, 0)
     os.write(lock, f"host {socket.gethostname()}, process {os.getpid()}\n".encode())

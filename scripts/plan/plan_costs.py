@@ -1,22 +1,22 @@
-"""What a job will cost, from the sizes of models and texts: FLOP, GPU-seconds, dollars, bytes.
+"""Formulas of cost, from the sizes of models and texts: FLOP, GPU-seconds, dollars, bytes.
 
-A forward of a token takes 2 FLOP a parameter, training 6. The shares of a GPU's peak that stages reach are those of
-tuned runs on an H100: 12,500 tokens a second of an 8B model in vLLM, 38 % of the peak in TRL's fine-tuning. Timings of
-jobs that have run replace them (plan_study.py).
+A forward pass takes 2 FLOP per parameter and token, training 6. SHARE is the part of a GPU's peak that a stage reaches
+in tuned runs on an H100: vLLM with an 8B model, 12,500 tokens per second; fine-tuning with TRL, 38 % of the peak.
+Measured times of finished jobs replace these estimates (plan_study.py).
 """
 
 from dataclasses import astuple, dataclass
 
 PEAK = {"h200": 989e12, "h100": 989e12, "a100": 312e12, "l40s": 362e12, "rtx4090": 165e12, "l4": 121e12}  # bf16
-MEMORY = {"h200": 141, "h100": 80, "a100": 80, "l40s": 48, "rtx4090": 24, "l4": 24}  # GB
-SHARE = {"generate": 0.21, "score": 0.35, "train": 0.38}  # of the peak
-START = 60  # seconds until a model answers
+SHARE = {"generate": 0.21, "score": 0.35, "train": 0.38}
+MODEL_START = 60  # seconds
 
 
 @dataclass
 class Cost:
-    """Of a job or of several: `seconds` are those of all their GPUs together, `bytes` what stays on the disk."""
+    """The cost of one or more jobs: `seconds` is the sum over their GPUs, `bytes` what remains on the disk."""
 
+    jobs: int = 0
     tokens: float = 0
     flop: float = 0
     seconds: float = 0
@@ -26,31 +26,33 @@ class Cost:
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
+    @property
+    def expense(self) -> float:
+        """Orders jobs: a GPU-second counts as much as a dollar."""
+        return self.seconds + self.usd
+
 
 def on_gpu(kind: str, flop: float, tokens: float, gpu: str) -> Cost:
-    """A job of a kind of SHARE, with the start of its model."""
-    return Cost(tokens=tokens, flop=flop, seconds=START + flop / (PEAK[gpu] * SHARE[kind]))
+    """A job of one kind of SHARE, with the start of its model."""
+    return Cost(tokens=tokens, flop=flop, seconds=MODEL_START + flop / (PEAK[gpu] * SHARE[kind]))
 
 
-def generating(entry: dict, size: float, rows: float, read: float, written: float, gpu: str, prices: dict) -> Cost:
-    """A model of that size, or an endpoint, reads and writes so many tokens a row."""
-    tokens = rows * (read + written)
-    if entry["engine"] == "openai":
-        price = prices.get(entry["model"], {"input": 0, "output": 0})
-        return Cost(tokens=tokens, usd=rows * (read * price["input"] + written * price["output"]) / 1e6)
+def generating(size: float, tokens: float, gpu: str) -> Cost:
+    """Reading and writing `tokens` with a model of `size` parameters."""
     return on_gpu("generate", 2 * size * tokens, tokens, gpu)
 
 
+def asking(price: dict[str, float], rows: float, read: float, written: float) -> Cost:
+    """An endpoint reads and writes so many tokens per row; `price` is in dollars per million tokens."""
+    usd = rows * (read * price["input"] + written * price["output"]) / 1e6
+    return Cost(tokens=rows * (read + written), usd=usd)
+
+
 def scoring(size: float, tokens: float, gpu: str) -> Cost:
+    """One forward pass."""
     return on_gpu("score", 2 * size * tokens, tokens, gpu)
 
 
 def training(size: float, tokens: float, gpu: str) -> Cost:
-    """The checkpoint that stays has 16 bits a parameter."""
+    """All epochs; the checkpoint has 16 bits per parameter."""
     return on_gpu("train", 6 * size * tokens, tokens, gpu) + Cost(bytes=2 * size)
-
-
-def lacking(gigabytes: float, gpus: int, gpu: str) -> str | None:
-    """What is missing where a model fills more than 90 % of the GPUs that share it."""
-    there = 0.9 * MEMORY[gpu] * max(gpus, 1)
-    return f"needs {gigabytes:.0f} GB, and {max(gpus, 1)} x {gpu} hold {there:.0f}" if gigabytes > there else None

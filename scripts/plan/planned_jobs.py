@@ -1,128 +1,92 @@
-"""What each job of a study has to read, write and compute, from its configuration and from what exists of it."""
+"""The cost of each planned job: one function per rule that runs a model. Jobs of other rules take seconds.
 
-from functools import cache
-from pathlib import Path
+A function gets the study and the wildcards of the job, and is named as its rule.
+"""
 
 from scripts.configuration.protocols import PROTOCOLS
-from scripts.models.sizes import parameters_of
-from scripts.plan.plan_costs import Cost, generating, lacking, scoring, training
-from scripts.tables.files import read_table
-
-UNJUDGED_PROMPTS = 1000  # of a benchmark without a protocol, until its prompts are read
+from scripts.plan.dry_run import Job
+from scripts.plan.plan_costs import Cost, asking, generating, scoring, training
+from scripts.plan.study_sizes import Study
 
 
-@cache
-def rows_in(path: Path) -> int:
-    return read_table(path, ["id"]).height
+def cost_of(study: Study, job: Job) -> Cost:
+    return COSTS[job.rule](study, **job.wildcards) if job.rule in COSTS else Cost()
 
 
-@cache
-def mean_tokens(path: Path) -> float | None:
-    """Of the responses in a table; none where they were imported, without a count."""
-    return read_table(path, ["n_tokens"])["n_tokens"].mean()
+def generate_responses(study: Study, teacher: str) -> Cost:
+    rows = study.responses(teacher)
+    return generation(study, "teachers", teacher, rows, study.prompt_tokens(), study.response_tokens(teacher))
 
 
-class Study:
-    """The configuration, with the sizes and lengths behind a job's cost; `assumed` tells which nobody has measured."""
+def score_rewards(study: Study, reward_model: str, teacher: str) -> Cost:
+    tokens = study.responses(teacher) * (study.prompt_tokens() + study.response_tokens(teacher))
+    return scoring(study.parameters("reward_models", reward_model), tokens, study.gpu)
 
-    def __init__(self, config: dict):
-        self.config, self.gpu = config, config["plan"]["gpu"]
-        self.results, self.assumed = Path("results") / config["study"], set()
 
-    def size(self, section: str, name: str) -> float:
-        entry = self.config[section][name]
-        found = parameters_of(entry.get("reward", entry))
-        if found is None:
-            self.assumed.add(f"{name} has 7 billion parameters")
-        return found or 7e9
+def score_likelihoods(study: Study, base: str, teacher: str) -> Cost:
+    return scoring(study.parameters("bases", base), likelihood_tokens(study, teacher), study.gpu)
 
-    def rows(self) -> int:
-        if (path := self.results / "instructions.parquet").exists():
-            return rows_in(path)
-        if not self.config["instructions"]["n"]:
-            self.assumed.add(f"{self.config['plan']['instructions']} instructions")
-        return self.config["instructions"]["n"] or self.config["plan"]["instructions"]
 
-    def prompts(self, benchmark: str) -> int:
-        if (path := self.results / f"prompts/{benchmark}.parquet").exists():
-            return rows_in(path)
-        entry = self.config["benchmarks"][benchmark]
-        usual = PROTOCOLS[entry["protocol"]].n_prompts if entry["protocol"] else UNJUDGED_PROMPTS
-        n = entry["prompts"]["n"] or usual
-        self.assumed.add(f"{n} prompts of {benchmark}")
-        return n
+def score_reference_likelihoods(study: Study, reference_model: str, teacher: str) -> Cost:
+    size = study.parameters("reference_models", reference_model)
+    return scoring(size, likelihood_tokens(study, teacher), study.gpu)
 
-    def prompt_tokens(self) -> int:
-        self.assumed.add(f"{self.config['plan']['prompt_tokens']} tokens an instruction")
-        return self.config["plan"]["prompt_tokens"]
 
-    def response_tokens(self, teacher: str | None = None, sampling: dict | None = None) -> float:
-        """Of a teacher's responses, where they are there, or as assumed, at most what sampling allows."""
-        path = self.results / f"responses/{teacher}.parquet"
-        if teacher and path.exists() and (mean := mean_tokens(path)):
-            return mean
-        self.assumed.add(f"{self.config['plan']['response_tokens']} tokens a response, where more are allowed")
-        return min(self.config["plan"]["response_tokens"], (sampling or {}).get("max_new_tokens", 10**9))
+def finetune(study: Study, base: str, teacher: str) -> Cost:
+    tokens = study.responses(teacher) * (study.prompt_tokens() + study.response_tokens(teacher))
+    return training(study.parameters("bases", base), tokens * study.config["finetune"]["epochs"], study.gpu)
 
-    def prices(self, entry: dict) -> dict:
-        """Dollars a million tokens, by the name at the endpoint; an endpoint without a price is told."""
-        if entry["engine"] == "openai" and entry["model"] not in self.config["api"]["prices"]:
-            self.assumed.add(f"{entry['model']} costs no dollars: `api.prices` does not have it")
-        return self.config["api"]["prices"]
 
-    def cost(self, job: dict) -> Cost:
-        """Of one job; nothing for those that take seconds."""
-        config, rule, gpu = self.config, job["rule"], self.gpu
-        entry = config["teachers"].get(job.get("teacher"), {})
-        read, written = self.prompt_tokens(), self.response_tokens(job.get("teacher"), entry.get("sampling"))
-        rows = self.rows() * entry.get("candidates", 1)
-        if rule == "generate_responses":
-            size = 0 if entry["engine"] == "openai" else self.size("teachers", job["teacher"])
-            return generating(entry, size, rows, read, written, gpu, self.prices(entry))
-        if rule == "score_rewards":
-            return scoring(self.size("reward_models", job["reward_model"]), rows * (read + written), gpu)
-        if rule == "score_likelihoods":  # the response alone, too
-            return scoring(self.size("bases", job["base"]), rows * (read + 2 * written), gpu)
-        if rule == "score_reference_likelihoods":
-            return scoring(self.size("reference_models", job["reference_model"]), rows * (read + 2 * written), gpu)
-        if rule == "finetune":
-            return training(
-                self.size("bases", job["base"]), rows * (read + written) * config["finetune"]["epochs"], gpu
-            )
-        return self.cost_of_judging(job) if "benchmark" in job else Cost()
+def answer_benchmark(study: Study, benchmark: str, base: str, teacher: str) -> Cost:
+    return answering(study, "bases", base, benchmark)
 
-    def cost_of_judging(self, job: dict) -> Cost:
-        """Of a benchmark's answers or judgments."""
-        config, rule, gpu = self.config, job["rule"], self.gpu
-        benchmark, rows = config["benchmarks"][job["benchmark"]], self.prompts(job["benchmark"])
-        read, written = self.prompt_tokens(), self.response_tokens(sampling=benchmark["sampling"])
-        if rule == "answer_benchmark":
-            size = self.size("bases", job["base"])
-            return generating(config["bases"][job["base"]], size, rows, read, written, gpu, {})
-        if rule == "answer_as_baseline":
-            entry = config["teachers"][benchmark["baseline"]]
-            size = 0 if entry["engine"] == "openai" else self.size("teachers", benchmark["baseline"])
-            return generating(entry, size, rows, read, written, gpu, self.prices(entry))
-        if rule == "judge_pairs":
-            judge, protocol = config["judges"][benchmark["judge"]], PROTOCOLS[benchmark["protocol"]]
-            size = 0 if judge["engine"] == "openai" else self.size("judges", benchmark["judge"])
-            return generating(judge, size, rows, protocol.tokens_read, protocol.tokens_written, gpu, self.prices(judge))
-        if rule == "judge_reward":
-            return scoring(self.size("judges", benchmark["judge"]), 2 * rows * (read + written), gpu)
-        return Cost()
 
-    def does_not_fit(self) -> list[str]:
-        """Models whose weights, or states in training, are more than their GPUs hold."""
-        lines = []
-        for name, entry in self.config["teachers"].items():
-            if "model" in entry and entry["engine"] != "openai" and entry["gpus"]:
-                each = 1 if "fp8" in entry["model"].lower() or "quantization" in entry["vllm"] else 2
-                told = lacking(each * self.size("teachers", name) / 1e9, entry["gpus"], self.gpu)
-                lines += [f"teacher {name} {told}"] if told else []
-        for name, entry in self.config["bases"].items():
-            # weights, gradients and two moments in float32; processes that do not share them buffer the gradients
-            states = 16 / entry["processes"] if entry["fsdp"] else 20 if entry["processes"] > 1 else 16
-            each = 2 if entry.get("lora") is not None else states
-            told = lacking(each * self.size("bases", name) / 1e9, 1, self.gpu) if entry["gpus"] else None
-            lines += [f"fine-tuning {name} {told} a process: see fsdp and lora"] if told else []
-        return lines
+def answer_as_baseline(study: Study, benchmark: str) -> Cost:
+    return answering(study, "teachers", study.config["benchmarks"][benchmark]["baseline"], benchmark)
+
+
+def judge_pairs(study: Study, benchmark: str, base: str, teacher: str) -> Cost:
+    entry = study.config["benchmarks"][benchmark]
+    protocol = PROTOCOLS[entry["protocol"]]
+    tokens = protocol.tokens_read, protocol.tokens_written
+    return generation(study, "judges", entry["judge"], study.prompts(benchmark), *tokens)
+
+
+def judge_reward(study: Study, benchmark: str, base: str, teacher: str) -> Cost:
+    """The reward model reads two responses per prompt: the answer and the baseline's."""
+    entry = study.config["benchmarks"][benchmark]
+    tokens = 2 * study.prompts(benchmark) * (study.prompt_tokens() + study.answer_tokens(entry["sampling"]))
+    return scoring(study.parameters("judges", entry["judge"]), tokens, study.gpu)
+
+
+def likelihood_tokens(study: Study, teacher: str) -> float:
+    """Each response is read twice: after its instruction and without it."""
+    return study.responses(teacher) * (study.prompt_tokens() + 2 * study.response_tokens(teacher))
+
+
+def answering(study: Study, section: str, model: str, benchmark: str) -> Cost:
+    """The answers of a model to a benchmark's prompts."""
+    sampling = study.config["benchmarks"][benchmark]["sampling"]
+    written = study.answer_tokens(sampling)
+    return generation(study, section, model, study.prompts(benchmark), study.prompt_tokens(), written)
+
+
+def generation(study: Study, section: str, model: str, rows: float, read: float, written: float) -> Cost:
+    """A model of a section of the configuration reads and writes so many tokens per row."""
+    entry = study.config[section][model]
+    if entry["engine"] == "openai":
+        return asking(study.price(entry["model"]), rows, read, written)
+    return generating(study.parameters(section, model), rows * (read + written), study.gpu)
+
+
+COSTS = {
+    "generate_responses": generate_responses,
+    "score_rewards": score_rewards,
+    "score_likelihoods": score_likelihoods,
+    "score_reference_likelihoods": score_reference_likelihoods,
+    "finetune": finetune,
+    "answer_benchmark": answer_benchmark,
+    "answer_as_baseline": answer_as_baseline,
+    "judge_pairs": judge_pairs,
+    "judge_reward": judge_reward,
+}

@@ -1,6 +1,6 @@
-"""The figures of a report, as SVG to stand in a page: no script, no font, nothing from elsewhere.
+"""Draw the figures of a report as SVG elements, without scripts, fonts or external files.
 
-Each function takes tables and gives a figure of its own small width, so that it can be read on a phone.
+Each function takes a table and returns an SVG that is narrow enough for a phone.
 """
 
 import io
@@ -18,9 +18,9 @@ COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7a5f00", "#56B4E9", "#44
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 plt.rcParams.update(
     {
-        "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and copied
-        "text.parse_math": False,  # a name may have dollars in it
-        "svg.hashsalt": "figures",  # the same figure has the same bytes
+        "svg.fonttype": "none",  # text can be searched, copied and read by a screen reader
+        "text.parse_math": False,  # a name may contain dollar signs
+        "svg.hashsalt": "figures",  # the same figure always has the same bytes
         "font.family": "sans-serif",
         "font.size": 9,
         "axes.spines.top": False,
@@ -33,111 +33,116 @@ plt.rcParams.update(
 )
 
 
-def svg(figure, described: str) -> str:
-    """The figure as an SVG element with a description for those who do not see it."""
+def svg(figure, description: str) -> str:
+    """The figure as an SVG element; screen readers read the description."""
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     plt.close(figure)
     _, _, element = text.getvalue().partition("<svg")
     element = re.sub(r'^ (.*?)width="[^"]*"(.*?)height="[^"]*"', r" \1\2", element, count=1, flags=re.S)
-    return f'<svg role="img" aria-label="{described}"{element}'
+    return f'<svg role="img" aria-label="{description}"{element}'
 
 
 def styles(names: list[str | None]) -> dict[str | None, dict]:
     """A color and a marker for each name; gray for None."""
-    known = sorted({name for name in names if name})
-    looks = {name: {"color": COLORS[i % 8], "marker": MARKERS[(i + i // 8) % 8]} for i, name in enumerate(known)}
+    unique = sorted({name for name in names if name})
+    looks = {name: {"color": COLORS[i % 8], "marker": MARKERS[(i + i // 8) % 8]} for i, name in enumerate(unique)}
     return looks | {None: {"color": "#767676", "marker": "o"}}
 
 
 def dots(table: pl.DataFrame, value: str, error: str | None, group: str, xlabel: str) -> str:
-    """A line per teacher, in the table's order: its value, 95 % of its error, colored by group."""
+    """A line per teacher, in the table's order, colored by group: its value with a 95 % interval from its error."""
     figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * table.height))
     looks = styles(table[group].to_list())
-    for at, row in enumerate(table.iter_rows(named=True)):
+    for y, row in enumerate(table.iter_rows(named=True)):
         if row[value] is None:
-            axes.text(0.01, at, "no value", transform=axes.get_yaxis_transform(), va="center", color="#767676")
+            axes.text(0.01, y, "no value", transform=axes.get_yaxis_transform(), va="center", color="#767676")
             continue
-        spread = 1.96 * row[error] if error and row[error] is not None else None
-        axes.errorbar(row[value], at, xerr=spread, markersize=6, capsize=2, linestyle="none", **looks[row[group]])
-    named(axes, table["teacher"].to_list())
+        interval = 1.96 * row[error] if error and row[error] is not None else None
+        axes.errorbar(row[value], y, xerr=interval, markersize=6, capsize=2, linestyle="none", **looks[row[group]])
+    label_teachers(axes, table["teacher"].to_list())
     axes.set_xlabel(xlabel)
-    key(axes, {name: look for name, look in looks.items() if name in table[group].to_list() and name})
+    add_legend(axes, {name: look for name, look in looks.items() if name in table[group].to_list() and name})
     return svg(figure, f"{xlabel} of {table.height} teachers")
 
 
 def dots_of_bases(table: pl.DataFrame, value: str, xlabel: str) -> str:
-    """A line per teacher and a marker per base: table has base, teacher and the value."""
+    """A line per teacher with a marker per base. `table` has base, teacher and the value."""
     teachers = table["teacher"].unique(maintain_order=True).to_list()
     figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * len(teachers)))
     looks = styles(table["base"].to_list())
     for (base,), part in table.group_by("base", maintain_order=True):
-        at = [teachers.index(name) for name in part["teacher"]]
-        axes.plot(part[value].to_numpy(), at, linestyle="none", markersize=6, **looks[base])
+        heights = [teachers.index(name) for name in part["teacher"]]
+        axes.plot(part[value].to_numpy(), heights, linestyle="none", markersize=6, **looks[base])
     if table[value].min() > 0 and table[value].max() > 20 * table[value].min():
         axes.set_xscale("log")
-    named(axes, teachers)
+    label_teachers(axes, teachers)
     axes.set_xlabel(xlabel)
-    key(axes, {name: look for name, look in looks.items() if name})
+    add_legend(axes, {name: look for name, look in looks.items() if name})
     return svg(figure, f"{xlabel} of {len(teachers)} teachers")
 
 
-def named(axes, teachers: list[str]) -> None:
+def label_teachers(axes, teachers: list[str]) -> None:
+    """A name for each line, from top to bottom."""
     axes.set_yticks(range(len(teachers)), teachers)
     axes.set_ylim(len(teachers) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
 
-def key(axes, looks: dict[str, dict]) -> None:
-    """A legend above the axes, left out where there is but one thing to tell."""
+def add_legend(axes, looks: dict[str, dict]) -> None:
+    """A legend above the axes, if there are two or more names."""
     if len(looks) > 1:
-        lines = [axes.plot([], [], linestyle="none", label=name, **look)[0] for name, look in looks.items()]
-        axes.figure.legend(handles=lines, loc="outside upper left", ncols=3, frameon=False, fontsize=8)
+        handles = [axes.plot([], [], linestyle="none", label=name, **look)[0] for name, look in looks.items()]
+        axes.figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=8)
 
 
 def scatter(table: pl.DataFrame, x: str, y: str, xlabel: str, ylabel: str) -> str:
-    """Teachers by their names, colored by family: table has teacher, family and both values."""
+    """A point per teacher with its name, colored by family. `table` has teacher, family and both values."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.9))
     looks = styles(table["family"].to_list())
     for row in table.iter_rows(named=True):
         axes.plot(row[x], row[y], linestyle="none", markersize=6, **looks[row["family"]])
-    for row, at in zip(table.sort(y).iter_rows(named=True), apart(table.sort(y)[y].to_numpy()), strict=True):
+    ordered = table.sort(y)
+    for row, height in zip(ordered.iter_rows(named=True), label_heights(ordered[y].to_numpy()), strict=True):
         line = {"arrowstyle": "-", "color": "#bbbbbb", "linewidth": 0.6, "shrinkB": 3}
-        place = {"xytext": (1.04, at), "textcoords": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
+        place = {"xytext": (1.04, height), "textcoords": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
         axes.annotate(row["teacher"], (row[x], row[y]), arrowprops=line, annotation_clip=False, **place)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.margins(0.12)
     return svg(figure, f"{ylabel} against {xlabel} of {table.height} teachers")
 
 
-def apart(heights: np.ndarray, room: float = 0.055) -> np.ndarray:
-    """Sorted heights moved up or down as little as it takes that names beside them do not meet."""
-    steps = room * max(np.ptp(heights), 1e-9) * np.arange(len(heights))
+def label_heights(heights: np.ndarray, spacing: float = 0.055) -> np.ndarray:
+    """Sorted heights of points, moved as little as needed so that the labels next to them do not overlap.
+
+    `spacing`: least distance of two labels as a share of the range.
+    """
+    steps = spacing * max(np.ptp(heights), 1e-9) * np.arange(len(heights))
     highest = np.maximum.accumulate(heights - steps)
     lowest = np.minimum.accumulate((heights - steps)[::-1])[::-1]
     return (highest + lowest) / 2 + steps
 
 
 def lines(table: pl.DataFrame, x: str, group: str, xlabel: str, mark: float | None) -> str:
-    """rho over a setting of CAR, a line with its interval per group; `mark` is the setting of the study."""
+    """rho over a setting of CAR: a line with a 95 % band per group. `mark`: the setting of the study."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     looks = styles(table[group].to_list())
     for (name,), part in table.drop_nulls("rho").sort(x).group_by(group, maintain_order=True):
-        at = part[x].to_numpy()
-        axes.plot(at, part["rho"].to_numpy(), markersize=4, label=name, **looks[name])
+        settings = part[x].to_numpy()
+        axes.plot(settings, part["rho"].to_numpy(), markersize=4, label=name, **looks[name])
         low, high = (part[side].cast(pl.Float64).to_numpy() for side in ("low", "high"))
-        axes.fill_between(at, low, high, alpha=0.12, color=looks[name]["color"], linewidth=0)
+        axes.fill_between(settings, low, high, alpha=0.12, color=looks[name]["color"], linewidth=0)
     if mark is not None:
         axes.axvline(mark, color="#444444", linestyle=":", linewidth=1)
     if table[x].max() > 20 * max(1e-9, float(np.median(np.abs(table[x].to_numpy())))):
         axes.set_xscale("symlog", linthresh=max(table.filter(pl.col(x) > 0)[x].min(), 1e-9))
     axes.set(xlabel=xlabel, ylabel="rho of CAR with AP", ylim=(-1.05, 1.05))
-    key(axes, {name: look for name, look in looks.items() if name})
+    add_legend(axes, {name: look for name, look in looks.items() if name})
     return svg(figure, f"rho of CAR with AP over {xlabel}")
 
 
 def heat_map(values: dict[tuple[float, float], float], title: str) -> str:
-    """A value for each temperature (rows) and top_p (columns)."""
+    """A cell with a value for each pair of temperature (rows) and top_p (columns)."""
     temperatures, top_ps = (sorted({pair[i] for pair in values}) for i in (0, 1))
     cells = np.array([[values.get((t, p), np.nan) for p in top_ps] for t in temperatures])
     figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.4 * len(temperatures)))

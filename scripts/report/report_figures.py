@@ -1,4 +1,7 @@
-"""Which figures a report has: those of the paper's kind for which its tables have numbers."""
+"""The figures of a report: those of the paper for which the study's tables have numbers.
+
+A figure is a dict of title, caption and svg.
+"""
 
 import polars as pl
 
@@ -6,16 +9,16 @@ from scripts.correlations.pairs import ap_error
 from scripts.metrics.definitions import named_columns
 from scripts.report.draw_figures import dots, dots_of_bases, heat_map, lines, scatter
 
-MEANS = {  # of teachers.csv: what is on the axis, and what a reader should know
+MEANS = {  # column of teachers.csv to label of the axis and caption
     "response_length": (
         "tokens",
         "Length of the responses, in tokens of the base's own tokenizer (the paper's Fig. 6).",
     ),
-    "loss": ("nats per token", "Loss of the base on the responses before it is trained: L of CAR."),
+    "loss": ("nats per token", "Loss of the base on the responses before fine-tuning: L of CAR."),
     "ppl_self": ("perplexity", "Perplexity of the responses under the base itself (the paper's Figs. 7 to 9)."),
     "ifd_self": ("IFD", "Instruction-following difficulty under the base itself (the paper's Figs. 7 to 9)."),
 }
-NAMED = {  # the same of columns with a model's name
+MEANS_BY_MODEL = {  # the same for columns such as reward:right-answer; {} is the model
     "reward": ("mean reward", "Mean reward of the responses by {} (the paper's Fig. 4)."),
     "ppl": ("perplexity", "Perplexity of the responses under {} (the paper's Figs. 7 to 9)."),
     "ifd": ("IFD", "Instruction-following difficulty of the responses under {}."),
@@ -23,40 +26,58 @@ NAMED = {  # the same of columns with a model's name
 
 
 def figures_of_base(tables: dict[str, pl.DataFrame], base: str, variants: dict) -> list[dict]:
-    """title, caption and svg of each figure of one base. `variants`: model and sampling of teachers that share one."""
+    """CAR, and where pairs were judged AP, of one base's teachers. `variants`: as of write_report.variants_of."""
+    found = [figure_of_car(tables, base)]
+    if "performance" in tables:
+        pairs = with_ap(tables, base)
+        found.append(figure_of_ap(pairs, base))
+        judged = pairs.drop_nulls(["ap", "car"])
+        if judged.height:
+            found.append(figure_of_car_and_ap(judged, base))
+        found += figures_of_sampling(judged, base, variants)
+    return found
+
+
+def with_ap(tables: dict[str, pl.DataFrame], base: str) -> pl.DataFrame:
+    """teacher, family, car, ap and ap_se of one base, the best AP first."""
+    teachers = tables["teachers"].filter(base=base).select("base", "teacher", "family", "car")
+    scores = tables["performance"].select("base", "teacher", "ap", ap_se=ap_error(tables["performance"]))
+    pairs = teachers.join(scores, on=["base", "teacher"], how="left")
+    return pairs.sort("ap", "teacher", descending=[True, False], nulls_last=True)
+
+
+def figure_of_car(tables: dict[str, pl.DataFrame], base: str) -> dict:
     teachers = tables["teachers"].filter(base=base)
-    sure = teachers.join(tables["stability"].filter(base=base), on="teacher", how="left")
-    found = [
-        {
-            "title": f"CAR of the teachers for {base}",
-            "caption": "With the 95 % interval over other instructions. Colors are families.",
-            "svg": dots(sure, "car", "car_se", "family", "CAR"),
-        }
-    ]
-    if "performance" not in tables:
-        return found
-    told = teachers.select("base", "teacher", "family", "car")
-    scored = tables["performance"].select("base", "teacher", "ap", ap_se=ap_error(tables["performance"]))
-    pairs = told.join(scored, on=["base", "teacher"], how="left")
-    pairs = pairs.sort("ap", "teacher", descending=[True, False], nulls_last=True)
-    both = pairs.drop_nulls(["ap", "car"])
-    found.append(
-        {
-            "title": f"Average performance of {base} by teacher",
-            "caption": "AP with the 95 % interval of its judgments (the paper's Fig. 2). Colors are families.",
-            "svg": dots(pairs, "ap", "ap_se", "family", "AP"),
-        }
-    )
-    if both.height:
-        found.append(
-            {
-                "title": f"CAR against AP for {base}",
-                "caption": "CAR is right where points rise from left to right.",
-                "svg": scatter(both, "car", "ap", "CAR", "AP"),
-            }
-        )
-    for model, names in variants.items():
-        cells = {names[row["teacher"]]: row["ap"] for row in both.iter_rows(named=True) if row["teacher"] in names}
+    errors = tables["stability"].filter(base=base)
+    return {
+        "title": f"CAR of the teachers for {base}",
+        "caption": "With 95 % intervals over instructions. Colors show families.",
+        "svg": dots(teachers.join(errors, on="teacher", how="left"), "car", "car_se", "family", "CAR"),
+    }
+
+
+def figure_of_ap(pairs: pl.DataFrame, base: str) -> dict:
+    return {
+        "title": f"Average performance of {base} by teacher",
+        "caption": "AP with 95 % intervals over judgments (the paper's Fig. 2). Colors show families.",
+        "svg": dots(pairs, "ap", "ap_se", "family", "AP"),
+    }
+
+
+def figure_of_car_and_ap(judged: pl.DataFrame, base: str) -> dict:
+    return {
+        "title": f"CAR and AP for {base}",
+        "caption": "Where CAR predicts AP, points rise from left to right.",
+        "svg": scatter(judged, "car", "ap", "CAR", "AP"),
+    }
+
+
+def figures_of_sampling(judged: pl.DataFrame, base: str, variants: dict) -> list[dict]:
+    """AP over temperature and top_p of each model that is several teachers."""
+    found = []
+    for model, samplings in variants.items():
+        aps = judged.filter(pl.col("teacher").is_in(list(samplings))).select("teacher", "ap")
+        cells = {samplings[teacher]: ap for teacher, ap in aps.iter_rows()}
         if len(cells) > 1:
             caption = "AP by the sampling of the same teacher (the paper's Fig. 3)."
             found.append({"title": f"Sampling of {model}", "caption": caption, "svg": heat_map(cells, f"AP of {base}")})
@@ -64,31 +85,31 @@ def figures_of_base(tables: dict[str, pl.DataFrame], base: str, variants: dict) 
 
 
 def figures_of_metrics(tables: dict[str, pl.DataFrame]) -> list[dict]:
-    """The same of the means of each metric, the bases side by side."""
+    """The mean of each metric by teacher, one marker per base."""
     teachers = tables["teachers"]
     found = []
     for column in [name for name in (*named_columns(teachers), *MEANS) if teachers[name].count()]:
-        kind, _, model = column.partition(":")
-        label, caption = MEANS.get(column) or NAMED[kind]
-        svg = dots_of_bases(teachers.drop_nulls(column), column, f"{label}{f' by {model}' if model else ''}")
+        metric, _, model = column.partition(":")
+        label, caption = MEANS.get(column) or MEANS_BY_MODEL[metric]
+        svg = dots_of_bases(teachers.drop_nulls(column), column, f"{label} by {model}" if model else label)
         found.append({"title": column, "caption": caption.format(model), "svg": svg})
     return found
 
 
 def figures_of_car(car: pl.DataFrame, settings: dict) -> list[dict]:
-    """rho of CAR over beta, and over the reward's zero, by base; the dotted line is what the study uses."""
-    chosen = car.filter(reward_model=settings["reward_model"], transform=settings["transform"])
-    over_beta = chosen.filter((pl.col("origin") == 0) & pl.col("beta_chosen_on").is_null())
+    """rho of CAR by base, over beta and over a shift of the reward. `settings`: `car` of the configuration."""
+    fixed = car.filter(pl.col("beta_chosen_on").is_null())
+    fixed = fixed.filter(reward_model=settings["reward_model"], transform=settings["transform"])
     found = [
         {
             "title": "rho of CAR over beta",
             "caption": "Bands are 95 % intervals over teachers. The dotted line is the beta of this study.",
-            "svg": lines(over_beta, "beta", "base", "beta", settings["beta"]),
+            "svg": lines(fixed.filter(origin=0), "beta", "base", "beta", settings["beta"]),
         }
     ]
-    over_origin = chosen.filter((pl.col("beta") == settings["beta"]) & pl.col("beta_chosen_on").is_null())
+    over_origin = fixed.filter(beta=settings["beta"])
     if over_origin["origin"].n_unique() > 1:
-        caption = "A reward model's zero is arbitrary: this much depends on it. The dotted line is no shift."
-        svg = lines(over_origin, "origin", "base", "what is added to every reward", 0.0)
+        caption = "The zero of a reward model is arbitrary; this is its effect. The dotted line is no shift."
+        svg = lines(over_origin, "origin", "base", "added to every reward", 0.0)
         found.append({"title": "rho of CAR over the reward's zero", "caption": caption, "svg": svg})
     return found

@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: the code, the models, and what they took to compute."""
+"""The origin of a report's numbers: code, models, package versions, and the time that the jobs took."""
 
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -7,33 +7,42 @@ from pathlib import Path
 import polars as pl
 
 PACKAGES = ["snakemake", "torch", "transformers", "trl", "vllm", "datasets", "polars", "scipy", "scikit-learn"]
+ROLES = {  # section of the configuration to the role of its models
+    "teachers": "teacher",
+    "bases": "base model",
+    "reward_models": "reward model",
+    "reference_models": "reference model",
+    "judges": "judge",
+}
 
 
 def git_commit(folder: Path) -> str:
-    """The commit of the workflow, and whether files differ from it."""
-    git = ["git", "-C", str(folder)]
+    """The commit of the workflow, with a note if files differ from it."""
     try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        changes = "with changes" if git(folder, "status", "--porcelain") else ""
+        return f"{git(folder, 'rev-parse', 'HEAD')} {changes}".strip()
     except (FileNotFoundError, subprocess.CalledProcessError):
-        return "unknown: the workflow is no git repository here"
-    return f"{commit}{' with changes' if changed else ''}"
+        return "unknown: the workflow is not in a git repository"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def models_of(config: dict) -> list[dict]:
-    """role, name, model and revision of every model that the study names."""
-    sections = {"teachers": "teacher", "bases": "base model", "reward_models": "reward model"}
-    sections |= {"reference_models": "reference model", "judges": "judge"}
-    return [
-        {"role": role, "name": name, "model": told["model"], "revision": told.get("revision")}
-        for section, role in sections.items()
-        for name, entry in config[section].items()
-        if "model" in (told := entry.get("reward", entry))
-    ]
+    """role, name, model and revision of every model in the configuration."""
+    models = []
+    for section, role in ROLES.items():
+        for name, entry in config[section].items():
+            model = entry.get("reward", entry)  # a judge may be a reward model
+            if "model" in model:  # imported, selected and mixed teachers have none
+                models.append({"role": role, "name": name, "model": model["model"], "revision": model.get("revision")})
+    return models
 
 
 def costs(timings: Path) -> list[dict]:
-    """rule, jobs, seconds and the largest resident set in MB, of all jobs that Snakemake timed, the longest first."""
+    """rule, jobs, seconds and mb (largest resident set of a job) of all timed jobs, the longest rule first."""
     rows = []
     for path in sorted(timings.rglob("*.tsv")):
         job = pl.read_csv(path, separator="\t", infer_schema_length=None, null_values=["NA", "-"])
@@ -46,11 +55,11 @@ def costs(timings: Path) -> list[dict]:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that are installed where the report is written."""
+    """Package to version, for the packages installed where the report is written."""
     found = {}
     for name in PACKAGES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # in an environment for tables alone
+        except PackageNotFoundError:  # the environment for tables does not have all of them
             continue
     return found

@@ -1,4 +1,4 @@
-"""Runs that are killed, run twice, or killed at random: the same command goes on, and the results are the same."""
+"""Runs that are killed, also at random, or started twice: the same command resumes them, with the same results."""
 
 import hashlib
 import os
@@ -53,7 +53,7 @@ def configuration() -> dict:
 
 @pytest.fixture
 def make(study, tmp_path):
-    """Makes a folder with the tiny study to be run."""
+    """Makes a folder with the workflow and the configuration of the tiny study."""
 
     def made(name):
         root = tmp_path / name
@@ -73,15 +73,17 @@ def start(root):
     return subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
 
 
-TIMES = re.compile(rb"<p class=\"soft\">What it took.*?</p>|What each stage took</summary>.*?</table>", flags=re.S)
+TIMES = re.compile(
+    rb"<p class=\"soft\">Time of all jobs.*?</p>|Time and memory by stage</summary>.*?</table>", flags=re.S
+)
 
 
 def results(root) -> dict[str, str]:
-    """SHA-256 of every final file: all but logs, timings, stored rows and Snakemake's own; the page without timings."""
+    """SHA-256 of every final file, without logs, timings and stored rows; of the page without its timings."""
     files = [path for path in (root / STUDY).rglob("*") if path.is_file()]
     names = {str(path.relative_to(root)): path for path in files}
-    kept = {name: path for name, path in names.items() if name.split("/")[2] not in ("logs", "timings", "rows")}
-    return {name: hashlib.sha256(TIMES.sub(b"", path.read_bytes())).hexdigest() for name, path in kept.items()}
+    final = {name: path for name, path in names.items() if name.split("/")[2] not in ("logs", "timings", "rows")}
+    return {name: hashlib.sha256(TIMES.sub(b"", path.read_bytes())).hexdigest() for name, path in final.items()}
 
 
 def wait_for(condition, seconds=60):
@@ -93,13 +95,13 @@ def wait_for(condition, seconds=60):
 
 @pytest.mark.fault(2)
 @pytest.mark.fault(23)
-def test_a_second_run_is_refused_by_name_and_after_a_kill_the_same_command_goes_on(make):
+def test_a_second_run_is_refused_and_after_a_kill_the_same_command_resumes_the_run(make):
     root = make("killed")
     first = start(root)
     wait_for(lambda: list(root.glob(f"{STUDY}/rows/responses/*/*/lock")))
     second = snakemake("--cores", "1", "--configfile", "tiny.yaml", cwd=root)
     assert second.returncode and re.search(
-        rf"another run is at work in this folder: host .*, process {first.pid}", second.stdout
+        rf"another run is active in this folder: host .*, process {first.pid}", second.stdout
     )
     jobs = [
         child for child in psutil.Process(first.pid).children(recursive=True) if "scripts." in " ".join(child.cmdline())
@@ -116,8 +118,8 @@ def test_a_second_run_is_refused_by_name_and_after_a_kill_the_same_command_goes_
 
 
 @pytest.mark.fault(23)
-def test_looking_at_a_running_study_is_not_refused(make):
-    root = make("looked-at")
+def test_a_dry_run_of_a_running_study_is_not_refused(make):
+    root = make("running")
     first = start(root)
     wait_for(lambda: (root / ".snakemake/run.lock").exists() and (root / ".snakemake/run.lock").read_text())
     assert snakemake("-n", "--configfile", "tiny.yaml", cwd=root).returncode == 0
@@ -126,7 +128,7 @@ def test_looking_at_a_running_study_is_not_refused(make):
 
 
 @pytest.mark.fault(29)
-def test_a_cluster_waits_for_files_that_come_late(tmp_path):
+def test_a_cluster_waits_for_files_that_appear_late(tmp_path):
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     assert profile["latency-wait"] >= 60
     late = "rule late:\n    output: 'late.txt'\n    shell: '(sleep 2; echo here > {output}) >/dev/null 2>&1 &'\n"
@@ -139,7 +141,7 @@ def test_a_cluster_waits_for_files_that_come_late(tmp_path):
 
 
 def kill_at_random(root, seed) -> list[str]:
-    """Runs the study until it is done, killing any process of it at random moments; what was killed."""
+    """Runs the study until it is finished and kills any of its processes at random times; returns what was killed."""
     rng, killed = random.Random(seed), []
     for _ in range(30):
         run = start(root)
@@ -153,7 +155,7 @@ def kill_at_random(root, seed) -> list[str]:
                 killed.append(" ".join(victim.cmdline())[:80])
                 victim.kill()
             except psutil.NoSuchProcess:
-                killed.append("one that had just ended")
+                killed.append("a process that had just ended")
         if run.wait() == 0:
             return killed
     raise AssertionError((root / "run.log").read_text()[-3000:])
@@ -163,10 +165,10 @@ def kill_at_random(root, seed) -> list[str]:
 @pytest.mark.fault(1)
 @pytest.mark.fault(2)
 @pytest.mark.fault(28)
-def test_whatever_is_killed_whenever_the_results_are_those_of_an_undisturbed_run(make):
-    whole = make("whole")
-    assert start(whole).wait() == 0, (whole / "run.log").read_text()[-3000:]
-    expected = results(whole)
+def test_after_random_kills_the_results_are_those_of_an_undisturbed_run(make):
+    undisturbed = make("undisturbed")
+    assert start(undisturbed).wait() == 0, (undisturbed / "run.log").read_text()[-3000:]
+    expected = results(undisturbed)
     assert len(expected) > 40
     seeds = range(int(os.environ.get("RANDOM_KILLS", 3)))
     for seed in seeds:

@@ -1,0 +1,61 @@
+"""The jobs that Snakemake would start, as data: from the log records of a dry run, not from its printed text."""
+
+import io
+import json
+import logging
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+
+@dataclass
+class Job:
+    """A planned job: its wildcards by name, the file of its measured time (None if it has none), its number of GPUs."""
+
+    rule: str
+    wildcards: dict[str, str] = field(default_factory=dict)
+    timing: str | None = None
+    gpus: int = 0
+
+
+class JobCollector(logging.Handler):
+    """A handler for Snakemake's logger that keeps the jobs."""
+
+    def __init__(self):
+        super().__init__()
+        self.jobs: list[Job] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", None) == LogEvent.JOB_INFO:
+            gpus = record.resources.get("gpu", 0)
+            self.jobs.append(Job(record.rule_name, dict(record.wildcards), record.benchmark, gpus))
+
+
+def dry_runs(config: dict, arguments: list[list[str]]) -> list[list[Job]]:
+    """The jobs of one dry run for each list of arguments (["all", "--forceall"]), for a complete configuration."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(config, file)
+        file.flush()
+        commands = [["-n", *words, "--configfile", file.name] for words in arguments]
+        # Snakemake keeps global state: each dry run gets a process of its own
+        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+            return list(pool.map(dry_run, commands))
+
+
+def dry_run(command: list[str]) -> list[Job]:
+    """The jobs of a dry run in this process; exits with what Snakemake printed if it fails."""
+    from snakemake.cli import main
+
+    collector, printed = JobCollector(), io.StringIO()
+    logging.getLogger("snakemake").addHandler(collector)  # its child, Snakemake's logger, loses handlers at the start
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            main(command)
+    except SystemExit as end:
+        if end.code:
+            raise SystemExit(f"{printed.getvalue()}{end.code if isinstance(end.code, str) else ''}") from None
+    return collector.jobs

@@ -1,0 +1,181 @@
+"""The report of a made-up study: the page is valid HTML, has every number of the tables and escapes every text."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+import yaml
+
+from conftest import ROOT
+from scripts.report import print_tables, report_provenance, write_report
+from scripts.report.draw_figures import styles
+from scripts.report.report_figures import figures_of_base
+from scripts.report.write_report import differences_of_car, variants_of
+from scripts.tables.files import write_table
+
+BASES, TEACHERS = ["a", "b"], ["one", "two", "mix"]
+PAIR = {"base": ["a"] * 3 + ["b"] * 3, "teacher": TEACHERS * 2}
+CAR = [0.51234, 0.4, None, 0.5, -0.25, None]
+CONFIG = {
+    "car": {"reward_model": "rm", "beta": 1.0, "transform": "none"},
+    "teachers": {"one": {"model": "org/one", "revision": "f00", "sampling": {"temperature": 0, "top_p": 1}}, "mix": {}},
+    "bases": {name: {"model": f"org/{name}"} for name in BASES},
+    "reward_models": {"rm": {"model": "org/rm"}},
+    "reference_models": {},
+    "judges": {"j": {"reward": {"model": "org/judge"}}},
+}
+
+
+def tables() -> dict[str, pl.DataFrame]:
+    metrics = {"loss": 1.25, "ppl_self": 3.5, "ifd_self": None, "response_length": 20.0, "cut": 0.125, "reward:rm": 0.7}
+    rank = [1, 2, None, 1, 2, None]
+    names = {"rank": rank, "family": ["f", "f", None] * 2, "n": 9, "car": CAR, "note": [None, "<i>note</i>", None] * 2}
+    first = {"base": BASES, "first": "one"}
+    rho = {"rho": [0.5, None, 0.25] * 2, "low": [0.1, None, -0.1] * 2, "high": [0.9, None, 0.4] * 2}
+    correlations = {"base": [*BASES, "average"] * 2, "metric": ["car"] * 3 + ["loss"] * 3, "better": "higher", **rho}
+    beta = {"beta": [0.0, 1.0, 0.0, 1.0], "origin": 0.0, "beta_chosen_on": pl.Series([None] * 4, dtype=pl.String)}
+    values = {
+        "teachers": PAIR | names | metrics,
+        "stability": PAIR | {"car": CAR, "car_se": [0.01, 0.02, None] * 2, "p_first": [0.9, 0.1, None] * 2},
+        "sample_size": first | {"n": 9, "advice": "one is first by CAR: settled."},
+        "sensitivity": first,
+        "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
+        "conclusions": {"base": [*BASES, "average"], "conclusion": "6 teachers are too few."},
+        "correlations": correlations | {"top1_regret": 2.0, "note": [None, "constant", None] * 2},
+        "differences": {"base": "average", "metric_a": "car", "metric_b": ["loss"], "difference": 0.5, "low": None}
+        | {"high": None, "p": 0.03, "note": None},
+        "car": {"base": ["a", "a", "b", "b"], "reward_model": "rm", "transform": "none", **beta}
+        | {"rho": [0.1, 0.2, 0.3, 0.4], "low": -0.5, "high": 0.9},
+        "size_steps": {"base": BASES, "inverted": [True, False]},
+    }
+    return {name: pl.DataFrame(columns) for name, columns in values.items()}
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Writes the page of some of the tables."""
+
+    def write(names):
+        ids, texts = {"id": ["x", "y"]}, {"instruction": ["What is <b>1</b>?", "y" * 2000]}
+        write_table(pl.DataFrame(ids | texts), tmp_path / "instructions.parquet")
+        write_table(pl.DataFrame({"reason": ["empty"]}), tmp_path / "set_aside.parquet")
+        unused = pl.DataFrame({"base": "a", "teacher": "one", "reason": ["over_long", None]})
+        write_table(unused, tmp_path / "metrics.parquet")
+        for name in TEACHERS:
+            answers = {"response": ["</pre><script>1</script>", None], "finish_reason": "length"}
+            write_table(pl.DataFrame(ids | answers | {"reason": [None, "refused"]}), tmp_path / f"{name}.parquet")
+        for name in names:
+            write_table(tables()[name], tmp_path / f"{name}.csv")
+        (tmp_path / "timings").mkdir()
+        (tmp_path / "timings/finetune.tsv").write_text("s\tmax_rss\n3600\t-\n")
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+        (tmp_path / "spent.txt").write_text("1.50\n")
+        options = {"study": ["s"], "config": ["config.yaml"], "tables": [f"{name}.csv" for name in names]}
+        options |= {"metrics": ["metrics.parquet"], "responses": [f"{name}.parquet" for name in TEACHERS]}
+        options |= {"instructions": ["instructions.parquet"], "set-aside": ["set_aside.parquet"]}
+        options |= {"spent": ["spent.txt"], "timings": ["timings"], "output": ["page.html"]}
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["x", *(w for key, words in options.items() for w in (f"--{key}", *words))])
+        write_report.main()
+        return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+    return write
+
+
+class Balance(HTMLParser):
+    """Asserts that tags are closed in the reverse order of opening."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, self.getpos()
+
+
+def words(text):
+    """The text of a page without figures and markup."""
+    text = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", text, flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+RANKING = ["teachers", "stability", "sample_size", "sensitivity"]
+
+
+@pytest.mark.parametrize("names", [RANKING, sorted(tables())])
+def test_tags_are_balanced_and_texts_are_escaped(page, names):
+    text = page(names)
+    balance = Balance()
+    balance.feed(text)
+    assert balance.open == []
+    assert "<script" not in text and "<i>note" not in text and "&lt;script&gt;1&lt;/script&gt;" in text
+    assert "Teachers marked '–' are shown for reference and not ranked." in words(text)
+
+
+def test_the_page_of_judged_pairs_has_their_numbers_and_sentences(page):
+    text = page(sorted(tables()))
+    shown = words(text)
+    assert "a learned most from two 6 teachers are too few." in shown
+    assert "b learned most from one" in shown
+    assert 'data-column="car"><data value="0.51234">0.512</data>' in text
+    assert "Time of all jobs: 1.00 hours (1 job, by stage ). Endpoints cost 1.50 dollars." in shown
+    assert "the larger teacher is the worse one: 1 of 2." in shown
+    assert "Missing: two has no AP for b" in shown
+    assert "org/judge" in shown and "no answer: refused" in shown and "over_long" in shown
+
+
+def test_the_page_of_a_ranking_says_that_it_is_a_prediction(page):
+    shown = words(page(RANKING))
+    assert "By CAR, a should learn from one" in shown
+    assert "A prediction: no model has been fine-tuned yet." in shown and "AP lost" not in shown
+
+
+def test_the_printed_tables_mark_teachers_without_a_rank(tmp_path, monkeypatch, capsys):
+    for name, table in tables().items():
+        write_table(table, tmp_path / f"{name}.csv")
+    monkeypatch.setattr("sys.argv", ["print_tables", str(tmp_path)])
+    print_tables.main()
+    printed = capsys.readouterr().out
+    assert "Teachers for a, best by CAR first" in printed and re.search(r"^ - +mix +9", printed, flags=re.M)
+    assert printed.count("  Teachers marked '-' are shown for reference and not ranked.") == 2
+    assert "the larger teacher is the worse one: 1 of 2." in " ".join(printed.split())
+
+
+def test_twenty_families_look_different():
+    looks = {(look["color"], look["marker"]) for look in styles([f"family {i}" for i in range(20)]).values()}
+    assert len(looks) == 21
+
+
+def test_samplings_of_one_model_become_a_heat_map():
+    teachers = {
+        f"t{t}-{p}": {"model": "m", "sampling": {"temperature": t, "top_p": p}} for t in (0.3, 0.7) for p in (0.8, 1.0)
+    }
+    variants = variants_of({**teachers, "other": {"model": "o", "sampling": {"temperature": 0, "top_p": 1}}})
+    assert variants == {"m": {name: tuple(t["sampling"].values()) for name, t in teachers.items()}}
+    names = list(teachers)
+    base = {"base": "b", "teacher": names}
+    ranked = pl.DataFrame({**base, "rank": [1, 2, 3, 4], "family": "f", "car": [0.4, 0.3, 0.2, 0.1]})
+    tables = {"teachers": ranked, "stability": pl.DataFrame({**base, "car_se": 0.01})}
+    tables["performance"] = pl.DataFrame({**base, "ap": [51.25, 52.5, 53.75, None]})
+    found = figures_of_base(tables, "b", variants)
+    assert [figure["title"] for figure in found][-1] == "Sampling of m"
+    assert all(f">{number}<" in found[-1]["svg"] for number in ("51.2", "52.5", "53.8", "0.3", "0.7"))
+    assert "no value" in found[1]["svg"]
+
+
+def test_car_is_compared_with_other_metrics_on_average_or_for_the_only_base():
+    rows = {"metric_a": "car", "metric_b": ["loss", "rsr"], "difference": [0.1, 0.2]}
+    table = pl.concat([pl.DataFrame({"base": base, **rows}) for base in ("b", "c", "average")])
+    assert [row["base"] for row in differences_of_car(table)] == ["average", "average"]
+    assert [row["metric_b"] for row in differences_of_car(table.filter(base="b"))] == ["loss", "rsr"]
+
+
+def test_the_commit_of_the_workflow_is_named_if_it_is_in_a_repository(tmp_path):
+    assert report_provenance.git_commit(tmp_path) == "unknown: the workflow is not in a git repository"
+    assert len(report_provenance.git_commit(ROOT).split()[0]) == 40
