@@ -20,7 +20,6 @@ if not workflow.overwrite_configfiles:
 
 
 sys.path.insert(0, workflow.basedir)
-from scripts.jobs.code import digest_of_code, versions_of
 from scripts.jobs.failed_jobs import ends_of_logs
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
@@ -29,7 +28,6 @@ from scripts.jobs.run_lock import hold_run_lock
 include: "rules/configuration.smk"
 
 
-RESULTS = f"results/{config['study']}"
 CODE_RECORD = Path(f"{RESULTS}/rows/code.json")
 
 

@@ -12,9 +12,11 @@ rule plan:
     params:
         config=lambda wildcards: json.dumps(config),
         configfile=[str(path) for path in workflow.overwrite_configfiles],
+        settings=workflow.config_settings.config_args or [],
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.plan.plan_study \
             --config {params.config:q} \
-            --configfile {params.configfile:q} 2>{log:q}
+            --configfile {params.configfile:q} \
+            --settings {params.settings:q} 2>{log:q}
         """

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, make_parent
-from scripts.configuration.check_config import find_problems
+from scripts.configuration.check_config import fill_and_check
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.M | re.S)
@@ -148,4 +148,4 @@ def test_every_configuration_is_right_by_itself_or_beside_the_miniatures(own_fil
             whole = yaml.safe_load((own_files / "config/config.yaml").read_text())
             merge = {key: {**whole.get(key, {}), **part} for key, part in config.items() if isinstance(part, dict)}
             config = whole | config | merge
-        assert find_problems(config, ROOT / "config/schema.yaml") == [], f"{document}: {text}"
+        assert fill_and_check(config) == [], f"{document}: {text}"

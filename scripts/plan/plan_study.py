@@ -26,16 +26,23 @@ JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", flags=re.M)
 def main():
     args = parse_args()
     study = Study(args.config)
-    everything = dry_run(args.configfile, "all", "--forceall")
+    options = config_options(args)
+    everything = dry_run(options, "all", "--forceall")
     speed = calibration(study, everything)
-    left = {target: dry_run(args.configfile, target) for target in ("rank", "all")}
+    left = {target: dry_run(options, target) for target in ("rank", "all")}
     costs = {target: [(job, calibrated(study, job, speed)) for job in jobs] for target, jobs in left.items()}
     print_plan(study, costs, speed)
 
 
-def dry_run(configfile: list[str], *arguments: str) -> list[dict]:
+def config_options(args) -> list[str]:
+    """Snakemake's options for the same configuration; the last ones of a command, since they take several values."""
+    files, settings = args.configfile, args.settings
+    return [*(["--configfile", *files] if files else []), *(["--config", *settings] if settings else [])]
+
+
+def dry_run(options: list[str], *arguments: str) -> list[dict]:
     """rule, wildcards, timing file and number of GPUs of every job that Snakemake would start."""
-    command = ["snakemake", "-n", *arguments, *(["--configfile", *configfile] if configfile else [])]
+    command = ["snakemake", "-n", *arguments, *options]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
@@ -123,6 +130,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=json.loads, required=True, help="the configuration with its defaults, as JSON")
     parser.add_argument("--configfile", nargs="*", default=[], help="its file, where it is not the default one")
+    parser.add_argument("--settings", nargs="*", default=[], help="key=value of --config, as Snakemake was given them")
     return parser.parse_args()
 
 
