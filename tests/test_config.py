@@ -4,6 +4,7 @@ import copy
 import re
 from datetime import date
 
+import jsonschema
 import pytest
 import yaml
 
@@ -12,6 +13,7 @@ from scripts.configuration.check_config import fill_and_check
 from scripts.configuration.schema import load_schema
 
 IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
+ANNOTATIONS = ["$schema", "$defs", "title", "description", "default", "then", "else"]
 SCORES = {
     "path": "config/paper/scores.csv",
     "columns": {"base": "base", "teacher": "teacher", "scores": {"held_out.wr": "alpaca_eval_wr"}},
@@ -210,6 +212,19 @@ def test_every_key_of_the_schema_is_described():
     schema = load_schema()
     assert all("description" in definition for definition in schema["$defs"].values())
     assert [*undescribed(schema), *undescribed({"properties": schema["$defs"]})] == []
+
+
+def test_the_schema_has_no_key_but_those_of_json_schema():
+    """In {description: one, two} the comma begins another key."""
+
+    def keys(schema):
+        for key, value in schema.items():
+            yield key
+            if isinstance(value, dict) and key != "default":
+                for part in value.values() if key in ("properties", "$defs") else [value]:
+                    yield from keys(part)
+
+    assert set(keys(load_schema())) - set(jsonschema.Draft202012Validator.VALIDATORS) == set(ANNOTATIONS)
 
 
 def test_snakemake_reports_the_problems_and_starts_nothing(checkout):
