@@ -1,13 +1,13 @@
 """Which teacher should this base model learn from?
 
-snakemake plan    what is left to do, and what it will cost: jobs, GPU-hours, dollars, disk
-snakemake speed   how fast each stage is here, against the plain way of doing the same
-snakemake check   looks at every model, key and folder of the config, and computes nothing
+snakemake plan    the jobs that are left and their cost: GPU-hours, dollars, disk space
+snakemake speed   the speed of each stage on this machine, compared with a plain implementation of the same
+snakemake check   checks every model, key and folder of the config, and computes nothing
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
-snakemake all     also fine-tunes and judges every pair, and tells how well each metric predicted the scores
-snakemake paper_table   what the paper's own tables say: results/paper-table/tables
+snakemake all     also fine-tunes and judges every pair, and shows how well each metric predicted the scores
+snakemake paper_table   what follows from the paper's own tables: results/paper-table/tables
 
-All read config/config.yaml, or the file given with --configfile in its place.
+All read config/config.yaml. A file given with --configfile replaces it.
 """
 
 import logging
@@ -16,12 +16,11 @@ from pathlib import Path
 
 if not workflow.overwrite_configfiles:
 
-    # a file given on the command line replaces the default study; Snakemake alone would merge the two
+    # a file given with --configfile replaces the default one; without this condition, Snakemake merges the two
     configfile: "config/config.yaml"
 
 
 sys.path.insert(0, workflow.basedir)
-from scripts.jobs.code import digest_of_code, versions_of
 from scripts.jobs.failed_jobs import FailedJobs
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
@@ -30,7 +29,6 @@ from scripts.jobs.run_lock import hold_run_lock
 include: "rules/configuration.smk"
 
 
-RESULTS = f"results/{config['study']}"
 CODE_RECORD = Path(f"{RESULTS}/rows/code.json")
 
 
@@ -78,10 +76,7 @@ logging.getLogger("snakemake.logging").addHandler(failed_jobs)
 
 
 onstart:
-    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {
-        "plan",
-        "speed",
-    }:  # these write no results of a study
+    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # these change no results
         hold_run_lock(Path(".snakemake/run.lock"))
     record_code(costly_scripts(workflow.dag.needrun_jobs()), CODE_RECORD)
     refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
@@ -115,7 +110,7 @@ rule all:
         checks("all"),
         checks("all") and "<results>/checks/disk.json",
         RANKING,
-        # benchmarks without a protocol end with the answers; a config without any benchmark, with the ranking
+        # without a protocol, a benchmark ends with the answers; without a benchmark, the study ends with the ranking
         expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
         expand("<results>/scores/{benchmark}/{pair}.json", benchmark=JUDGED, pair=PAIRS),
         expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),

@@ -1,15 +1,10 @@
-"""Every model of the config is looked at before a GPU is touched.
+"""Every model of the config is checked before a GPU is used.
 
-Inputs: the model's folder and chat template, if local. Models that this workflow makes itself are not looked at.
+Inputs: the model's folder and chat template, if local. Models that the workflow trains itself are not checked.
 Outputs: <results>/checks/{section}/{name}.json (commit, context length, hash of the chat template), an input of every
-job that loads the model; <results>/checks/all.json, which looks at all models in one job and tells all problems at once,
-lengths included; <results>/checks/disk.json (room for the checkpoints).
+job that loads the model; <results>/checks/all.json, which checks all models in one job, with their lengths, and reports
+all problems at once; <results>/checks/disk.json (disk space for the checkpoints).
 """
-
-CHECKED = {
-    section: outside(section) for section in ("teachers", "bases", "reward_models", "reference_models", "judges")
-}
-ASKED_BY = {"all": list(CHECKED), "rank": [section for section in CHECKED if section != "judges"]}
 
 
 rule check_model:
@@ -22,7 +17,7 @@ rule check_model:
     benchmark:
         "<results>/timings/check_model/{section}/{name}.tsv"
     wildcard_constraints:
-        section="|".join(CHECKED),
+        section=one_of(CHECKED),
         name="[^/]+",
     priority: 50
     conda:
@@ -30,8 +25,9 @@ rule check_model:
     params:
         versions=versions_of("scripts.checks.check_models"),
         files=lambda wildcards: model_files(CHECKED[wildcards.section][wildcards.name]),
-        # no more than what decides whether the model loads: another length or price must not check it, and run it, again
-        models=lambda wildcards: models_as_json(wildcards.section, wildcards.name),
+        models=lambda wildcards: models_as_json(
+            {wildcards.section: {wildcards.name: CHECKED[wildcards.section][wildcards.name]}}
+        ),
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.checks.check_models --models {params.models:q} --output {output.facts:q} &>{log:q}
@@ -42,33 +38,27 @@ rule check_models:
     input:
         models=lambda wildcards: [
             path
-            for section in ASKED_BY[wildcards.scope]
-            for entry in CHECKED[section].values()
+            for entries in CHECKED_BY[wildcards.target].values()
+            for entry in entries.values()
             for path in model_inputs(entry)
         ],
     output:
-        facts="<results>/checks/{scope}.json",
+        facts="<results>/checks/{target}.json",
     log:
-        "<results>/logs/check_models/{scope}.log",
+        "<results>/logs/check_models/{target}.log",
     benchmark:
-        "<results>/timings/check_models/{scope}.tsv"
+        "<results>/timings/check_models/{target}.tsv"
     wildcard_constraints:
-        scope=one_of(ASKED_BY),
+        target=one_of(CHECKED_BY),
     priority: 100
     conda:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.checks.check_models"),
         files=lambda wildcards: [
-            model_files(entry) for section in ASKED_BY[wildcards.scope] for entry in CHECKED[section].values()
+            model_files(entry) for entries in CHECKED_BY[wildcards.target].values() for entry in entries.values()
         ],
-        models=lambda wildcards: json.dumps(
-            {
-                section: {name: looked_at(entry, "sampling", "vllm") for name, entry in CHECKED[section].items()}
-                for section in ASKED_BY[wildcards.scope]
-            },
-            sort_keys=True,
-        ),
+        models=lambda wildcards: models_as_json(CHECKED_BY[wildcards.target], "sampling", "vllm"),
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.checks.check_models \
@@ -91,7 +81,7 @@ rule check_disk:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.checks.check_disk"),
-        pairs=PAIRS if config["benchmarks"] else [],  # nothing is fine-tuned without
+        pairs=PAIRS if config["benchmarks"] else [],  # without benchmarks nothing is fine-tuned
         checkpoints=f"{RESULTS}/checkpoints",
     shell:
         """

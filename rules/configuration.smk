@@ -1,51 +1,102 @@
-"""The configuration, checked before any job: config/schema.yaml and what a schema cannot say.
-
-The functions give each rule exactly what it reads of it.
-"""
+"""The configuration, filled with its defaults and checked before any job; functions that give a rule what it reads of it."""
 
 import json
 import os
 import re
+import sys
 
-from scripts.configuration.check_config import find_problems
-from scripts.configuration.config_files import made_here
-from scripts.configuration.config_references import default_ap
+from scripts.checks.checked_models import models_as_json, models_to_check
+from scripts.configuration.check_config import fill_and_check
+from scripts.configuration.command_line import merge_sections
+from scripts.configuration.config_files import is_workflow_output
+from scripts.configuration.config_values import is_pool
+from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS
 from scripts.configuration.protocols import PROTOCOLS
+from scripts.configuration.yaml_keys import wrong_keys_of_files
+from scripts.jobs.code import digest_of_code, versions_of
 from scripts.models.folder import files_of
-from snakemake.utils import validate
 
-if problems := find_problems(config, f"{workflow.basedir}/config/schema.yaml"):
+problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
+problems += merge_sections(config, workflow.config_settings.config_args or [])
+problems = problems or fill_and_check(config)
+if problems:
     sys.exit("\n".join(["The configuration cannot be used:", *problems]))
 
-validate(config, "../config/schema.yaml")  # fills in the defaults
-
-config["ap"] = config["ap"] or default_ap(config)
-
-# a pool is not itself a teacher of anyone
-TEACHERS = sorted(name for name, teacher in config["teachers"].items() if teacher.get("candidates", 1) == 1)
+RESULTS = f"results/{config['study']}"
+TEACHERS = sorted(name for name, teacher in config["teachers"].items() if not is_pool(teacher))
 COMPARED = [name for name in TEACHERS if config["teachers"][name]["compare"]]
 BASES = sorted(config["bases"])
-# {base}/{teacher}: each teacher of each base, and a mix of its own base alone
+# {base}/{teacher}: each base with each teacher, except mixes made for another base
 PAIRS = [f"{base}/{name}" for base in BASES for name in TEACHERS if config["teachers"][name].get("base", base) == base]
 
 
+def one_of(names):
+    """A constraint for a wildcard: one of these names. Without names it matches nothing."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
 def as_json(entry, *keys):
-    """The named keys of a config entry (all without names) as sorted JSON: a param that changes when one of them does."""
+    """These keys of a config entry (all when left out) as sorted JSON: a param that changes when one of them does."""
     return json.dumps({key: entry[key] for key in keys or entry}, sort_keys=True)
 
 
+def code_of(script):
+    """A param that changes with the code of a script and its modules; a function, so that only needed ones are read."""
+    return lambda wildcards: digest_of_code(script)
+
+
+def costly_scripts(jobs):
+    """The scripts, and the engines, of those jobs whose results are kept by VERSIONs."""
+    scripts = set()
+    for job in jobs:
+        if versions := job.params.get("versions"):
+            scripts.add(re.search(r"run_job .*?(scripts[.][\w.]+)", job.rule.shellcmd)[1])
+            scripts |= {module for module in json.loads(versions) if module.startswith("scripts.engines.")}
+    return sorted(scripts)
+
+
+# models
+
+
 def model_inputs(entry):
-    """The files of a model that this workflow itself makes: its manifest, its chat template."""
-    made = [f"{os.path.normpath(entry['model'])}/manifest.json"] if made_here(entry["model"]) else []
-    return made + [path for path in [entry.get("chat_template")] if path and made_here(path)]
+    """The files of a model that the workflow itself makes: its manifest, its chat template."""
+    manifest = [f"{os.path.normpath(entry['model'])}/manifest.json"] if is_workflow_output(entry["model"]) else []
+    template = entry.get("chat_template")
+    return manifest + ([template] if template and is_workflow_output(template) else [])
 
 
 def model_files(entry):
-    """SHA-256 of the local files of a model that this workflow does not make, and of its template, as a param."""
-    theirs = {key: entry[key] for key in ("model", "chat_template") if entry.get(key) and not made_here(entry[key])}
+    """SHA-256 of the local files of a model that the workflow does not make, and of its template, as a param."""
+    own = {
+        key: entry[key] for key in ("model", "chat_template") if entry.get(key) and not is_workflow_output(entry[key])
+    }
     return json.dumps(
-        files_of({"model": "", "trust_remote_code": entry.get("trust_remote_code"), **theirs}), sort_keys=True
+        files_of({"model": "", "trust_remote_code": entry.get("trust_remote_code"), **own}), sort_keys=True
     )
+
+
+def engine_spec(entry):
+    """What decides how a model answers, except its sampling: the model and the section of its engine."""
+    section = [entry["engine"]] if entry["engine"] in entry else []
+    return as_json(entry, *ENGINE_KEYS, *section)
+
+
+def engine_module(engine):
+    """The module of an engine. Rows are computed again when its VERSION is raised, among others."""
+    return f"scripts.engines.engine_{engine}"
+
+
+def environment_of(engine):
+    """The file under envs/ that an engine runs in with --sdm conda, relative to a rule file."""
+    return "../envs/vllm.yaml" if engine == "vllm" else "../envs/train.yaml"
+
+
+def launcher(processes):
+    """The command that starts a script in several processes of one machine; torchrun reads no settings of the user."""
+    return "" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes} -m"
+
+
+# teachers
 
 
 def source_inputs(source):
@@ -53,35 +104,57 @@ def source_inputs(source):
     return [os.path.normpath(source["path"])] if "path" in source else []
 
 
-def engine_spec(entry):
-    """What decides how a model answers, apart from its sampling: the model and the section of its engine."""
-    section = [entry["engine"]] if entry["engine"] in entry else []
-    return as_json(entry, "engine", "model", "revision", "chat_template", "trust_remote_code", *section)
+def teachers_by(key):
+    """Names of the teachers whose entry has a key: model, select, import or mix."""
+    return [name for name, entry in config["teachers"].items() if key in entry]
 
 
-def code_of(script):
-    """A param that changes with the code of a script and its modules; computed for the jobs that are looked at alone."""
-    return lambda wildcards: digest_of_code(script)
+def sources_of(mix):
+    """The teachers whose responses a mix takes, always in the same order: those it names, or all that are compared."""
+    return sorted(config["teachers"][mix]["sources"] or COMPARED)
 
 
-def engine_module(engine):
-    """The module of an engine, whose VERSION decides with others whether rows are asked again."""
-    return f"scripts.engines.engine_{engine}"
+def import_spec(teacher, reward_model=None):
+    """What decides which responses, or whose rewards, are imported for a teacher."""
+    source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
+    if reward_model:  # rewards are matched to rows without the texts
+        keys = {name: column for name, column in source["columns"].items() if name in ("id", "instruction")}
+        source["columns"] = keys | {"reward": config["teachers"][teacher]["import"]["rewards"][reward_model]}
+    return as_json(source)
 
 
-def costly_scripts(jobs):
-    """The scripts, and the engines, of those jobs whose results are kept by VERSIONs."""
-    found = set()
-    for job in jobs:
-        if versions := job.params.get("versions"):
-            found.add(re.search(r"run_job .*?(scripts[.][\w.]+)", job.rule.shellcmd)[1])
-            found |= {module for module in json.loads(versions) if module.startswith("scripts.engines.")}
-    return sorted(found)
+def deciding_rewards(selection):
+    """The rewards of a pool that decide a selection; none for a random one."""
+    if selection["select"] == "random":
+        return []
+    return [f"{RESULTS}/rewards/{selection['reward_model']}/{selection['pool']}.parquet"]
 
 
-def environment_of(engine):
-    """The file under envs/ that an engine runs in with --sdm conda, relative to a rule file."""
-    return "../envs/vllm.yaml" if engine == "vllm" else "../envs/train.yaml"
+# rewards: a teacher's are imported with its responses, or scored; those of selections and mixes follow from others
+
+IMPORTED_REWARDS = [
+    (reward_model, teacher)
+    for teacher in teachers_by("import")
+    for reward_model in config["teachers"][teacher]["import"]["rewards"]
+]
+SCORED_REWARDS = [
+    (reward_model, teacher)
+    for teacher in [*teachers_by("model"), *teachers_by("import")]
+    for reward_model in config["reward_models"]
+    if (reward_model, teacher) not in IMPORTED_REWARDS
+]
+
+
+def only_pairs(pairs):
+    """A constraint for {reward_model} in a path with {reward_model}/{teacher}: only these pairs match.
+
+    A constraint sees one wildcard. To constrain two together, that of the first reads on behind it: a name, if
+    (?= ... ) a teacher that belongs to it follows.
+    """
+    return "|".join(rf"{re.escape(name)}(?=/{re.escape(teacher)}[.])" for name, teacher in sorted(pairs)) or "(?!)"
+
+
+# benchmarks
 
 
 def baseline_of(benchmark):
@@ -90,7 +163,7 @@ def baseline_of(benchmark):
 
 
 def baseline_name(benchmark):
-    """Whose answers a benchmark's are held against: a teacher, or the table they come from."""
+    """What a benchmark's answers are compared with: the name of a teacher, or of a table of answers."""
     table = config["benchmarks"][benchmark].get("baseline_answers", {})
     return config["benchmarks"][benchmark].get("baseline") or table.get("file") or table.get("path") or table["dataset"]
 
@@ -120,7 +193,7 @@ def judge_name(benchmark):
 
 
 def judge_template_of(benchmark):
-    """The file of what a benchmark's judge is asked."""
+    """The file with the prompt of a benchmark's judge."""
     entry = config["benchmarks"][benchmark]
     return entry.get("judge_template", f"config/judges/{entry['protocol']}.txt")
 
@@ -136,68 +209,17 @@ def length_control_inputs(benchmark):
 
 
 def length_control_of(benchmark):
-    """The difficulties and gamed rows that a benchmark's scores are made with, if it has them."""
+    """The difficulties and gamed rows that a benchmark's scores are computed with, if it has them."""
     if "length_control" not in config["benchmarks"][benchmark]:
         return []
     return [f"{RESULTS}/length_control/{benchmark}/{name}.parquet" for name in ("difficulty", "gamed")]
 
 
-def one_of(names):
-    """A wildcard's constraint to names of the config; it matches nothing where there are none."""
-    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+# checks
 
-
-def teachers_by(key):
-    """Names of the teachers whose entry has a key: model, select, import or mix."""
-    return [name for name, entry in config["teachers"].items() if key in entry]
-
-
-def sources_of(mix):
-    """The teachers whose responses a mix takes, in one order: those of the config, or all that are compared."""
-    return sorted(config["teachers"][mix]["sources"] or COMPARED)
-
-
-def import_spec(teacher, reward_model=None):
-    """What decides which responses, or whose rewards, are imported for a teacher."""
-    source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
-    if reward_model:  # the texts are not needed to match rewards to rows
-        keys = {name: way for name, way in source["columns"].items() if name in ("id", "instruction")}
-        source["columns"] = keys | {"reward": config["teachers"][teacher]["import"]["rewards"][reward_model]}
-    return as_json(source)
-
-
-def deciding_rewards(selection):
-    """The rewards of a pool by which a selection is made; none for a random one."""
-    if selection["select"] == "random":
-        return []
-    return [f"{RESULTS}/rewards/{selection['reward_model']}/{selection['pool']}.parquet"]
-
-
-def imported_and_scored(reward_model):
-    """Teachers whose rewards by a reward model are imported, and those whose responses it has to score."""
-    imported = [t for t in teachers_by("import") if reward_model in config["teachers"][t]["import"]["rewards"]]
-    return imported, [t for t in (*teachers_by("model"), *teachers_by("import")) if t not in imported]
-
-
-def reward_pairs(imported):
-    """A constraint for {reward_model} by the teacher behind it: pairs whose rewards are imported, or the others.
-
-    A wildcard is constrained by itself; which teachers a reward model's rewards are imported for is a matter of pairs.
-    """
-    alternatives = []
-    for name in sorted(config["reward_models"]):
-        having, others = imported_and_scored(name)
-        alternatives.append(rf"{re.escape(name)}(?=/(?:{one_of(having if imported else others)})[.])")
-    return "|".join(alternatives)
-
-
-def outside(section):
-    """The entries of a section whose models are loaded and come from a folder or the hub, not from a rule here."""
-    entries = {name: entry.get("reward", entry) for name, entry in config[section].items()}
-    entries = {name: entry for name, entry in entries.items() if "model" in entry}
-    if section == "reward_models":
-        entries = {name: entry for name, entry in entries.items() if imported_and_scored(name)[1]}
-    return {name: entry for name, entry in entries.items() if not made_here(entry["model"])}
+CHECKED = models_to_check(config, scoring={reward_model for reward_model, _ in SCORED_REWARDS})
+# the models that a target loads, by section
+CHECKED_BY = {"all": CHECKED, "rank": {section: CHECKED[section] for section in CHECKED if section != "judges"}}
 
 
 def check_of(section, name):
@@ -205,38 +227,22 @@ def check_of(section, name):
     return [f"{RESULTS}/checks/{section}/{name}.json"] if name in CHECKED[section] else []
 
 
-def checks(scope):
-    """The check of all models that `all` or `rank` needs, where there are any to check."""
-    return [f"{RESULTS}/checks/{scope}.json"] if any(CHECKED[section] for section in ASKED_BY[scope]) else []
-
-
-def models_as_json(section, name):
-    """What decides whether one model can be loaded; another length or price must not check, and run, it again."""
-    return json.dumps({section: {name: looked_at(CHECKED[section][name])}}, sort_keys=True)
-
-
-def looked_at(entry, *more):
-    """The keys of a model's entry that a check reads."""
-    keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output", *more)
-    return {key: entry[key] for key in keys if key in entry}
-
-
-def launcher(processes):
-    """What runs a script in several processes of one machine; torchrun, since it reads no user's settings."""
-    return "" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes} -m"
+def checks(target):
+    """The check of all models that `all` or `rank` loads, if there are any to check."""
+    return [f"{RESULTS}/checks/{target}.json"] if any(CHECKED_BY[target].values()) else []
 
 
 def refuse_more_gpus_than_given(jobs):
-    """Exit naming jobs that ask for more GPUs than this run may use: Snakemake would start them with fewer."""
+    """Exit if a job asks for more GPUs than this run may use: Snakemake would start it with fewer."""
     given = workflow.global_resources.get("gpu")
     if given is None or given.value is None:  # a cluster's own scheduler counts
         return
     asking = [job for job in jobs if "gpu" in job.rule.resources]
-    asked = [(job.rule.resources["gpu"].evaluate(job.wildcards).value, job) for job in asking]
-    wanting = sorted((n, f"{job.rule.name} {' '.join(job.wildcards)}") for n, job in asked if n > given.value)
-    if wanting:
-        most, name = wanting[-1]
+    gpus = [(job.rule.resources["gpu"].evaluate(job.wildcards).value, job) for job in asking]
+    too_many = sorted((n, f"{job.rule.name} {' '.join(job.wildcards)}") for n, job in gpus if n > given.value)
+    if too_many:
+        n, name = too_many[-1]
+        jobs_ask = "1 job asks" if len(too_many) == 1 else f"{len(too_many)} jobs ask"
         sys.exit(
-            f"{len(wanting)} jobs ask for more GPUs than the {given.value} of this run, {name} for {most}: "
-            f"say --resources gpu={most}"
+            f"{jobs_ask} for more GPUs than the {given.value} of this run; {name} needs {n}: set --resources gpu={n}"
         )

@@ -6,7 +6,6 @@ Output: <results>/checkpoints/{base}/{teacher}/manifest.json, written last into 
 became NaN it says so, and there is no model.
 """
 
-FINETUNE_KEYS = ("model", "revision", "chat_template", "trust_remote_code", "fsdp", "lora")
 # not a param: it changes no weight, so changing it reruns nothing
 os.environ.update(CHECKPOINT_MINUTES=str(config["finetune"]["checkpoint_minutes"]))
 

@@ -6,8 +6,6 @@ Outputs: <results>/likelihoods/{base}/{teacher}.parquet and <results>/likelihood
 model, teacher, sums over tokens, truncated, reason).
 """
 
-LIKELIHOOD_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
-
 
 rule score_likelihoods:
     input:
@@ -32,7 +30,7 @@ rule score_likelihoods:
     params:
         versions=versions_of("scripts.likelihoods.score_likelihoods"),
         files=lambda wildcards: model_files(config["bases"][wildcards.base]),
-        model=lambda wildcards: as_json(config["bases"][wildcards.base], *LIKELIHOOD_KEYS),
+        model=lambda wildcards: as_json(config["bases"][wildcards.base], *BASE_KEYS),
         limits=lambda wildcards: as_json(config["likelihoods"]),
         store=f"{RESULTS}/rows/likelihoods/{{base}}/{{teacher}}",
     shell:
@@ -73,7 +71,7 @@ rule score_reference_likelihoods:
     params:
         versions=versions_of("scripts.likelihoods.score_likelihoods"),
         files=lambda wildcards: model_files(config["reference_models"][wildcards.reference_model]),
-        model=lambda wildcards: as_json(config["reference_models"][wildcards.reference_model], "model", "revision"),
+        model=lambda wildcards: as_json(config["reference_models"][wildcards.reference_model], *REFERENCE_MODEL_KEYS),
         limits=lambda wildcards: as_json(
             {
                 "max_length": config["reference_models"][wildcards.reference_model]["max_length"],

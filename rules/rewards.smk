@@ -5,16 +5,6 @@ teacher's table, if local; for a selection <results>/rewards/{reward_model}/{poo
 Output: <results>/rewards/{reward_model}/{teacher}.parquet (id, candidate, teacher, reward_model, reward, reason).
 """
 
-REWARD_MODEL_KEYS = (
-    "model",
-    "revision",
-    "chat_template",
-    "trust_remote_code",
-    "output",
-    "attn_implementation",
-    "batch_tokens",
-)
-
 
 rule score_rewards:
     input:
@@ -29,7 +19,7 @@ rule score_rewards:
     benchmark:
         "<results>/timings/score_rewards/{reward_model}/{teacher}.tsv"
     wildcard_constraints:
-        reward_model=reward_pairs(imported=False),
+        reward_model=only_pairs(SCORED_REWARDS),
     conda:
         lambda wildcards: f"../envs/{config['reward_models'][wildcards.reward_model]['env']}.yaml"
     resources:
@@ -66,7 +56,7 @@ rule import_rewards:
     benchmark:
         "<results>/timings/import_rewards/{reward_model}/{teacher}.tsv"
     wildcard_constraints:
-        reward_model=reward_pairs(imported=True),
+        reward_model=only_pairs(IMPORTED_REWARDS),
     conda:
         "../envs/train.yaml"
     params:

@@ -1,4 +1,4 @@
-"""What `check` tells of a model before a GPU is touched, all problems at once; a hub out of reach is no problem."""
+"""What `check` reports about a model before a GPU is used, all problems at once; an unreachable hub is no problem."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PLAIN = str(ROOT / "config/templates/plain.jinja")
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The hub's answers about models that are not there, and the names of an organisation's models."""
+    """The hub's replies about models that do not exist, and the names of an organization's models."""
 
     def do_GET(self):
         if self.path.startswith("/api/models?"):
@@ -52,12 +52,12 @@ def hub():
 
 
 def check(tmp_path, models, hub="http://127.0.0.1:9"):
-    """What the script says and the facts it writes."""
+    """What the script prints, and the facts that it writes."""
     command = [sys.executable, "-m", "scripts.checks.check_models", "--models", json.dumps(models)]
     command += ["--output", tmp_path / "facts.json"]
     environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hub")}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    facts = json.loads((tmp_path / "facts.json").read_text()) if done.returncode == 0 else None
+    facts = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8")) if done.returncode == 0 else None
     return done.stdout, facts
 
 
@@ -78,7 +78,7 @@ def test_a_good_folder_gives_its_facts(tmp_path, tiny, tiny_reward_model):
 @pytest.mark.fault(14)
 @pytest.mark.fault(15)
 @pytest.mark.fault(16)
-def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
+def test_all_problems_are_reported_at_once_in_a_line_each(tmp_path, tiny, hub):
     shutil.copytree(tiny, tmp_path / "pickled")
     (tmp_path / "pickled/model.safetensors").rename(tmp_path / "pickled/pytorch_model.bin")
     shutil.copytree(tiny, tmp_path / "broken")
@@ -107,16 +107,16 @@ def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
     }
     said, _ = check(tmp_path, models, hub)
     expected = [
-        "teachers.typo: no model acme/roket-7b on the hub, or no right to see it (did you mean acme/rocket-7b",
-        "teachers.shut: acme/gated is gated: accept its licence at https://huggingface.co/acme/gated and set HF_TOKEN",
+        "teachers.typo: no model acme/roket-7b on the hub, or no access to it (did you mean acme/rocket-7b",
+        "teachers.shut: acme/gated is gated: accept its license at https://huggingface.co/acme/gated and set HF_TOKEN",
         "teachers.moved: acme/anvil has no revision deadbeef",
-        "teachers.full: sampling.max_new_tokens 512 fills its context of 512 tokens",
-        "teachers.slash: acme/anvil/ can be no name on the hub",
+        "teachers.full: sampling.max_new_tokens (512) leaves no room for a prompt in the context of 512 tokens",
+        "teachers.slash: acme/anvil/ is not a name on the hub",
         "teachers.api: the environment variable NOT_SET_ANYWHERE is not set",
         f"bases.pickled: {tmp_path}/pickled has no weights in *.safetensors; pickled weights are not loaded",
         "bases.broken: its config cannot be read: Unrecognized model",
         "bases.endless: the chat template ends a response without a special token",
-        "bases.foreign: its chat template writes <|im_start|>, which is no token of its tokenizer",
+        "bases.foreign: its chat template writes <|im_start|>, which is not a token of its tokenizer",
         "reward_models.no-head: it has 2 outputs; a reward model has one",
     ]
     lines = [line for line in said.splitlines() if line.startswith(("teachers.", "bases.", "reward_models."))]
@@ -126,12 +126,12 @@ def test_all_problems_are_told_at_once_a_line_each(tmp_path, tiny, hub):
 
 
 @pytest.mark.fault(30)
-def test_a_hub_out_of_reach_is_not_checked_and_no_error(tmp_path):
+def test_a_model_on_an_unreachable_hub_is_not_checked_and_is_no_error(tmp_path):
     said, facts = check(tmp_path, {"bases": {"b": base("acme/rocket-7b")}})
     assert facts["bases"]["b"]["model"] == "acme/rocket-7b" and "not checked" in facts["bases"]["b"], said
 
 
-def test_what_was_not_checked_is_said_and_how_to_check_it_again(tmp_path, monkeypatch, capsys):
+def test_models_that_were_not_checked_are_named_and_how_to_try_again(tmp_path, monkeypatch, capsys):
     facts = {"bases": {"b": {"model": "acme/rocket-7b", "not checked": "no route to host"}}}
     facts["judges"] = {"j": {"model": "gpt"}}
     facts["teachers"] = {"t": {"model": "a/b", "commit": "abc", "weight_bytes": 15_200_000_000, "context_length": 8192}}
@@ -142,12 +142,12 @@ def test_what_was_not_checked_is_said_and_how_to_check_it_again(tmp_path, monkey
         "  bases.b: acme/rocket-7b, not checked: no route to host",
         "  judges.j: gpt, an endpoint whose key is set",
         "  teachers.t: a/b, commit abc, 15.20 GB of weights, 8192 tokens of context",
-        "Nothing is wrong with the 2 of 3 models that were looked at.",
-        f"1 of 3 models were not checked: to ask for them once more, delete {tmp_path}.",
+        "2 of 3 models were checked: nothing is wrong.",
+        f"1 of 3 models was not checked. To try again, delete {tmp_path}.",
     ]
     monkeypatch.setattr("sys.argv", ["x", "--facts", "--disk"])
     print_checks.main()
-    assert capsys.readouterr().out == "All models are made by the study itself: there is none to look at.\n"
+    assert capsys.readouterr().out == "The study trains all of its models itself: there is nothing to check.\n"
 
 
 def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
@@ -155,15 +155,15 @@ def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
     command = [sys.executable, "-m", "scripts.checks.check_disk", "--facts", tmp_path / "facts.json"]
     command += ["--pairs", "b/x", "b/y", "--checkpoints", tmp_path, "--output", tmp_path / "disk.json"]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stderr.startswith("checkpoints need 2000000.0 GB (b 2000000.0 GB); ")
-    for teacher in "xy":  # made already
+    assert done.stderr.startswith("the checkpoints need 2000000.0 GB (b 2000000.0 GB), and ")
+    for teacher in "xy":  # they exist already
         (tmp_path / "b" / teacher).mkdir(parents=True)
         (tmp_path / "b" / teacher / "manifest.json").write_text("{}")
     assert subprocess.run(command).returncode == 0
 
 
-def test_a_ranking_needs_no_key_of_a_judge_and_a_length_or_a_price_checks_nothing_again(checkout, tiny_reward_model):
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+def test_a_ranking_needs_no_key_of_a_judge_and_another_running_time_checks_nothing_again(checkout, tiny_reward_model):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     config["reward_models"]["right-answer"]["model"] = str(tiny_reward_model)
     config["judges"] = {"api": {"model": "gpt", "engine": "openai", "openai": {"api_key_env": "NOT_SET_ANYWHERE"}}}
     asked = {}
@@ -179,7 +179,7 @@ def test_a_ranking_needs_no_key_of_a_judge_and_a_length_or_a_price_checks_nothin
     assert "the environment variable NOT_SET_ANYWHERE is not set" in asked["all", 70]
 
 
-def test_the_target_check_starts_nothing_else(checkout, tiny, tiny_reward_model):
+def test_the_target_check_runs_nothing_else(checkout, tiny, tiny_reward_model):
     config = {
         "study": "mine",
         "instructions": {"path": "q.jsonl", "columns": {"instruction": "q"}},
@@ -194,7 +194,7 @@ def test_the_target_check_starts_nothing_else(checkout, tiny, tiny_reward_model)
     done = snakemake("check", "--cores", "1", "--configfile", "mine.yaml", cwd=checkout)
     assert done.returncode == 0, done.stdout
     assert f"  bases.b: {tiny}, a folder, 0.00 GB of weights, 512 tokens of context\n" in done.stdout
-    assert "Nothing is wrong with the 3 of 3 models that were looked at.\n" in done.stdout
+    assert "3 of 3 models were checked: nothing is wrong.\n" in done.stdout
     made = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
-    assert made == {"checks/all.json", "checks/disk.json"}
+    assert made == {"checks/all.json", "checks/disk.json", "rows/code.json"}  # the last records the code of the check
     assert not (checkout / "results/mine/instructions.parquet").exists()

@@ -1,18 +1,19 @@
-"""A wrong configuration ends in one clear line a problem, before any job."""
+"""A wrong configuration is refused before any job, with one line per problem."""
 
 import copy
 import re
+from datetime import date
 
+import jsonschema
 import pytest
 import yaml
 
 from conftest import ROOT, snakemake
-from scripts.configuration.check_config import find_problems
-
-SCHEMA = ROOT / "config/schema.yaml"
-
+from scripts.configuration.check_config import fill_and_check
+from scripts.configuration.schema import load_schema
 
 IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
+ANNOTATIONS = ["$schema", "$defs", "title", "description", "default", "then", "else"]
 SCORES = {
     "path": "config/paper/scores.csv",
     "columns": {"base": "base", "teacher": "teacher", "scores": {"held_out.wr": "alpaca_eval_wr"}},
@@ -20,11 +21,11 @@ SCORES = {
 
 
 def example() -> dict:
-    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 
 
 def put(config: dict, path: str, value) -> dict:
-    """The config with the value at a path of keys; without the key where the value is ...."""
+    """The config with another value at a path of keys; without the key if the value is `...`."""
     *parents, last = path.split("/")
     changed = copy.deepcopy(config)
     inner = changed
@@ -38,14 +39,28 @@ def put(config: dict, path: str, value) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def at_the_root(monkeypatch):
+def in_the_root_folder(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def test_the_configurations_that_ship_are_right():
+def test_the_shipped_configurations_are_correct_and_stay_the_same_when_filled_twice():
     for path in ROOT.glob("config/*.yaml"):
         if path.name != "schema.yaml":
-            assert find_problems(yaml.safe_load(path.read_text()), SCHEMA) == []
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+            assert fill_and_check(config) == []
+            filled = copy.deepcopy(config)
+            assert fill_and_check(config) == [] and config == filled
+
+
+def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
+    """batch_size 32 is not a multiple of a micro_batch_size of 5, wherever the 5 comes from."""
+    written = put(example(), "finetune", {"batch_size": 32, "micro_batch_size": 5})
+    left_out = put(example(), "finetune", {"batch_size": 32})
+    schema = put(load_schema(), "properties/finetune/properties/micro_batch_size/default", 5)
+    monkeypatch.setattr("scripts.configuration.schema.load_schema", lambda: schema)
+    monkeypatch.setattr("scripts.configuration.schema.schema_of", lambda kind=None: schema)
+    line = "finetune: batch_size 32 is not a multiple of micro_batch_size 5"
+    assert fill_and_check(written) == fill_and_check(left_out) == [line]
 
 
 @pytest.mark.fault(14)
@@ -55,12 +70,23 @@ def test_the_configurations_that_ship_are_right():
     [
         ("finetune/epoch", 3, "finetune: unknown key epoch (did you mean epochs?)"),
         ("study", ..., "top level: study is missing"),
-        ("study", "My Study", "study: 'My Study' does not match ^[a-z0-9][a-z0-9._-]*$"),
-        ("study", "../up", "study: '../up' does not match ^[a-z0-9][a-z0-9._-]*$"),
-        ("teachers/Big", {"model": "a/b"}, "teachers: 'Big' does not match ^[a-z0-9][a-z0-9._-]*$"),
-        ("finetune/epochs", "two", "finetune.epochs: 'two' is not of type 'number'"),
+        ("study", "My Study", "study: 'My Study' is not allowed: lower-case letters,"),
+        ("study", "../up", "study: '../up' is not allowed: lower-case letters,"),
+        ("teachers/Big", {"model": "a/b"}, "teachers: 'Big' is not allowed: lower-case letters,"),
+        ("finetune/epochs", "two", "finetune.epochs: the text 'two' is given, and a number is needed"),
+        ("finetune/learning_rate", "2e-5", "finetune.learning_rate: 2e-5 is read as text: a number with an exponent"),
+        ("finetune", 3, "finetune: the number 3 is given, and a section (keys and values) is needed"),
+        ("car", None, "car: nothing is given, and a section (keys and values) is needed"),
+        ("study", 7, "study: this is read as the number 7, and text is needed: put it in quotes"),
+        ("teachers/terse-small/family", 2, "teachers.terse-small.family: this is read as the number 2, and text is"),
+        ("bases/alpha/revision", date(2024, 1, 1), "bases.alpha.revision: this is read as the date 2024-01-01, and"),
+        (
+            "benchmarks/held_out/judge",
+            False,
+            "benchmarks.held_out.judge: this is read as false, and text is needed: put",
+        ),
         ("finetune/batch_size", 0, "finetune.batch_size: 0 is less than the minimum of 1"),
-        ("finetune/micro_batch_size", 5, "finetune: micro_batch_size 5 does not divide 16"),
+        ("finetune/micro_batch_size", 5, "finetune: batch_size 16 is not a multiple of micro_batch_size 5"),
         (
             "car/reward_model",
             "right-answr",
@@ -85,16 +111,16 @@ def test_the_configurations_that_ship_are_right():
         ("bases/alpha/model", "./config", "bases.alpha.model: ./config is not a model folder"),
         ("bases/alpha/model", "config", "bases.alpha.model: config is a folder here: write ./config"),
         ("teachers/terse-small/engine", "vlm", "teachers.terse-small.engine: 'vlm' is not one of"),
-        ("teachers/terse-small/candidates", 5, "teachers.terse-small: 5 candidates at temperature 0 would all be"),
+        ("teachers/terse-small/candidates", 5, "teachers.terse-small: 5 candidates at temperature 0 are all the same"),
         ("teachers/x", {"select": "best", "pool": "terse-small"}, "teachers.x: reward_model is missing"),
-        ("teachers/x", {"select": "random", "pool": "plain"}, "teachers.x.pool: no teacher plain with candidates"),
+        ("teachers/x", {"select": "random", "pool": "plain"}, "teachers.x.pool: no teacher plain with several"),
         ("teachers/x", {"select": "beste", "pool": "p"}, "teachers.x.select: 'beste' is not one of"),
         ("teachers/x", {"import": {"path": "t.csv"}}, "teachers.x.import: columns is missing"),
         ("teachers/x", {"import": IMPORT}, "teachers.x.import.path: no file t.csv"),
         (
             "teachers/x",
             {"import": IMPORT | {"path": "config/paper/scores.csv", "rewards": {"right": "r"}}},
-            "teachers.x: no reward model right (there are: right-answer)",
+            "teachers.x: no reward model right (known: right-answer)",
         ),
         (
             "teachers/x",
@@ -108,23 +134,35 @@ def test_the_configurations_that_ship_are_right():
             {"mix": "car", "base": "alpha", "sources": ["mix-beta"]},
             "teachers.x.sources: no teacher mix-beta with responses of its own",
         ),
-        ("teachers/x", {"mix": "car", "base": "alpha", "compare": True}, "teachers.x.compare: False was expected"),
+        (
+            "teachers/x",
+            {"mix": "car", "base": "alpha", "compare": True},
+            "teachers.x.compare: only false is allowed here",
+        ),
         ("ranking", {"p_same_top1": 1}, "ranking.p_same_top1: 1 is greater than or equal to the maximum of 1"),
         (
             "bases/average",
             {"model": "a/b", "chat_template": "config/templates/plain.jinja"},
-            "bases.average: tables have",
+            "bases.average: in the tables this is the mean over bases",
         ),
         ("car/transform", "sigmod", "car.transform: 'sigmod' is not one of"),
-        ("benchmarks/held_out/protocol", "alpaca_eval", "benchmarks.held_out.judge: no language model None"),
-        ("benchmarks/held_out/protocol", "reward", "benchmarks.held_out.judge: no reward model None"),
+        (
+            "benchmarks/held_out/protocol",
+            "alpaca_eval",
+            "benchmarks.held_out.judge: the protocol alpaca_eval needs a language model",
+        ),
+        (
+            "benchmarks/held_out/protocol",
+            "reward",
+            "benchmarks.held_out.judge: the protocol reward needs a reward model",
+        ),
         ("benchmarks/held_out/protocol", "arena", "benchmarks.held_out.protocol: 'arena' is not one of"),
         ("benchmarks/held_out/baseline", ..., "benchmarks.held_out: name either a baseline or baseline_answers"),
         ("benchmarks/held_out/judge_template", "no.txt", "benchmarks.held_out.judge_template: no file no.txt"),
         ("ap", ["held_out.lc"], "ap: held_out has no such score"),
-        ("bases/alpha/processes", 3, "bases.alpha.processes: 3 times 16 does not divide batch_size 16"),
+        ("bases/alpha/processes", 3, "bases.alpha.processes: batch_size 16 is not a multiple of micro"),
         ("bases/alpha/fsdp", True, "bases.alpha.fsdp: needs several processes, a GPU for each, and no lora"),
-        ("bases/alpha/trust_remote_code", "yes", "bases.alpha.trust_remote_code: 'yes' is not of type 'boolean'"),
+        ("bases/alpha/trust_remote_code", "yes", "bases.alpha.trust_remote_code: the text 'yes' is given, and true or"),
         (
             "teachers/x",
             {"model": "a/b", "trust_remote_code": True},
@@ -133,29 +171,35 @@ def test_the_configurations_that_ship_are_right():
         (
             "teachers/x",
             {"model": "a/b", "engine": "vllm", "gpus": 2},
-            "teachers.x: gpus 2, but vllm.tensor_parallel_size 1",
+            "teachers.x: gpus is 2, but vllm.tensor_parallel_size is 1",
         ),
         ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
-        ("scores", SCORES, "scores: held_out is judged here: scores come from judging or from a table, never both"),
+        (
+            "scores",
+            SCORES,
+            "scores: held_out is judged here too: scores come from judging or from a table, never from both",
+        ),
     ],
 )
 def test_each_mistake_gets_its_own_line(path, value, line):
-    problems = find_problems(put(example(), path, value), SCHEMA)
+    problems = fill_and_check(put(example(), path, value))
     assert len(problems) == 1 and problems[0].startswith(line), problems
 
 
 def test_a_judge_that_is_a_metric_of_the_same_table_is_refused():
     config = put(example(), "judges", {"j": {"reward": {"model": example()["reward_models"]["right-answer"]["model"]}}})
     config["benchmarks"]["held_out"] |= {"protocol": "reward", "judge": "j"}
-    line = "benchmarks.held_out.judge: right-answer is a metric too, and would predict itself"
-    assert find_problems(config, SCHEMA) == [line]
+    line = "benchmarks.held_out.judge: right-answer is a metric too, and would predict itself: choose another model"
+    assert fill_and_check(config) == [line]
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     config = put(put(example(), "instructions/path", "mine.jsonl"), "car/reward_model", "x")
-    assert len(find_problems(config, SCHEMA)) == 2
+    assert len(fill_and_check(config)) == 2
     config = put(put(example(), "finetune/epoch", 3), "study", ...)
-    assert len(find_problems(config, SCHEMA)) == 2
+    assert len(fill_and_check(config)) == 2
+    config = put(put(example(), "finetune/epoch", 3), "car/reward_model", "x")
+    assert len(fill_and_check(config)) == 2
 
 
 def test_every_key_of_the_schema_is_described():
@@ -165,16 +209,29 @@ def test_every_key_of_the_schema_is_described():
                 yield f"{path}.{key}"
             yield from undescribed(entry, f"{path}.{key}")
 
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = load_schema()
     assert all("description" in definition for definition in schema["$defs"].values())
     assert [*undescribed(schema), *undescribed({"properties": schema["$defs"]})] == []
 
 
-def test_snakemake_tells_the_problems_and_starts_nothing(checkout):
+def test_the_schema_has_no_key_but_those_of_json_schema():
+    """In {description: one, two} the comma begins another key."""
+
+    def keys(schema):
+        for key, value in schema.items():
+            yield key
+            if isinstance(value, dict) and key != "default":
+                for part in value.values() if key in ("properties", "$defs") else [value]:
+                    yield from keys(part)
+
+    assert set(keys(load_schema())) - set(jsonschema.Draft202012Validator.VALIDATORS) == set(ANNOTATIONS)
+
+
+def test_snakemake_reports_the_problems_and_starts_nothing(checkout):
     (checkout / "wrong.yaml").write_text(yaml.safe_dump(put(example(), "car/reward_model", "x")))
     done = snakemake("--cores", "1", "--configfile", "wrong.yaml", cwd=checkout)
     assert done.returncode and "Traceback" not in done.stdout
-    assert done.stdout.rstrip().endswith("car.reward_model: no reward model x (there are: right-answer)")
+    assert done.stdout.rstrip().endswith("car.reward_model: no reward model x (known: right-answer)")
     assert not (checkout / "results").exists()
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, make_parent
-from scripts.configuration.check_config import find_problems
+from scripts.configuration.check_config import fill_and_check
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCUMENTS}
@@ -159,4 +159,4 @@ def test_every_configuration_is_valid_alone_or_added_to_the_miniature(own_files,
             miniature = yaml.safe_load((own_files / "config/config.yaml").read_text(encoding="utf-8"))
             merged = {key: {**miniature.get(key, {}), **part} for key, part in config.items() if isinstance(part, dict)}
             config = miniature | config | merged
-        assert find_problems(config, ROOT / "config/schema.yaml") == [], f"{document}: {text}"
+        assert fill_and_check(config) == [], f"{document}: {text}"

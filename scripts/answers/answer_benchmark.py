@@ -1,19 +1,18 @@
 """A model answers a benchmark's prompts: the baseline, or a base model fine-tuned on a teacher.
 
 python -m scripts.answers.answer_benchmark --benchmark held_out --base alpha --teacher terse-large \
-    --model '{"engine": "transformers", "model": "results/miniature/checkpoints/alpha/terse-large", ...}' \
-    --sampling '{"max_new_tokens": 64, ...}' --api '{"concurrency": 8, ...}' \
+    --model '{"model": "results/miniature/checkpoints/alpha/terse-large"}' --sampling '{"max_new_tokens": 64}' \
     --prompts results/miniature/prompts/held_out.parquet \
     --store results/miniature/rows/answers \
     --output results/miniature/answers/held_out/alpha/terse-large.parquet
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import COLUMNS, answer_instructions
 from scripts.engines.results import unanswered
 from scripts.models.folder import failure
@@ -49,9 +48,10 @@ def parse_args():
     parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
     parser.add_argument("--base", help="name of the base model; left out for the baseline's answers")
     parser.add_argument("--teacher", required=True, help="teacher of the base, or the baseline itself")
-    parser.add_argument("--model", type=json.loads, required=True, help="engine, model, revision ... as JSON")
-    parser.add_argument("--sampling", type=json.loads, required=True, help="max_new_tokens, temperature ... as JSON")
-    parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
+    model = entry_of("answering_model", *ENGINE_KEYS)
+    parser.add_argument("--model", type=model, required=True, help="engine, model, revision ... as JSON")
+    parser.add_argument("--sampling", type=entry_of("sampling"), default="{}", help="max_new_tokens ... as JSON")
+    parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
     parser.add_argument("--output", type=Path, required=True, help="parquet of answers")

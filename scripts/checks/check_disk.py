@@ -1,4 +1,4 @@
-"""Whether the checkpoints still to be made fit on the disk.
+"""Whether the checkpoints that are not there yet fit on the disk.
 
 python -m scripts.checks.check_disk --facts results/mine/checks/all.json --pairs base/teacher-a base/teacher-b \
     --checkpoints results/mine/checkpoints --output results/mine/checks/disk.json
@@ -23,16 +23,18 @@ def main():
     total = sum(needed.values())
     if total > free:
         parts = ", ".join(f"{base} {n / 1e9:.1f} GB" for base, n in needed.items())
-        raise SystemExit(f"checkpoints need {total / 1e9:.1f} GB ({parts}); {free / 1e9:.1f} GB are free here")
+        raise SystemExit(
+            f"the checkpoints need {total / 1e9:.1f} GB ({parts}), and {free / 1e9:.1f} GB are free: free disk space"
+        )
     write_json({"checkpoint_bytes": needed}, args.output)
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, required=True, help="JSON of check_models.py")
-    parser.add_argument("--pairs", nargs="*", required=True, help="base/teacher, each to be fine-tuned")
+    parser.add_argument("--pairs", nargs="*", required=True, help="base/teacher, each pair that is fine-tuned")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder of the study's checkpoints")
-    parser.add_argument("--output", type=Path, required=True, help="JSON, written if they fit")
+    parser.add_argument("--output", type=Path, required=True, help="JSON, written if the checkpoints fit")
     return parser.parse_args()
 
 

@@ -1,11 +1,12 @@
-"""Look at models before a GPU is touched: what is wrong with each, one line a problem, all problems at once.
+"""Check models before a GPU is used: one line per problem, all problems at once.
 
-python -m scripts.checks.check_models --models '{"bases": {"alpha": {"model": ..., "chat_template": ...}}}' \
+python -m scripts.checks.check_models \
+    --models '{"bases": {"alpha": {"model": "results/world/alpha", "chat_template": "config/templates/plain.jinja"}}}' \
     --output results/miniature/checks/bases/alpha.json
 
-Of each model: that it is there and may be read, its commit, tokenizer, chat template and special tokens, its context
-against a teacher's longest answer, its weights' size; of an endpoint, that the variable of its key is set. A hub that
-cannot be reached is no problem: what it would say is `not checked`.
+For each model: whether it exists and may be read, its commit, tokenizer, chat template and special tokens, its context
+length compared with a teacher's longest response, and the size of its weights. For an endpoint: whether the environment
+variable of its key is set. An unreachable hub is not a problem: the model is then `not checked`.
 """
 
 import argparse
@@ -23,14 +24,16 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoTokenizer
 
+from scripts.checks.checked_models import models_of
 from scripts.models.chat import Chat, load_tokenizer, user
+from scripts.models.loading import load_config, pretrained
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
 VERSION = 1
-GATED = "{model} is gated: accept its licence at https://huggingface.co/{model} and set HF_TOKEN"
+GATED = "{model} is gated: accept its license at https://huggingface.co/{model} and set HF_TOKEN"
 MARKUP = re.compile(r"<\|[^\s|]+\|>|</?[a-z]+(?:_[a-z]+)+>|\[/?INST\]")
 
 
@@ -39,8 +42,7 @@ def main():
     facts, problems = {section: {} for section in args.models}, []
     for section, models in args.models.items():
         for name, entry in models.items():
-            found, wrong = check_model(section, entry)
-            facts[section][name] = found
+            facts[section][name], wrong = check_model(section, entry)
             problems += [f"{section}.{name}: {problem}" for problem in wrong]
     if problems:
         raise SystemExit("\n".join(problems))
@@ -57,9 +59,8 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     facts, problems = find_weights(entry)
     if problems or "not checked" in facts:
         return facts, problems
-    names = {"revision": entry["revision"], "trust_remote_code": entry.get("trust_remote_code", False)}
     try:
-        config = AutoConfig.from_pretrained(entry["model"], **names)
+        config = load_config(**pretrained(entry))
     except (OSError, ValueError, ImportError) as error:
         gated = GATED.format(model=entry["model"])  # the hub lists a gated model's files to anyone
         return facts, [gated if "gated repo" in str(error) else f"its config cannot be read: {first_line(error)}"]
@@ -68,14 +69,14 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     if entry.get("output") == "logits" and config.num_labels != 1:
         problems.append(f"it has {config.num_labels} outputs; a reward model has one")
     try:
-        found, wrong = check_tokenizer(section, entry, names, config.get_text_config().vocab_size)
+        found, wrong = check_tokenizer(section, entry, config.get_text_config().vocab_size)
     except (OSError, ValueError, ImportError) as error:
         return facts, [*problems, f"its tokenizer cannot be read: {first_line(error)}"]
     return facts | found, problems + wrong
 
 
 def find_weights(entry: dict) -> tuple[dict, list[str]]:
-    """model, commit and weight_bytes of a folder or a hub id; or why it cannot be had; or that it was not checked."""
+    """model, commit and weight_bytes of a folder or a hub name; or why there are none, or why it was not checked."""
     model, folder = entry["model"], Path(entry["model"])
     if folder.is_dir():
         sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
@@ -88,9 +89,9 @@ def find_weights(entry: dict) -> tuple[dict, list[str]]:
         except RevisionNotFoundError:
             return {}, [f"{model} has no revision {entry['revision']}"]
         except RepositoryNotFoundError:
-            return {}, [f"no model {model} on the hub, or no right to see it{near_models(model)}"]
+            return {}, [f"no model {model} on the hub, or no access to it{near_models(model)}"]
         except HFValidationError:
-            return {}, [f"{model} can be no name on the hub (organisation/model): a folder is written ./folder"]
+            return {}, [f"{model} is not a name on the hub (organization/model); write a folder as ./folder"]
         except (OSError, httpx2.HTTPError) as error:  # offline, or the hub is down
             return {"model": model, "not checked": first_line(error)}, []
         sizes, commit = {file.rfilename: file.size or 0 for file in info.siblings}, info.sha
@@ -100,7 +101,7 @@ def find_weights(entry: dict) -> tuple[dict, list[str]]:
 
 
 def near_models(model: str) -> str:
-    """The nearest names of the same organisation, for a message."""
+    """The most similar names of the same organization, for a message."""
     try:
         names = [found.id for found in HfApi().list_models(author=model.partition("/")[0], limit=500)]
     except (OSError, httpx2.HTTPError):
@@ -110,26 +111,27 @@ def near_models(model: str) -> str:
 
 
 def wrong_lengths(entry: dict, context: int) -> list[str]:
-    """Whether a teacher's longest answer leaves room for a prompt; other lengths are cut to the context where used."""
-    n = entry.get("sampling", {}).get("max_new_tokens", 0)
+    """Whether a teacher's longest response leaves room for a prompt. Other lengths are cut where they are used."""
+    n = entry["sampling"]["max_new_tokens"] if "sampling" in entry else 0
     if entry.get("engine") == "vllm":
-        context = min(context, entry.get("vllm", {}).get("max_model_len", context))
-    return [f"sampling.max_new_tokens {n} fills its context of {context} tokens"] if n >= context else []
+        context = min(context, entry["vllm"].get("max_model_len", context))
+    wrong = f"sampling.max_new_tokens ({n}) leaves no room for a prompt in the context of {context} tokens"
+    return [wrong] if n >= context else []
 
 
-def check_tokenizer(section: str, entry: dict, names: dict, vocabulary: int) -> tuple[dict, list[str]]:
-    """Hash of the chat template and end of turn; templates that do not work or whose tokens the model does not have."""
+def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, list[str]]:
+    """Hash of the chat template, and the end of a turn; or what is wrong with the template or with its tokens."""
     if section == "reference_models":
-        tokenizer = AutoTokenizer.from_pretrained(entry["model"], **names)
+        tokenizer = AutoTokenizer.from_pretrained(entry["model"], revision=entry["revision"])
         return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
     try:
-        chat = Chat(load_tokenizer(entry["model"], chat_template=entry["chat_template"], **names))
+        chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
     except SystemExit as problem:
         return {}, [str(problem)]
     tokenizer = chat.tokenizer
     rendered = tokenizer.apply_chat_template([user("-")], tokenize=False, add_generation_prompt=True)
     split = [mark for mark in sorted(set(MARKUP.findall(rendered))) if mark not in tokenizer.get_vocab()]
-    problems = [f"its chat template writes {mark}, which is no token of its tokenizer" for mark in split]
+    problems = [f"its chat template writes {mark}, which is not a token of its tokenizer" for mark in split]
     if max(chat.prompt("-") + chat.end) >= vocabulary:
         problems.append("its chat template uses a token beyond the model's vocabulary")
     return {"chat_template": digest(tokenizer.chat_template), "end_of_turn": tokenizer.decode(chat.end)}, problems
@@ -141,7 +143,7 @@ def first_line(error: Exception) -> str:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=json.loads, required=True, help="section to name to config entry, as JSON")
+    parser.add_argument("--models", type=models_of, required=True, help="section to name to config entry, as JSON")
     parser.add_argument("--output", type=Path, required=True, help="JSON of facts, written if nothing is wrong")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Print what was found of each model, and which could not be asked: the end of `snakemake check`.
+"""Print what was found about each model, and which models could not be checked: the last step of `snakemake check`.
 
 python -m scripts.checks.print_checks --facts results/mine/checks/all.json --disk results/mine/checks/disk.json
 """
@@ -11,41 +11,44 @@ from pathlib import Path
 def main():
     args = parse_args()
     if not args.facts:
-        print("All models are made by the study itself: there is none to look at.")
+        print("The study trains all of its models itself: there is nothing to check.")
         return
-    facts = json.loads(args.facts.read_text(encoding="utf-8"))
-    found = [(section, name, told) for section, models in facts.items() for name, told in models.items()]
-    for section, name, told in found:
-        print(f"  {section}.{name}: {described(told)}")
-    unasked = sum("not checked" in told for _, _, told in found)
-    if unasked < len(found):
-        print(f"Nothing is wrong with the {len(found) - unasked} of {len(found)} models that were looked at.")
+    models = [
+        (f"{section}.{name}", facts)
+        for section, entries in json.loads(args.facts.read_text(encoding="utf-8")).items()
+        for name, facts in entries.items()
+    ]
+    for name, facts in models:
+        print(f"  {name}: {in_words(facts)}")
+    unchecked = sum("not checked" in facts for _, facts in models)
+    if unchecked < len(models):
+        print(f"{models_in_words(len(models) - unchecked, len(models))} checked: nothing is wrong.")
     if args.disk and (needed := sum(json.loads(args.disk.read_text(encoding="utf-8"))["checkpoint_bytes"].values())):
-        print(f"Checkpoints still to be made of them take {needed / 1e9:.1f} GB, for which there is room.")
-    if unasked:
-        print(
-            f"{unasked} of {len(found)} models were not checked: to ask for them once more, delete {args.facts.parent}."
-        )
+        print(f"Checkpoints that are not there yet need {needed / 1e9:.1f} GB, which the disk has.")
+    if unchecked:
+        print(f"{models_in_words(unchecked, len(models))} not checked. To try again, delete {args.facts.parent}.")
 
 
-def described(told: dict) -> str:
+def in_words(facts: dict) -> str:
     """One model's facts in a line."""
-    if "not checked" in told:
-        return f"{told['model']}, not checked: {told['not checked']}"
-    if "weight_bytes" not in told:
-        return f"{told['model']}, an endpoint whose key is set"
-    parts = [told["model"], f"commit {told['commit']}" if told["commit"] else "a folder"]
-    parts.append(f"{told['weight_bytes'] / 1e9:.2f} GB of weights")
-    parts.append(f"{told['context_length']} tokens of context" if told.get("context_length") else "")
+    if "not checked" in facts:
+        return f"{facts['model']}, not checked: {facts['not checked']}"
+    if "weight_bytes" not in facts:
+        return f"{facts['model']}, an endpoint whose key is set"
+    parts = [facts["model"], f"commit {facts['commit']}" if facts["commit"] else "a folder"]
+    parts.append(f"{facts['weight_bytes'] / 1e9:.2f} GB of weights")
+    parts.append(f"{facts['context_length']} tokens of context" if facts.get("context_length") else "")
     return ", ".join(part for part in parts if part)
+
+
+def models_in_words(n: int, total: int) -> str:
+    return f"{n} of {total} model{'' if total == 1 else 's'} {'was' if n == 1 else 'were'}"
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--facts", type=Path, nargs="?", help="JSON of check_models.py, where there was a model to check"
-    )
-    parser.add_argument("--disk", type=Path, nargs="?", help="JSON of check_disk.py, likewise")
+    parser.add_argument("--facts", type=Path, nargs="?", help="JSON of check_models.py, if there was a model to check")
+    parser.add_argument("--disk", type=Path, nargs="?", help="JSON of check_disk.py, if there was one")
     return parser.parse_args()
 
 

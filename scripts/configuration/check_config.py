@@ -1,57 +1,61 @@
-"""Everything that is wrong with a configuration, one line a problem, before any job.
+"""Fill in the defaults of a configuration and check it, before any job: one line per problem.
 
-python -m scripts.configuration.check_config --config config/config.yaml --schema config/schema.yaml
+python -m scripts.configuration.check_config --config config/config.yaml
 """
 
 import argparse
 from pathlib import Path
 
-import jsonschema
 import yaml
 
+from scripts.configuration.command_line import merge
 from scripts.configuration.config_files import missing_files
-from scripts.configuration.config_references import nearest, wrong_references, wrong_values
+from scripts.configuration.config_references import default_ap, wrong_references
+from scripts.configuration.config_values import wrong_values
+from scripts.configuration.schema import LOADER, fill_defaults, schema_errors
+from scripts.configuration.schema_messages import describe
+from scripts.configuration.yaml_keys import wrong_keys_of_files
 
 
 def main():
     args = parse_args()
-    problems = find_problems(yaml.safe_load(args.config.read_text(encoding="utf-8")), args.schema)
+    config = {}
+    for path in args.config:
+        merge(config, read_config(path))
+    problems = wrong_keys_of_files(args.config) or fill_and_check(config)
     if problems:
         raise SystemExit("\n".join(problems))
 
 
-def find_problems(config: dict, schema: str | Path) -> list[str]:
-    """One line per problem: what the schema (a YAML file) forbids, wrong references, missing files."""
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
-    errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
+def fill_and_check(config: dict) -> list[str]:
+    """One line per problem. Sets the defaults of config/schema.yaml in the configuration, and with them checks it.
+
+    A configuration that the schema refuses is neither filled nor checked further, unless it only has unknown keys.
+    """
+    errors = schema_errors(config)
     problems = [line for error in errors for line in describe(error)]
     if any(error.validator != "additionalProperties" for error in errors):
-        return problems  # what is not as the schema says cannot be looked into
+        return problems
+    fill_defaults(config)
+    config["ap"] = config["ap"] or default_ap(config)
     return [*problems, *wrong_references(config), *missing_files(config), *wrong_values(config)]
 
 
-def describe(error: jsonschema.ValidationError) -> list[str]:
-    """The lines for one schema error: where, what, and the nearest right name for a wrong key."""
-    where = ".".join(str(part) for part in error.absolute_path) or "top level"
-    if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        return [f"{where}: unknown key {key}{nearest(key, known)}" for key in error.instance if key not in known]
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return [f"{where}: {key} is missing" for key in missing if f"'{key}' is" in error.message]
-    if error.validator == "oneOf":
-        return [f"{where}: name either a path or a dataset"]
-    if error.validator == "anyOf":
-        return [f"{where}: name the column of the id or of the instruction"]
-    if error.validator == "pattern":
-        return [f"{where}: {error.instance!r} does not match {error.validator_value}"]
-    return [f"{where}: {error.message.splitlines()[0]}"]
+def read_config(path: Path) -> dict:
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), LOADER)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise SystemExit(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise SystemExit(f"{path}: no configuration: there are no keys at its top level")
+    return config
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True, help="configuration of a study")
-    parser.add_argument("--schema", type=Path, required=True, help="its JSON schema in YAML")
+    parser.add_argument("--config", type=Path, nargs="+", required=True, help="files of a study, merged in this order")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Local files and folders that a configuration names and that are not there."""
+"""Local files and folders that a configuration names and that do not exist."""
 
 from pathlib import Path
 
@@ -6,40 +6,55 @@ LOCAL = ("./", "../", "/")
 
 
 def missing_files(config: dict) -> list[str]:
-    """Local files and folders that do not exist; those under results/ are made by the workflow."""
-    sources = {"instructions": config["instructions"]}
-    sources |= {f"benchmarks.{name}.prompts": b["prompts"] for name, b in config.get("benchmarks", {}).items()}
-    sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
-    sources |= {"scores": config["scores"]} if "scores" in config else {}
-    for name, benchmark in config.get("benchmarks", {}).items():
-        tables = {"baseline_answers": benchmark.get("baseline_answers", {}), **benchmark.get("length_control", {})}
-        sources |= {f"benchmarks.{name}.{key}": table for key, table in tables.items()}
-    files = {f"{where}.path": source["path"] for where, source in sources.items() if "path" in source}
-    problems = []
-    for name, benchmark in config.get("benchmarks", {}).items():
+    """One line per local file or folder that does not exist. Those under results/ are made by the workflow."""
+    files = {f"{where}.path": source["path"] for where, source in sources_of(config).items() if "path" in source}
+    for name, benchmark in config["benchmarks"].items():
         if "judge_template" in benchmark:
             files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
-    for kind in ("teachers", "bases", "reward_models", "reference_models", "judges"):
-        for name, entry in config.get(kind, {}).items():
-            entry = entry.get("reward", entry)
-            if "model" in entry and entry.get("engine") != "openai":
-                problems += wrong_model(f"{kind}.{name}", entry)
-            if entry.get("chat_template"):
-                files[f"{kind}.{name}.chat_template"] = entry["chat_template"]
-    missing = {where: path for where, path in files.items() if not (made_here(path) or Path(path).is_file())}
+    problems = []
+    for where, entry in models_of(config).items():
+        if entry.get("engine") != "openai":  # a reward model or a reference model has no engine
+            problems += wrong_model(where, entry)
+        if entry.get("chat_template"):
+            files[f"{where}.chat_template"] = entry["chat_template"]
+    missing = {
+        where: path for where, path in files.items() if not is_workflow_output(path) and not Path(path).is_file()
+    }
     return problems + [f"{where}: no file {path}" for where, path in missing.items()]
 
 
+def sources_of(config: dict) -> dict[str, dict]:
+    """Place in the configuration to entry, of everything that is read from a local file or a dataset."""
+    sources = {"instructions": config["instructions"]}
+    sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in config["benchmarks"].items()}
+    sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
+    sources |= {"scores": config["scores"]} if "scores" in config else {}
+    for name, benchmark in config["benchmarks"].items():
+        tables = {"baseline_answers": benchmark.get("baseline_answers", {}), **benchmark.get("length_control", {})}
+        sources |= {f"benchmarks.{name}.{key}": table for key, table in tables.items()}
+    return sources
+
+
+def models_of(config: dict) -> dict[str, dict]:
+    """Place in the configuration to entry, of every model."""
+    return {
+        f"{section}.{name}": entry.get("reward", entry)
+        for section in ("teachers", "bases", "reward_models", "reference_models", "judges")
+        for name, entry in config[section].items()
+        if "model" in entry.get("reward", entry)
+    }
+
+
 def wrong_model(where: str, entry: dict) -> list[str]:
-    """A folder that is not there or not a model's, and code of its own that nobody pinned."""
+    """A folder that does not exist or holds no model, and code of a model without a pinned revision."""
     model = entry["model"]
-    if entry.get("trust_remote_code") and not entry.get("revision") and not model.startswith(LOCAL):
+    if entry.get("trust_remote_code") and not entry["revision"] and not model.startswith(LOCAL):
         return [f"{where}.trust_remote_code: pin the revision whose code you have read"]
     return wrong_folder(f"{where}.model", model)
 
 
 def wrong_folder(where: str, model: str) -> list[str]:
-    if made_here(model):
+    if is_workflow_output(model):
         return []
     if not model.startswith(LOCAL):
         return [f"{where}: {model} is a folder here: write ./{model}"] if Path(model).is_dir() else []
@@ -50,5 +65,6 @@ def wrong_folder(where: str, model: str) -> list[str]:
     return []
 
 
-def made_here(path: str) -> bool:
+def is_workflow_output(path: str) -> bool:
+    """Whether a path is under results/, where the workflow itself makes the files."""
     return Path(path).parts[:1] == ("results",) and path.startswith(("./", "results"))

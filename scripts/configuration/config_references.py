@@ -1,153 +1,121 @@
-"""What no single key of a configuration tells: names that nobody has, values that do not go together."""
+"""Names in a configuration that another section should define and does not."""
 
-import difflib
-import re
-
+from scripts.configuration.config_values import is_pool
 from scripts.configuration.protocols import PROTOCOLS
+from scripts.configuration.schema_messages import nearest
 
 PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
 
 
 def wrong_references(config: dict) -> list[str]:
-    """Names in the config that another section should define."""
-    teachers, benchmarks = config["teachers"], config.get("benchmarks", {})
-    models = [name for name, teacher in teachers.items() if "model" in teacher]
-    problems = [
-        f"benchmarks.{name}.baseline: no teacher {b['baseline']} with a model{nearest(b['baseline'], models)}"
-        for name, b in benchmarks.items()
-        if "baseline" in b and b["baseline"] not in models
-    ]
-    for name, benchmark in benchmarks.items():
+    """One line per problem of a configuration that is filled with its defaults."""
+    problems = []
+    for name, benchmark in config["benchmarks"].items():
         problems += wrong_benchmark(f"benchmarks.{name}", benchmark, config)
-    for name, teacher in teachers.items():
+    for name, teacher in config["teachers"].items():
         problems += wrong_teacher(f"teachers.{name}", teacher, config)
     reward_model = config["car"]["reward_model"]
     if reward_model not in config["reward_models"]:
-        near = nearest(reward_model, config["reward_models"])
-        problems.append(f"car.reward_model: no reward model {reward_model}{near}")
-    judged = [name for name, benchmark in benchmarks.items() if benchmark.get("protocol")]
-    for score in config.get("ap", []):
+        problems.append(
+            f"car.reward_model: no reward model {reward_model}{nearest(reward_model, config['reward_models'])}"
+        )
+    return problems + wrong_scores(config)
+
+
+def wrong_scores(config: dict) -> list[str]:
+    """Scores under `ap` that neither a benchmark nor the table of `scores` gives."""
+    benchmarks = config["benchmarks"]
+    judged = [name for name, benchmark in benchmarks.items() if benchmark["protocol"]]
+    if judged and "scores" in config:
+        return [f"scores: {judged[0]} is judged here too: scores come from judging or from a table, never from both"]
+    available = list(config["scores"]["columns"]["scores"]) if "scores" in config else []
+    if (judged or available) and not config["ap"]:
+        return [f"ap: names no score: write, for example, ap: [{f'{min(judged)}.wr' if judged else min(available)}]"]
+    problems = []
+    for score in config["ap"]:
         name = score.rpartition(".")[0]
-        if "scores" in config and score not in config["scores"]["columns"]["scores"]:
-            problems.append(f"ap: scores has no {score}{nearest(score, config['scores']['columns']['scores'])}")
+        if "scores" in config and score not in available:
+            problems.append(f"ap: the table of `scores` has no {score}{nearest(score, available)}")
         elif "scores" not in config and name not in judged:
             problems.append(f"ap: no benchmark {name} with a protocol{nearest(name, judged)}")
         elif "scores" not in config and score not in scores_of(name, benchmarks[name]):
             problems.append(f"ap: {name} has no such score{nearest(score, scores_of(name, benchmarks[name]))}")
-    if (judged or "scores" in config) and not (config.get("ap") or default_ap(config)):
-        example = f"{min(judged)}.wr" if judged else min(config["scores"]["columns"]["scores"])
-        problems.append(f"ap: names no score: write, for example, ap: [{example}]")
-    if judged and "scores" in config:
-        problems.append(f"scores: {judged[0]} is judged here: scores come from judging or from a table, never both")
     return problems
 
 
 def scores_of(name: str, benchmark: dict) -> list[str]:
-    """The scores that a benchmark's protocol gives."""
+    """The scores that a benchmark's protocol gives, each as benchmark.score."""
     protocol = PROTOCOLS[benchmark["protocol"]]
     scores = protocol.length_controlled if "length_control" in benchmark else protocol.scores
     return [f"{name}.{score}" for score in scores]
 
 
 def default_ap(config: dict) -> list[str]:
-    """The paper's two scores, where the config has both benchmarks as the paper has them."""
-    benchmarks = config.get("benchmarks", {})
-    available = [s for name, b in benchmarks.items() if b.get("protocol") for s in scores_of(name, b)]
-    return PAPERS_AP if set(PAPERS_AP) <= set(available) else []
+    """The paper's two scores, where the configuration has both of its benchmarks; else none."""
+    available = [s for name, b in config["benchmarks"].items() if b["protocol"] for s in scores_of(name, b)]
+    return list(PAPERS_AP) if set(PAPERS_AP) <= set(available) else []
 
 
 def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
-    """Judges and baselines that a benchmark's protocol needs, or that make its scores worth nothing."""
-    if not benchmark.get("protocol"):
-        return []
-    protocol, judges = PROTOCOLS[benchmark["protocol"]], config.get("judges", {})
+    """A judge or baseline that the protocol needs and does not get, and a judge that is also a metric."""
+    models = [name for name, teacher in config["teachers"].items() if "model" in teacher]
     problems = []
+    if "baseline" in benchmark and benchmark["baseline"] not in models:
+        name = benchmark["baseline"]
+        problems.append(f"{where}.baseline: no teacher {name} with a model{nearest(name, models)}")
+    if not benchmark["protocol"]:
+        return problems
+    protocol = PROTOCOLS[benchmark["protocol"]]
     if ("baseline" in benchmark) == ("baseline_answers" in benchmark):
         problems.append(f"{where}: name either a baseline or baseline_answers")
     if "length_control" in benchmark and not protocol.length_controlled:
         takers = " or ".join(name for name, other in PROTOCOLS.items() if other.length_controlled)
-        problems.append(f"{where}.length_control: belongs to protocol {takers}")
-    if not protocol.judge:
-        return problems
-    kinds = {name: "reward model" if "reward" in judge else "language model" for name, judge in judges.items()}
-    fitting = [name for name, kind in kinds.items() if kind == protocol.judge]
-    if benchmark.get("judge") not in fitting:
+        problems.append(f"{where}.length_control: only for the protocol {takers}")
+    return problems + wrong_judge(where, benchmark, config) if protocol.judge else problems
+
+
+def wrong_judge(where: str, benchmark: dict, config: dict) -> list[str]:
+    """A judge of the wrong kind, or one that also scores the responses."""
+    kind = PROTOCOLS[benchmark["protocol"]].judge
+    kinds = {
+        name: "reward model" if "reward" in judge else "language model" for name, judge in config["judges"].items()
+    }
+    fitting = [name for name, its_kind in kinds.items() if its_kind == kind]
+    if "judge" not in benchmark:
+        return [f"{where}.judge: the protocol {benchmark['protocol']} needs a {kind} of the section judges"]
+    if benchmark["judge"] not in fitting:
         return [
-            *problems,
-            f"{where}.judge: no {protocol.judge} {benchmark.get('judge')}{nearest(benchmark.get('judge'), fitting)}",
+            f"{where}.judge: no {kind} {benchmark['judge']} in the section judges{nearest(benchmark['judge'], fitting)}"
         ]
-    judge = judges[benchmark["judge"]].get("reward", {}).get("model")
-    same = [name for name, entry in config["reward_models"].items() if entry["model"] == judge]
-    return [*problems, *(f"{where}.judge: {name} is a metric too, and would predict itself" for name in same)]
+    judge = config["judges"][benchmark["judge"]]
+    same = [
+        name
+        for name, entry in config["reward_models"].items()
+        if entry["model"] == judge.get("reward", {}).get("model")
+    ]
+    return [f"{where}.judge: {name} is a metric too, and would predict itself: choose another model" for name in same]
 
 
 def wrong_teacher(where: str, teacher: dict, config: dict) -> list[str]:
-    """References of a selection, mix or import to what is not there, and pools that hold one answer several times."""
+    """What a selection, an import or a mix names and the configuration lacks; a pool whose answers are all equal."""
     teachers, reward_models = config["teachers"], config["reward_models"]
-    pools = [name for name, entry in teachers.items() if entry.get("candidates", 1) > 1]
-    problems = []
+    pools = [name for name, entry in teachers.items() if is_pool(entry)]
     if "mix" in teacher:
-        known = [name for name, entry in teachers.items() if name not in pools and "mix" not in entry]
-        wrong = [name for name in teacher.get("sources") or [] if name not in known]
-        problems += [f"{where}.sources: no teacher {n} with responses of its own{nearest(n, known)}" for n in wrong]
+        usable = [name for name, entry in teachers.items() if name not in pools and "mix" not in entry]
+        wrong = [name for name in teacher["sources"] or [] if name not in usable]
+        problems = [f"{where}.sources: no teacher {n} with responses of its own{nearest(n, usable)}" for n in wrong]
         if teacher["base"] not in config["bases"]:
             problems.append(f"{where}.base: no base {teacher['base']}{nearest(teacher['base'], config['bases'])}")
         return problems
+    problems, scored_by = [], []
     if "select" in teacher:
+        scored_by = [teacher["reward_model"]] if "reward_model" in teacher else []
         if teacher["pool"] not in pools:
-            problems.append(
-                f"{where}.pool: no teacher {teacher['pool']} with candidates{nearest(teacher['pool'], pools)}"
-            )
-        named = [teacher["reward_model"]] if "reward_model" in teacher else []
-    else:
-        named = teacher.get("import", {}).get("rewards", {})
-    problems += [f"{where}: no reward model {n}{nearest(n, reward_models)}" for n in named if n not in reward_models]
-    if teacher.get("candidates", 1) > 1 and not teacher.get("sampling", {}).get("temperature"):
-        problems.append(f"{where}: {teacher['candidates']} candidates at temperature 0 would all be the same")
-    return problems
-
-
-def wrong_values(config: dict) -> list[str]:
-    """What two keys together, or a value by itself, make impossible."""
-    problems = []
-    finetune = {"batch_size": 32, "micro_batch_size": 4} | config.get("finetune", {})
-    batch, micro = finetune["batch_size"], finetune["micro_batch_size"]
-    if batch % micro:
-        problems.append(f"finetune: micro_batch_size {micro} does not divide {batch}")
-    if "average" in config["bases"]:
-        problems.append("bases.average: tables have this name for the mean over bases: choose another")
-    for name, base in config["bases"].items():
-        if base.get("processes", 1) > 1 and batch % (micro * base["processes"]):
-            problems.append(
-                f"bases.{name}.processes: {base['processes']} times {micro} does not divide batch_size {batch}"
-            )
-        if base.get("fsdp") and (base.get("lora") or base.get("processes", 1) == 1 or base.get("gpus") == 0):
-            problems.append(f"bases.{name}.fsdp: needs several processes, a GPU for each, and no lora")
-    for where, entry in ((f"{kind}.{name}", e) for kind in ("teachers", "bases") for name, e in config[kind].items()):
-        shared, gpus = entry.get("vllm", {}).get("tensor_parallel_size", 1), entry.get("gpus", 1)
-        if entry.get("engine") == "vllm" and gpus not in (0, shared):
-            problems.append(f"{where}: gpus {gpus}, but vllm.tensor_parallel_size {shared}")
-    for name in sorted(set(config["bases"]) & set(config.get("reference_models", {}))):
-        problems.append(f"reference_models.{name}: a base has this name too")
-    derived = {"select", "mix"}
-    if not any(
-        t.get("compare", not derived & set(t)) for t in config["teachers"].values() if t.get("candidates", 1) == 1
-    ):
-        problems.append("teachers: none is compared")
-    for name, benchmark in config.get("benchmarks", {}).items():
-        if benchmark.get("protocol") != "exact":
-            continue
-        if "reference" not in benchmark["prompts"]["columns"]:
-            problems.append(f"benchmarks.{name}.prompts.columns: protocol exact needs the column of the reference")
-        for key in ("answer_pattern", "reference_pattern"):
-            try:
-                if benchmark.get(key) and not re.compile(benchmark[key]).groups:
-                    problems.append(f"benchmarks.{name}.{key}: put the answer in a group, in parentheses")
-            except re.error as error:
-                problems.append(f"benchmarks.{name}.{key}: not a regular expression: {error}")
-    return problems
-
-
-def nearest(name: str, known) -> str:
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-    return f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(sorted(known))})" if known else ""
+            pool = teacher["pool"]
+            problems.append(f"{where}.pool: no teacher {pool} with several candidates{nearest(pool, pools)}")
+    elif "import" in teacher:
+        scored_by = teacher["import"]["rewards"]
+    elif is_pool(teacher) and teacher["sampling"]["temperature"] == 0:
+        problems.append(f"{where}: {teacher['candidates']} candidates at temperature 0 are all the same: raise it")
+    missing = [name for name in scored_by if name not in reward_models]
+    return problems + [f"{where}: no reward model {n}{nearest(n, reward_models)}" for n in missing]

@@ -1,4 +1,4 @@
-"""Write the configuration of a study, with every default, beside its results: whoever has it can repeat the study.
+"""Write the configuration of a study, with every default, next to its results: with it the study can be repeated.
 
 python -m scripts.configuration.save_config \
     --config '{"study": "miniature", ...}' --output results/miniature/config.yaml

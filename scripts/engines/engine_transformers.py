@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from scripts.engines.decoding import answered, likeliest, stop_ids
 from scripts.engines.results import messages_of, row_seed, unanswered
 from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, out_of_memory, pad_left
+from scripts.models.loading import batches, context_length, halving, load_model, out_of_memory, pad_left, pretrained
 
 VERSION = 1
 BLOCK = 512
@@ -18,9 +18,8 @@ def load(spec: dict):
     spec: model, revision, chat_template, trust_remote_code and sampling (max_new_tokens, temperature, top_p, seed,
     batch_tokens, options). `options` are further parameters of GenerationConfig.
     """
-    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
-    chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
-    model = load_model(AutoModelForCausalLM, **names)
+    chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
+    model = load_model(AutoModelForCausalLM, **pretrained(spec))
     stops = stop_ids(chat, model.generation_config)
     # a model's own defaults (repetition penalty, top-k) would change what the config's sampling means
     model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=chat.end[-1])

@@ -5,6 +5,7 @@ from transformers import GenerationConfig
 from scripts.engines.decoding import answered, likeliest, stop_ids
 from scripts.engines.results import messages_of, row_seed, unanswered
 from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.loading import pretrained
 
 VERSION = 1
 BLOCK = 2048  # large, since the engine idles while the last answers of a block come in
@@ -20,13 +21,12 @@ def load(spec: dict):
     from vllm import LLM, SamplingParams  # here: it takes half a minute, and other engines do without it
     from vllm.inputs import TokensPrompt
 
-    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
-    chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+    chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     stops = stop_ids(chat, generation_defaults(spec["model"], spec["revision"]))
     # pickled weights are not loaded unless the config says so; a model's own generation_config (repetition penalty,
     # top-k) would change what the config's sampling means
     settings = {"load_format": "safetensors", "generation_config": "vllm"} | spec["vllm"]
-    llm = LLM(**names, tokenizer_revision=spec["revision"], **settings)
+    llm = LLM(**pretrained(spec), tokenizer_revision=spec["revision"], **settings)
     sampling = spec["sampling"]
     room = llm.model_config.max_model_len - sampling["max_new_tokens"]
     if room < 1:

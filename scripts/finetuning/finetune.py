@@ -1,8 +1,9 @@
 """Fine-tune a base model on a teacher's responses with TRL, the loss on the response alone.
 
 python -m scripts.finetuning.finetune \
-    --base alpha --teacher terse-large --model '{"model": ..., "chat_template": ...}' \
-    --hyperparameters '{"epochs": 2, "learning_rate": 2e-5, ...}' \
+    --base alpha --teacher terse-large \
+    --model '{"model": "results/world/alpha", "chat_template": "config/templates/plain.jinja"}' \
+    --hyperparameters '{"epochs": 2, "learning_rate": 2e-5}' \
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet \
     --scratch results/miniature/rows/finetune/alpha/terse-large \
@@ -18,7 +19,6 @@ loss is no number ends in a manifest that says so, without a model.
 """
 
 import argparse
-import json
 import os
 import shutil
 from pathlib import Path
@@ -27,9 +27,10 @@ import datasets
 import torch
 import transformers
 import trl
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 from trl import SFTTrainer
 
+from scripts.configuration.entries import FINETUNE_KEYS, default_of, entry_of, keys_of
 from scripts.finetuning.sft_checkpoints import SaveByTheClock, last_whole, only_writer
 from scripts.finetuning.sft_examples import digest_of_examples, encode_examples, read_pairs
 from scripts.finetuning.sft_settings import (
@@ -44,7 +45,7 @@ from scripts.finetuning.sft_settings import (
 from scripts.jobs.parent_death import die_with_parent
 from scripts.models.chat import Chat, load_tokenizer
 from scripts.models.folder import key_of, publish, publish_again, publish_failure
-from scripts.models.loading import context_length, whole_model
+from scripts.models.loading import context_length, load_config, pretrained, whole_model
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
@@ -55,10 +56,9 @@ VERSIONS = {module.__name__: module.__version__ for module in (torch, transforme
 def main():
     args = parse_args()
     spec, hyper = args.model, args.hyperparameters
-    code = {key: spec[key] for key in ("revision", "trust_remote_code")}
-    tokenizer = load_tokenizer(spec["model"], chat_template=spec["chat_template"], **code)
+    tokenizer = load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"])
     chat = Chat(tokenizer)
-    config = AutoConfig.from_pretrained(spec["model"], **code)
+    config = load_config(**pretrained(spec))
     longest = min(hyper["max_length"], context_length(config))
     examples, counts = encode_examples(chat, read_pairs(args.instructions, args.responses), longest)
     if not examples:
@@ -118,8 +118,7 @@ def train(
     lora = spec["lora"]
     config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
     dtype = precision if lora and not config.use_cpu else torch.float32
-    code = {key: spec[key] for key in ("revision", "trust_remote_code")}
-    model = text_alone(whole_model(AutoModelForCausalLM, spec["model"], dtype, **code))
+    model = text_alone(whole_model(AutoModelForCausalLM, dtype=dtype, **pretrained(spec)))
     trainer = SFTTrainer(
         model=model,
         args=config,
@@ -153,12 +152,14 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--model", type=json.loads, required=True, help="model, revision, chat_template as JSON")
-    parser.add_argument("--hyperparameters", type=json.loads, required=True, help="section finetune as JSON")
+    base, section = entry_of("base", *FINETUNE_KEYS, lora=None), keys_of("finetune", "checkpoint_minutes")
+    parser.add_argument("--model", type=base, required=True, help="model, chat_template ... as JSON")
+    parser.add_argument("--hyperparameters", type=entry_of("finetune", *section), default="{}", help="as JSON")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
     parser.add_argument("--scratch", type=Path, required=True, help="folder of the checkpoints of an unfinished run")
-    parser.add_argument("--checkpoint-minutes", type=float, default=15, help="time between two of them")
+    minutes = default_of("finetune", "checkpoint_minutes")
+    parser.add_argument("--checkpoint-minutes", type=float, default=minutes, help="time between two of them")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the checkpoint folder")
     return parser.parse_args()
 

@@ -1,8 +1,8 @@
 """A language model compares each answer with the baseline's, by the protocol of AlpacaEval 2 or of Arena-Hard.
 
 python -m scripts.judgments.judge_pairs \
-    --protocol alpaca_eval --judge '{"engine": "openai", "model": ..., ...}' --sampling '{}' \
-    --template config/judges/alpaca_eval.txt --api '{"concurrency": 8, ...}' \
+    --protocol alpaca_eval --judge '{"engine": "openai", "model": "gpt-4-1106-preview"}' \
+    --template config/judges/alpaca_eval.txt --api '{"budget_usd": 10}' \
     --prompts results/mine/prompts/alpaca_eval.parquet --baseline results/mine/baselines/alpaca_eval.parquet \
     --answers results/mine/answers/alpaca_eval/base/teacher-a.parquet --store results/mine/rows/judgments \
     --output results/mine/judgments/alpaca_eval/base/teacher-a.parquet
@@ -15,11 +15,11 @@ failed request is not stored: the next run repeats it.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker
 from scripts.judgments.comparisons import join_outputs, list_comparisons, undecided
 from scripts.judgments.judge_templates import fill_template, read_template
@@ -84,19 +84,11 @@ def add(first: dict, second: dict) -> dict:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--protocol", choices=sorted(FIXED), required=True)
-    parser.add_argument(
-        "--judge", type=json.loads, required=True, help="engine, model, revision ... of the judge, as JSON"
-    )
-    parser.add_argument("--sampling", type=json.loads, required=True, help="settings that differ from GREEDY, as JSON")
-    parser.add_argument(
-        "--template", type=Path, required=True, help="text of the messages with {instruction}, {output_1}, {output_2}"
-    )
-    parser.add_argument(
-        "--api",
-        type=json.loads,
-        required=True,
-        help="section `api` of the configuration as JSON, for the engine openai",
-    )
+    judge, sampling = entry_of("language_judge", *ENGINE_KEYS), entry_of("judge_sampling")
+    parser.add_argument("--judge", type=judge, required=True, help="engine, model, revision ... of the judge as JSON")
+    parser.add_argument("--sampling", type=sampling, default="{}", help="settings that differ from GREEDY, as JSON")
+    parser.add_argument("--template", type=Path, required=True, help="messages with {instruction}, {output_1} ...")
+    parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
     parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")

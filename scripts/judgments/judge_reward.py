@@ -1,6 +1,6 @@
 """Protocol `reward`: a reward model scores a model's answers and the baseline's, and the higher reward wins.
 
-python -m scripts.judgments.judge_reward --judge '{"model": ..., "batch_tokens": 16384, ...}' \
+python -m scripts.judgments.judge_reward --judge '{"model": "results/world/second-opinion"}' \
     --prompts results/mine/prompts/quiz.parquet --baseline results/mine/baselines/quiz.parquet \
     --answers results/mine/answers/quiz/base/teacher-a.parquet --store results/mine/rows/judgments \
     --output results/mine/judgments/quiz/base/teacher-a.parquet
@@ -10,11 +10,11 @@ not judged.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.judgments.reasons import NEVER_ASKED
 from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, VERSION, load_scorer
@@ -68,7 +68,8 @@ def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, b
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judge", type=json.loads, required=True, help="settings of the reward model as JSON")
+    reward_model = entry_of("reward_model", *REWARD_MODEL_KEYS)
+    parser.add_argument("--judge", type=reward_model, required=True, help="model, revision, batch_tokens ... as JSON")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
     parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")

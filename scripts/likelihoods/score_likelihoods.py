@@ -1,8 +1,9 @@
 """A model's likelihood of a teacher's responses: sums per row, from which every likelihood metric is made.
 
 python -m scripts.likelihoods.score_likelihoods \
-    --name alpha --teacher terse-large --model '{"model": ..., "chat_template": ...}' \
-    --prompt chat --limits '{"max_length": 4096, "batch_tokens": 8192, "per_token": false}' \
+    --name alpha --teacher terse-large --prompt chat \
+    --model '{"model": "results/world/alpha", "chat_template": "config/templates/plain.jinja"}' \
+    --limits '{"max_length": 4096}' \
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/likelihoods \
     --output results/miniature/likelihoods/alpha/terse-large.parquet
@@ -19,11 +20,11 @@ new metric of them needs no forward.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry_of
 from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, VERSION, load_scorer
 from scripts.models.folder import key_of
 from scripts.tables.files import check_rows, read_table, write_table
@@ -61,16 +62,20 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", required=True, help="name of the base or reference model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--model", type=json.loads, required=True, help="model, revision, chat_template as JSON")
+    parser.add_argument("--model", required=True, help="model, revision, chat_template ... as JSON")
     parser.add_argument("--prompt", choices=["chat", "plain"], required=True, help="plain for a reference model")
-    parser.add_argument(
-        "--limits", type=json.loads, required=True, help="max_length, batch_tokens and per_token as JSON"
-    )
+    parser.add_argument("--limits", type=entry_of("likelihoods"), default="{}", help="section likelihoods as JSON")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
     parser.add_argument("--output", type=Path, required=True, help="parquet of likelihoods")
-    return parser.parse_args()
+    args = parser.parse_args()
+    kind, keys = ("base", BASE_KEYS) if args.prompt == "chat" else ("reference_model", REFERENCE_MODEL_KEYS)
+    try:
+        args.model = entry_of(kind, *keys)(args.model)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument --model: {error}")
+    return args
 
 
 if __name__ == "__main__":

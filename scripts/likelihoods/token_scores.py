@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scripts.likelihoods.chunked_head import head_of, nll_and_rank
 from scripts.models.chat import Chat, PlainText, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left
+from scripts.models.loading import batches, context_length, halving, load_model, pad_left, pretrained
 
 VERSION = 1
 BLOCK = 512
@@ -28,12 +28,10 @@ PER_TOKEN = {"token_nll": pl.List(pl.Float32), "token_rank": pl.List(pl.UInt8), 
 def load_scorer(spec: dict):
     """The model's function from rows to sums."""
     if spec["prompt"] == "chat":
-        names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
-        text = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+        text = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     else:
-        names = {key: spec[key] for key in ("model", "revision")}
         text = PlainText(AutoTokenizer.from_pretrained(spec["model"], revision=spec["revision"]))
-    model = load_model(AutoModelForCausalLM, **names)
+    model = load_model(AutoModelForCausalLM, **pretrained(spec))
     limits = spec["max_length"], spec["batch_tokens"], spec["per_token"]
     return lambda rows: score_rows(text, model, rows, *limits)
 

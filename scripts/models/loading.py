@@ -14,6 +14,15 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def pretrained(entry: dict) -> dict:
+    """model, revision and trust_remote_code of a config entry, for load_model, load_config and load_tokenizer."""
+    return {key: entry[key] for key in ("model", "revision", "trust_remote_code") if key in entry}
+
+
+def load_config(model: str, revision: str | None = None, trust_remote_code: bool = False):
+    return AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
+
+
 def load_model(auto_class, model: str, revision: str | None = None, **options):
     """A model ready for inference: bfloat16 on a GPU, float32 on a CPU, where half precision is slow and rounds."""
     dtype = torch.bfloat16 if device() == "cuda" else torch.float32
@@ -25,8 +34,7 @@ def whole_model(auto_class, model: str, dtype: torch.dtype, **options):
 
     Attention scores that are capped (Gemma 2) need the implementation `eager`: sdpa leaves the cap out.
     """
-    named = {key: value for key, value in options.items() if key in ("revision", "trust_remote_code")}
-    config = AutoConfig.from_pretrained(model, **named).get_text_config()
+    config = load_config(**pretrained({"model": model, **options})).get_text_config()
     if getattr(config, "attn_logit_softcapping", None):
         options = {"attn_implementation": "eager"} | options
     options |= {DTYPE: dtype, "use_safetensors": True, "output_loading_info": True}

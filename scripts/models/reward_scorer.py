@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left
+from scripts.models.loading import batches, context_length, halving, load_model, pad_left, pretrained
 
 VERSION = 1
 BLOCK = 512
@@ -16,10 +16,9 @@ BLOCK = 512
 
 def load_scorer(spec: dict):
     """The reward model's function from rows to rewards."""
-    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
-    chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+    chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     attention = {"attn_implementation": spec["attn_implementation"]} if spec["attn_implementation"] else {}
-    model = load_model(AutoModelForSequenceClassification, **names, **attention)
+    model = load_model(AutoModelForSequenceClassification, **pretrained(spec), **attention)
     if spec["output"] == "logits" and model.config.num_labels != 1:
         raise SystemExit(f"{spec['model']} has {model.config.num_labels} outputs; a reward model has one")
 

@@ -1,19 +1,19 @@
 """A teacher answers the instructions, once or, for a pool, several times each.
 
 python -m scripts.responses.generate_responses \
-    --teacher terse-large --model '{"engine": "transformers", "model": ...}' \
-    --sampling '{"max_new_tokens": 64, ...}' --candidates 1 --api '{"concurrency": 8, ...}' \
+    --teacher terse-large --model '{"model": "results/world/terse-large"}' \
+    --sampling '{"max_new_tokens": 64}' --candidates 1 \
     --instructions results/miniature/instructions.parquet \
     --store results/miniature/rows/responses \
     --output results/miniature/responses/terse-large.parquet
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import answer_instructions
 from scripts.tables.files import check_rows, read_table, write_table
 
@@ -42,10 +42,11 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--model", type=json.loads, required=True, help="engine, model, revision ... as JSON")
-    parser.add_argument("--sampling", type=json.loads, required=True, help="max_new_tokens, temperature ... as JSON")
+    model = entry_of("answering_model", *ENGINE_KEYS)
+    parser.add_argument("--model", type=model, required=True, help="engine, model, revision ... as JSON")
+    parser.add_argument("--sampling", type=entry_of("sampling"), default="{}", help="max_new_tokens ... as JSON")
     parser.add_argument("--candidates", type=int, required=True, help="responses per instruction")
-    parser.add_argument("--api", type=json.loads, required=True, help="section api as JSON, for the engine openai")
+    parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
     parser.add_argument("--output", type=Path, required=True, help="parquet of responses")

@@ -1,6 +1,7 @@
 """A reward model scores a teacher's responses.
 
-python -m scripts.rewards.score_rewards --reward-model right-answer --teacher terse-large --model '{"model": ...}' \
+python -m scripts.rewards.score_rewards --reward-model right-answer --teacher terse-large \
+    --model '{"model": "results/world/right-answer"}' \
     --instructions results/miniature/instructions.parquet \
     --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/rewards \
     --output results/miniature/rewards/right-answer/terse-large.parquet
@@ -10,11 +11,11 @@ reward is the raw output, without a sigmoid.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, VERSION, load_scorer
 from scripts.tables.files import check_rows, read_table, write_table
@@ -47,9 +48,10 @@ def main():
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reward_model = entry_of("reward_model", *REWARD_MODEL_KEYS)
     parser.add_argument("--reward-model", required=True, help="name of the reward model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--model", type=json.loads, required=True, help="model, revision, batch_tokens as JSON")
+    parser.add_argument("--model", type=reward_model, required=True, help="model, revision, batch_tokens ... as JSON")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
     parser.add_argument("--store", type=Path, required=True, help="folder of the row store")

@@ -1,0 +1,62 @@
+"""Which models are checked before a job loads them, and which keys of their entries a check reads."""
+
+import argparse
+import json
+
+from scripts.configuration.config_files import is_workflow_output
+from scripts.configuration.entries import as_object, filled_entry, keys_of, read_object
+
+KINDS = {"teachers": "answering_model", "bases": "base", "reward_models": "reward_model"}
+KINDS |= {"reference_models": "reference_model", "judges": "language_judge"}
+KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output")
+LENGTHS = ("sampling", "vllm")  # read where all models are checked at once
+
+
+def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict]]:
+    """Section to name to entry of every model from a folder or the hub; not of those that the workflow trains itself.
+
+    config: filled with its defaults. scoring: the reward models that a job loads; rewards of others are all imported.
+    """
+    checked = {}
+    for section in KINDS:
+        entries = {name: entry.get("reward", entry) for name, entry in config[section].items()}
+        checked[section] = {
+            name: entry
+            for name, entry in entries.items()
+            if "model" in entry and not is_workflow_output(entry["model"])
+            if section != "reward_models" or name in scoring
+        }
+    return checked
+
+
+def models_as_json(models: dict[str, dict[str, dict]], *more: str) -> str:
+    """These models as JSON, each with KEYS and `more` keys of its entry: what check_models.py reads.
+
+    With every key, another price or running time would check a model again, and then rerun the jobs that load it.
+    """
+    read = (*KEYS, *more)
+    cut = {
+        section: {name: {key: entry[key] for key in read if key in entry} for name, entry in entries.items()}
+        for section, entries in models.items()
+    }
+    return json.dumps(cut, sort_keys=True)
+
+
+def models_of(text: str) -> dict[str, dict[str, dict]]:
+    """An argparse type: the JSON of models, with the defaults of KEYS."""
+    models = read_object(text)
+    if unknown := sorted(set(models) - set(KINDS)):
+        raise argparse.ArgumentTypeError(f"unknown section {', '.join(unknown)} (known: {', '.join(KINDS)})")
+    return {
+        section: {name: filled(section, name, entry) for name, entry in as_object(entries).items()}
+        for section, entries in models.items()
+    }
+
+
+def filled(section: str, name: str, entry: dict) -> dict:
+    kind = "reward_model" if "output" in as_object(entry) else KINDS[section]  # a judge may be a reward model
+    keys = [key for key in KEYS if key in keys_of(kind)] + [key for key in LENGTHS if key in entry]
+    try:
+        return filled_entry(entry, kind, *keys)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{section}.{name}: {error}") from None

@@ -1,0 +1,76 @@
+"""Values of a configuration that the schema accepts one by one, and that do not work together."""
+
+import re
+
+
+def wrong_values(config: dict) -> list[str]:
+    """One line per problem of a configuration that is filled with its defaults."""
+    return [
+        *wrong_finetuning(config),
+        *wrong_gpus(config),
+        *wrong_names(config),
+        *(line for name in config["benchmarks"] for line in wrong_exact_benchmark(name, config["benchmarks"][name])),
+    ]
+
+
+def wrong_finetuning(config: dict) -> list[str]:
+    """Batches that cannot be split evenly, and bases whose weights cannot be shared among processes."""
+    batch, micro = config["finetune"]["batch_size"], config["finetune"]["micro_batch_size"]
+    problems = []
+    if batch % micro:
+        problems.append(f"finetune: batch_size {batch} is not a multiple of micro_batch_size {micro}")
+    for name, base in config["bases"].items():
+        processes = base["processes"]
+        if processes > 1 and batch % (micro * processes):
+            problems.append(
+                f"bases.{name}.processes: batch_size {batch} is not a multiple of micro_batch_size {micro} times "
+                f"{processes} processes"
+            )
+        if base["fsdp"] and ("lora" in base or processes == 1 or base["gpus"] == 0):
+            problems.append(f"bases.{name}.fsdp: needs several processes, a GPU for each, and no lora")
+    return problems
+
+
+def wrong_gpus(config: dict) -> list[str]:
+    """Models whose vLLM wants another number of GPUs than their jobs ask for."""
+    problems = []
+    for section in ("teachers", "bases"):
+        for name, entry in config[section].items():
+            if entry.get("engine") == "vllm":  # a selection, an import or a mix has no engine
+                shared, gpus = entry["vllm"]["tensor_parallel_size"], entry["gpus"]
+                if gpus not in (0, shared):
+                    problems.append(f"{section}.{name}: gpus is {gpus}, but vllm.tensor_parallel_size is {shared}")
+    return problems
+
+
+def wrong_names(config: dict) -> list[str]:
+    """Names that the tables cannot tell apart, and a study that compares no teacher."""
+    problems = []
+    if "average" in config["bases"]:
+        problems.append("bases.average: in the tables this is the mean over bases: choose another name")
+    for name in sorted(set(config["bases"]) & set(config["reference_models"])):
+        problems.append(f"reference_models.{name}: a base has this name too: choose another name")
+    if not any(teacher["compare"] and not is_pool(teacher) for teacher in config["teachers"].values()):
+        problems.append("teachers: no teacher is compared: set `compare: true` for at least one that is not a pool")
+    return problems
+
+
+def is_pool(teacher: dict) -> bool:
+    """Whether a teacher answers each instruction several times, for other teachers to select from."""
+    return "model" in teacher and teacher["candidates"] > 1
+
+
+def wrong_exact_benchmark(name: str, benchmark: dict) -> list[str]:
+    """What the protocol `exact` cannot compare answers by."""
+    if benchmark["protocol"] != "exact":
+        return []
+    problems = []
+    if "reference" not in benchmark["prompts"]["columns"]:
+        problems.append(f"benchmarks.{name}.prompts.columns: protocol exact needs the column reference")
+    for key in ("answer_pattern", "reference_pattern"):
+        try:
+            if benchmark[key] and not re.compile(benchmark[key]).groups:
+                problems.append(f"benchmarks.{name}.{key}: put the answer in a group, in parentheses")
+        except re.error as error:
+            problems.append(f"benchmarks.{name}.{key}: not a regular expression: {error}")
+    return problems

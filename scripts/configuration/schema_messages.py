@@ -1,0 +1,77 @@
+"""Errors of the schema, one line each: where, what is wrong and what to write."""
+
+import difflib
+from datetime import date
+
+from jsonschema import ValidationError
+
+TYPES = {"object": "a section (keys and values)", "array": "a list", "string": "text"}
+TYPES |= {"number": "a number", "integer": "an integer", "boolean": "true or false"}
+
+
+def describe(error: ValidationError, top: str = "top level: ") -> list[str]:
+    """The lines of one error. `top` begins those of a value that is in no section."""
+    where = ".".join(str(part) for part in error.absolute_path)
+    return [f"{where}: {line}" if where else f"{top}{line}" for line in explain(error)]
+
+
+def explain(error: ValidationError) -> list[str]:
+    found, rule = error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = error.schema["properties"]
+            return [f"unknown key {key}{nearest(key, known)}" for key in found if key not in known]
+        case "required":
+            return [f"{key} is missing" for key in rule if key not in found and f"'{key}' is" in error.message]
+        case "type":
+            return [explain_type(found, [rule] if isinstance(rule, str) else rule)]
+        case "oneOf":
+            return ["name either a path or a dataset"]
+        case "anyOf":
+            return ["name the column of the id or of the instruction"]
+        case "pattern":
+            allowed = error.schema["description"].rstrip(".")
+            return [f"{found!r} is not allowed: {allowed[0].lower()}{allowed[1:]}"]
+        case "const":
+            return [f"only {str(rule).lower()} is allowed here"]
+    return [error.message.splitlines()[0]]
+
+
+def explain_type(found, types: list[str]) -> str:
+    """What is found and what is needed; how to write it, where YAML reads a value in an unexpected way."""
+    if "string" in types and isinstance(found, bool | int | float | date):
+        return f"this is read as {name_of(found)}, and text is needed: put it in quotes"
+    if isinstance(found, str) and "e" in found.lower() and is_number(found):
+        return f"{found} is read as text: a number with an exponent needs a dot and a sign, such as 2.0e-5"
+    needed = " or ".join(TYPES[name] for name in types if name != "null")
+    return f"{name_of(found)} is given, and {needed} is needed"
+
+
+def name_of(value) -> str:
+    """A value in a message: the number 7, false, the date 2024-01-01, the text 'two', a list."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the text {value!r}"
+        case date():
+            return f"the date {value}"
+    return "a list" if isinstance(value, list) else "a section"
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def nearest(name: str, known) -> str:
+    """The known name most like a wrong one, in parentheses; all known names where none is like it."""
+    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
+    return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(sorted(known))})" if known else ""
