@@ -22,8 +22,8 @@ class Worker:
         return [{"length": len(row["text"]), "reason": None} for row in rows]
 
 
-def fill(folder, worker, rows=ROWS, spec=None):
-    store = RowStore(folder, spec or {"model": "a"})
+def fill(folder, worker, rows=ROWS, spec=None, version=1):
+    store = RowStore(folder, spec or {"model": "a"}, version)
     try:
         return [row["length"] for row in store.fill(rows, lambda: worker, block=8)]
     finally:
@@ -46,10 +46,11 @@ def test_a_larger_sample_computes_only_the_new_rows(tmp_path):
     assert worker.asked == [row["id"] for row in ROWS[13:]]
 
 
-def test_a_changed_spec_or_row_shares_nothing(tmp_path):
+def test_a_changed_spec_version_or_row_shares_nothing(tmp_path):
     fill(tmp_path, Worker())
-    fill(tmp_path, worker := Worker(), spec={"model": "b"})
-    assert len(worker.asked) == 20
+    for change in ({"spec": {"model": "b"}}, {"version": 2}):
+        fill(tmp_path, worker := Worker(), **change)
+        assert len(worker.asked) == 20
     changed = [*ROWS[:19], {"id": "19", "text": "another"}]
     assert fill(tmp_path, worker := Worker(), changed)[-1] == 7 and worker.asked == ["19"]
 
@@ -71,9 +72,9 @@ def test_a_damaged_shard_is_dropped_and_computed_again(tmp_path, damage, capsys)
 
 @pytest.mark.fault(2)
 def test_a_second_writer_is_refused_and_told_the_owner(tmp_path):
-    owner = RowStore(tmp_path, {"model": "a"})
+    owner = RowStore(tmp_path, {"model": "a"}, 1)
     with pytest.raises(SystemExit, match=r"another job is writing here: host .*, process"):
-        RowStore(tmp_path, {"model": "a"})
+        RowStore(tmp_path, {"model": "a"}, 1)
     owner.lock.close()
 
 

@@ -56,7 +56,7 @@ def test_a_full_disk_keeps_the_rows_that_were_stored_and_the_next_run_asks_the_o
 
     rows = [{"id": i} for i in range(120)]
     with small_disk(tmp_path / "disk", "300k") as disk:
-        store = RowStore(disk / "rows", {"model": "a"})
+        store = RowStore(disk / "rows", {"model": "a"}, 1)
         with pytest.raises(SystemExit, match=r"no space left.*nothing is lost"):
             store.fill(rows, lambda: compute, block=40)
         store.lock.close()
@@ -64,7 +64,7 @@ def test_a_full_disk_keeps_the_rows_that_were_stored_and_the_next_run_asks_the_o
         stored = sum(pl.read_parquet(path).height for path in disk.glob("rows/*/*.parquet"))
         shutil.copytree(disk / "rows", tmp_path / "rows")  # there is room now
     asked.clear()
-    results = RowStore(tmp_path / "rows", {"model": "a"}).fill(rows, lambda: compute, block=40)
+    results = RowStore(tmp_path / "rows", {"model": "a"}, 1).fill(rows, lambda: compute, block=40)
     assert stored in (40, 80) and asked == list(range(stored, 120)) and len(results) == 120
 
 
