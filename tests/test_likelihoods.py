@@ -19,7 +19,7 @@ from trl import SFTConfig, SFTTrainer
 
 from conftest import ROOT
 from scripts.finetuning.sft_examples import encode_examples
-from scripts.likelihoods.chunked_head import head_of
+from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.token_scores import score_rows, token_scores
 from scripts.metrics.definitions import METRICS
 from scripts.models.chat import Chat, PlainText, load_tokenizer
@@ -97,11 +97,11 @@ def test_logits_made_chunk_by_chunk_are_those_of_the_model_itself(config, monkey
         ]
 
 
-def test_logits_of_an_unknown_kind_are_refused(tiny):
+def test_a_model_whose_logits_cannot_be_reproduced_is_refused(tiny):
     model = AutoModelForCausalLM.from_pretrained(tiny)
-    model.config.logit_scale = 2.0  # which a Llama does not heed
-    with pytest.raises(SystemExit, match="LlamaForCausalLM makes its logits in a way that is not known here"):
-        head_of(model)
+    model.config.logit_scale = 2.0  # a Llama ignores it
+    with pytest.raises(SystemExit, match="unsupported architecture LlamaForCausalLM: its logits cannot be reproduced"):
+        output_head(model)
 
 
 @pytest.mark.fault(26)

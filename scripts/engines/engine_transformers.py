@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from scripts.engines.decoding import answered, likeliest, stop_ids
 from scripts.engines.results import messages_of, row_seed, unanswered
 from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, out_of_memory, pad_left
+from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, out_of_memory, pad_left
 
 VERSION = 1
 BLOCK = 512
@@ -52,7 +52,7 @@ def load(spec: dict):
 def within_memory(compute, prompts: list[list[int]], sampling: dict) -> list[tuple]:
     """compute(prompts); where memory runs out, in smaller batches, which would draw other samples than the whole."""
     if not sampling["temperature"]:
-        return halving(compute, prompts)
+        return halve_if_out_of_memory(compute, prompts)
     try:
         return compute(prompts)
     except RuntimeError as error:

@@ -6,9 +6,9 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from scripts.likelihoods.chunked_head import head_of, nll_and_rank
+from scripts.likelihoods.chunked_head import nll_and_rank, output_head
 from scripts.models.chat import Chat, PlainText, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left
+from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left
 
 VERSION = 1
 BLOCK = 512
@@ -120,10 +120,10 @@ def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: 
     Rows are batched by length and padded on the left, so that the targets of a batch end in the same column. Context
     must not be empty; targets may be.
     """
-    scores, head = [None] * len(pairs), head_of(model)
+    scores, head = [None] * len(pairs), output_head(model)
     lengths = [len(context) + len(target) for context, target in pairs]
     for batch in batches(lengths, batch_tokens):
-        scored = halving(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
+        scored = halve_if_out_of_memory(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
         for i, score in zip(batch, scored, strict=True):
             scores[i] = score
     return scores

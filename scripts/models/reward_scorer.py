@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left
+from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left
 
 VERSION = 1
 BLOCK = 512
@@ -39,7 +39,7 @@ def score_rows(
     fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
     for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
         numbers = [fitting[j] for j in batch]
-        rewards = halving(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
+        rewards = halve_if_out_of_memory(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
         for i, reward in zip(numbers, rewards, strict=True):
             finite = math.isfinite(reward)
             results[i] = {"reward": reward if finite else None, "unusable": None if finite else "not_finite"}

@@ -18,7 +18,7 @@ from conftest import ROOT, link_workflow, snakemake
 from fault_server import FaultServer
 from scripts.engines import engine_openai
 from scripts.models.folder import failure
-from scripts.models.loading import halving
+from scripts.models.loading import halve_if_out_of_memory
 from scripts.tables.files import read_table, write_table
 from test_engine_openai import spec
 
@@ -74,7 +74,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide):
     # one batch of all rows: 24 x 90 x 60,000 activations in float32 are half a gigabyte, and needed several times
     large = score(wide, wide / "model", "large.parquet", batch_tokens=10**6, memory=11 * 10**8)
     assert large.returncode == 0, large.stderr[-2000:]
-    assert "out of memory with 24 rows: going on with 12" in large.stdout
+    assert "out of memory in a batch of 24: retrying with batches of 12" in large.stdout
     one, other = (read_table(wide / f"{name}.parquet") for name in ("small", "large"))
     assert other["nll"].to_list() == pytest.approx(one["nll"].to_list(), rel=1e-5)
     assert one.drop("nll", "end_nll", "direct_nll").equals(other.drop("nll", "end_nll", "direct_nll"))
@@ -83,9 +83,9 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide):
 @pytest.mark.fault(19)
 def test_a_single_row_that_does_not_fit_is_an_error_in_one_line_and_another_error_is_not_hidden():
     with pytest.raises(SystemExit, match="a single row does not fit into memory"):
-        halving(lambda rows: torch.empty(len(rows) << 50), [[1], [2], [3]])
+        halve_if_out_of_memory(lambda rows: torch.empty(len(rows) << 50), [[1], [2], [3]])
     with pytest.raises(RuntimeError, match="size of tensor"):
-        halving(lambda rows: torch.ones(2) + torch.ones(3), [[1], [2]])
+        halve_if_out_of_memory(lambda rows: torch.ones(2) + torch.ones(3), [[1], [2]])
 
 
 @pytest.mark.fault(27)
