@@ -46,10 +46,19 @@ def folder_of(module: str) -> str:
 
 @pytest.fixture(scope="module")
 def rules() -> dict[str, str]:
-    """Name and text of every rule that runs a script."""
+    """Name and text of every rule that runs a script; `use rule` takes over the sections that it does not replace."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in SNAKEFILES)
-    blocks = re.split(r"^ *(?:use )?rule (\w+).*:$", text, flags=re.M)[1:]
-    return {name: body for name, body in zip(blocks[::2], blocks[1::2], strict=True) if "shell:" in body}
+    blocks = re.split(r"^ *(?:use rule (\w+) as|rule) (\w+).*:$", text, flags=re.M)[1:]
+    rules = {}
+    for parent, name, body in zip(blocks[::3], blocks[1::3], blocks[2::3], strict=True):
+        rules[name] = rules.get(parent, {}) | sections_of(body)
+    return {name: "\n".join(sections.values()) for name, sections in rules.items() if "shell" in sections}
+
+
+def sections_of(body: str) -> dict[str, str]:
+    """Name and text of each section of a rule: input, output, params, shell ..."""
+    parts = re.split(r"^(?: {4}| {8})(\w+):", body, flags=re.M)[1:]  # 8 within an `if`
+    return {name: f"    {name}:{text}" for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def script_of(body: str) -> str:
