@@ -55,14 +55,13 @@ VERSIONS = {module.__name__: module.__version__ for module in (torch, transforme
 
 def main():
     args = parse_args()
-    chat = Chat(
-        load_tokenizer(args.model["model"], chat_template=args.model["chat_template"], **hub_options(args.model))
-    )
-    config = AutoConfig.from_pretrained(args.model["model"], **hub_options(args.model))
+    entry, folder = args.model, args.manifest.parent
+    chat = Chat(load_tokenizer(entry["model"], chat_template=entry["chat_template"], **hub_options(entry)))
+    config = AutoConfig.from_pretrained(entry["model"], **hub_options(entry))
     examples, counts = read_examples(args, chat, context_length(config))
-    key = key_of_training(args.model, args.hyperparameters, examples)
+    key = key_of_training(entry, args.hyperparameters, examples)
     finished = args.scratch / f"{key[:24]}.json"
-    if publish_again(finished, args.manifest.parent, **counts):
+    if publish_again(finished, folder, **counts):
         print("this model was trained before and its files are unchanged: nothing to train")
         return
     scratch = args.scratch / digest([key, VERSIONS])[:24]  # other versions do not resume each other's checkpoints
@@ -73,22 +72,22 @@ def main():
     except LossNotFinite as error:
         if is_first_process():
             print(error)
-            publish_failure(str(error), args.manifest.parent)
+            publish_failure(str(error), folder)
             shutil.rmtree(scratch)
         return
-    weights = gathered_weights(trainer) if args.model["fsdp"] else None
+    weights = gathered_weights(trainer) if entry["fsdp"] else None
     if is_first_process():
-        save(trained_model(trainer, args.model["lora"]), weights, precision, chat, scratch / "model")
-        facts = facts_of_training(trainer, args.model["lora"]) | {"versions": VERSIONS}
-        manifest = publish(scratch / "model", args.manifest.parent, **counts, **facts)
+        save(trained_model(trainer, entry["lora"]), weights, precision, chat, scratch / "model")
+        facts = facts_of_training(trainer, entry["lora"]) | {"versions": VERSIONS}
+        manifest = publish(scratch / "model", folder, **counts, **facts)
         write_json(manifest, finished)
         shutil.rmtree(scratch)
         lock.close()
 
 
-def hub_options(spec: dict) -> dict:
+def hub_options(entry: dict) -> dict:
     """What identifies a model on the hub besides its name, and whether its own code may run."""
-    return {key: spec[key] for key in ("revision", "trust_remote_code")}
+    return {key: entry[key] for key in ("revision", "trust_remote_code")}
 
 
 def read_examples(args: argparse.Namespace, chat: Chat, context: int) -> tuple[list[dict], dict[str, int]]:
@@ -101,9 +100,9 @@ def read_examples(args: argparse.Namespace, chat: Chat, context: int) -> tuple[l
     return examples, counts
 
 
-def key_of_training(spec: dict, hyper: dict, examples: list[dict]) -> str:
+def key_of_training(entry: dict, hyper: dict, examples: list[dict]) -> str:
     """A digest of everything that decides the weights, except the versions of the libraries."""
-    return digest([VERSION, key_of(spec), hyper, digest_of_examples(examples), os.environ.get("WORLD_SIZE")])
+    return digest([VERSION, key_of(entry), hyper, digest_of_examples(examples), os.environ.get("WORLD_SIZE")])
 
 
 def train(args: argparse.Namespace, tokenizer, examples: list[dict], precision, scratch: Path) -> SFTTrainer:
@@ -111,10 +110,10 @@ def train(args: argparse.Namespace, tokenizer, examples: list[dict], precision, 
 
     Its state is saved to a checkpoint in `scratch` at intervals; it resumes from the last complete one.
     """
-    spec, hyper, lora = args.model, args.hyperparameters, args.model["lora"]
-    config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
+    entry, hyper, lora = args.model, args.hyperparameters, args.model["lora"]
+    config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), entry["fsdp"], scratch)
     dtype = precision if lora and not config.use_cpu else torch.float32
-    model = load_complete_model(AutoModelForCausalLM, spec["model"], dtype, **hub_options(spec))
+    model = load_complete_model(AutoModelForCausalLM, entry["model"], dtype, **hub_options(entry))
     freeze_non_text_parts(model)
     trainer = SFTTrainer(
         model=model,

@@ -1,4 +1,4 @@
-"""How likely a causal model finds the tokens of responses: two forwards a row."""
+"""The likelihood of each token of a response under a causal model: two forward passes per row."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from scripts.models.chat import Chat, PlainText, load_tokenizer
 from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left
 
 VERSION = 1
-BLOCK = 512
+BLOCK = 512  # rows stored at a time
 RANK_LIMIT = 100
 SUMS = {
     "n_tokens": pl.Int64,
@@ -28,7 +28,7 @@ PER_TOKEN = {"token_nll": pl.List(pl.Float32), "token_rank": pl.List(pl.UInt8), 
 
 
 def load_scorer(spec: dict):
-    """The model's function from rows to sums."""
+    """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
         names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
         text = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
@@ -83,7 +83,7 @@ def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | None:
 
 
 def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list[int]]:
-    """Context and targets of the response alone; without BOS its first token is the context and is not scored."""
+    """Context and targets of the response only; without BOS its first token is the context and is not scored."""
     return (bos, response) if bos else (response[:1], response[1:])
 
 
@@ -115,10 +115,10 @@ def unusable(reason: str, columns: list[str]) -> dict:
 
 @torch.inference_mode()
 def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[tuple]:
-    """For each (context ids, target ids): nll in nats (float64) and clipped rank of every target, in their order.
+    """For each pair of (context ids, target ids): nll in nats (float64) and clipped rank of every target, in order.
 
-    Rows are batched by length and padded on the left, so that the targets of a batch end in the same column. Context
-    must not be empty; targets may be.
+    Rows are batched by length and padded on the left, so that the targets of a batch end in the same column. The
+    context must not be empty; the targets may be.
     """
     scores, head = [None] * len(pairs), output_head(model)
     lengths = [len(context) + len(target) for context, target in pairs]
@@ -130,7 +130,7 @@ def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: 
 
 
 def forward(model, head, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
-    """token_scores of one batch. A token is predicted at the position before it."""
+    """token_scores of one batch. Each token is predicted at the position before it."""
     ids, mask, positions = pad_left([context + target for context, target in pairs], pad=0)
     body = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
     sizes = [len(target) for _, target in pairs]
