@@ -1,12 +1,12 @@
-"""Each base model is fine-tuned on each teacher's responses.
+"""Fine-tune each base model on each teacher's responses.
 
-Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the base's folder, if local, and its chat
-template.
-Output: <results>/checkpoints/{base}/{teacher}/manifest.json, written last into an ordinary model folder; where the loss
-became NaN it says so, and there is no model.
+Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the base's folder if it is local, and its
+chat template.
+Output: <results>/checkpoints/{base}/{teacher}/manifest.json, the last file written into an ordinary model folder. If the
+loss became NaN, the manifest says so and there is no model.
 """
 
-# not a param: it changes no weight, so changing it reruns nothing
+# not a param: a job does not rerun when it changes, since it does not change the weights
 os.environ.update(CHECKPOINT_MINUTES=str(config["finetune"]["checkpoint_minutes"]))
 
 
@@ -26,7 +26,7 @@ rule finetune:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] and config["bases"][wildcards.base]["processes"],
-        # each process loads the weights before they go to its GPU
+        # each process loads the weights into main memory before they are moved to its GPU
         mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"]
         * config["bases"][wildcards.base]["processes"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],

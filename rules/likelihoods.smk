@@ -1,7 +1,7 @@
-"""How likely each base model, and each reference model, finds each teacher's responses.
+"""The likelihood of each teacher's responses under each base model and each reference model.
 
-Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the model's folder, if local, and the chat
-template that the config names for a base.
+Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the model's folder if it is local and, for
+a base, the chat template that the config names.
 Outputs: <results>/likelihoods/{base}/{teacher}.parquet and <results>/likelihoods/{reference_model}/{teacher}.parquet (id,
 model, teacher, sums over tokens, truncated, reason).
 """
@@ -30,14 +30,16 @@ rule score_likelihoods:
     params:
         versions=versions_of("scripts.likelihoods.score_likelihoods"),
         files=lambda wildcards: model_files(config["bases"][wildcards.base]),
+        name="{base}",
+        prompt="chat",
         model=lambda wildcards: as_json(config["bases"][wildcards.base], *BASE_KEYS),
         limits=lambda wildcards: as_json(config["likelihoods"]),
         store=f"{RESULTS}/rows/likelihoods/{{base}}/{{teacher}}",
     shell:
         """
         exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.likelihoods.score_likelihoods \
-            --name {wildcards.base} \
-            --prompt chat \
+            --name {params.name} \
+            --prompt {params.prompt} \
             --teacher {wildcards.teacher} \
             --model {params.model:q} \
             --limits {params.limits:q} \
@@ -48,7 +50,7 @@ rule score_likelihoods:
         """
 
 
-rule score_reference_likelihoods:
+use rule score_likelihoods as score_reference_likelihoods with:
     input:
         check=lambda wildcards: check_of("reference_models", wildcards.reference_model),
         model=lambda wildcards: model_inputs(config["reference_models"][wildcards.reference_model]),
@@ -60,10 +62,6 @@ rule score_reference_likelihoods:
         "<results>/logs/score_reference_likelihoods/{reference_model}/{teacher}.log",
     benchmark:
         "<results>/timings/score_reference_likelihoods/{reference_model}/{teacher}.tsv"
-    wildcard_constraints:
-        teacher=one_of(set(config["teachers"]) - set(MIXES)),
-    conda:
-        "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"],
         mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"],
@@ -71,25 +69,10 @@ rule score_reference_likelihoods:
     params:
         versions=versions_of("scripts.likelihoods.score_likelihoods"),
         files=lambda wildcards: model_files(config["reference_models"][wildcards.reference_model]),
+        name="{reference_model}",
+        prompt="plain",
         model=lambda wildcards: as_json(config["reference_models"][wildcards.reference_model], *REFERENCE_MODEL_KEYS),
         limits=lambda wildcards: as_json(
-            {
-                "max_length": config["reference_models"][wildcards.reference_model]["max_length"],
-                "batch_tokens": config["likelihoods"]["batch_tokens"],
-                "per_token": config["likelihoods"]["per_token"],
-            }
+            config["likelihoods"] | {"max_length": config["reference_models"][wildcards.reference_model]["max_length"]}
         ),
         store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",
-    shell:
-        """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.likelihoods.score_likelihoods \
-            --name {wildcards.reference_model} \
-            --prompt plain \
-            --teacher {wildcards.teacher} \
-            --model {params.model:q} \
-            --limits {params.limits:q} \
-            --instructions {input.instructions:q} \
-            --responses {input.responses:q} \
-            --store {params.store:q} \
-            --output {output.likelihoods:q} &>{log:q}
-        """

@@ -1,7 +1,7 @@
-"""The offline world of the miniature study, built from config/miniature/world.yaml.
+"""The models and data of the miniature study, which needs no downloads. They are built from config/miniature/world.yaml.
 
 Outputs: results/world/instructions.jsonl, results/world/held_out.jsonl, and a model folder results/world/<name>/ for
-each teacher, base model and reward model. Any config may name them; nothing else in the workflow knows of them.
+each teacher, base model, reward model and judge. Any config may use these paths; no other rule depends on them.
 """
 
 import yaml

@@ -1,9 +1,10 @@
-"""A mix is a further teacher of one base: per instruction, the response of several teachers' that suits the base best.
+"""A mix is an additional teacher for one base: for each instruction, the response with the highest CAR for that base.
 
-Inputs: of each source <results>/responses/{teacher}.parquet, <results>/rewards/{reward_model}/{teacher}.parquet and
-<results>/likelihoods/{model}/{teacher}.parquet. By CAR's reward model and the base the responses are chosen.
-Outputs: <results>/responses/{mix}.parquet (with mixed_from), <results>/rewards/{reward_model}/{mix}.parquet and
-<results>/likelihoods/{model}/{mix}.parquet, taken from the sources'. No model is loaded.
+Inputs, for each teacher in the mix: <results>/responses/{teacher}.parquet, the rewards by CAR's reward model in
+<results>/rewards/{reward_model}/{teacher}.parquet and the base's likelihoods in
+<results>/likelihoods/{model}/{teacher}.parquet.
+Outputs: <results>/responses/{mix}.parquet (with mixed_from), and the rows of the chosen responses in
+<results>/rewards/{reward_model}/{mix}.parquet and <results>/likelihoods/{model}/{mix}.parquet. No model is loaded.
 """
 
 
@@ -71,11 +72,11 @@ rule mix_rewards:
             --teacher {wildcards.teacher} \
             --responses {input.responses:q} \
             --sources {input.sources:q} \
-            --output {output.rewards:q} &>{log:q}
+            --output {output:q} &>{log:q}
         """
 
 
-rule mix_likelihoods:
+use rule mix_rewards as mix_likelihoods with:
     input:
         responses="<results>/responses/{teacher}.parquet",
         sources=lambda wildcards: expand(
@@ -92,15 +93,5 @@ rule mix_likelihoods:
     wildcard_constraints:
         teacher=one_of(MIXES),
         model=one_of([*config["bases"], *config["reference_models"]]),
-    conda:
-        "../envs/analysis.yaml"
     params:
         code=code_of("scripts.mixes.take_mixed"),
-    shell:
-        """
-        exec python -m scripts.jobs.run_job scripts.mixes.take_mixed \
-            --teacher {wildcards.teacher} \
-            --responses {input.responses:q} \
-            --sources {input.sources:q} \
-            --output {output.likelihoods:q} &>{log:q}
-        """

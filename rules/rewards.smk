@@ -1,7 +1,7 @@
-"""The reward of each teacher's responses by each reward model: scored, imported with the responses, or the pool's.
+"""The rewards of each teacher's responses by each reward model: computed, imported, or taken from a pool's rewards.
 
-Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet and the reward model's folder or the
-teacher's table, if local; for a selection <results>/rewards/{reward_model}/{pool}.parquet.
+Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, and the reward model's folder or the
+teacher's table if they are local; for a selection <results>/rewards/{reward_model}/{pool}.parquet.
 Output: <results>/rewards/{reward_model}/{teacher}.parquet (id, candidate, teacher, reward_model, reward, reason).
 """
 

@@ -1,4 +1,4 @@
-"""What several tests need: a tiny random model, and the finished miniature study."""
+"""Fixtures of several tests: a tiny random model, and the finished miniature study."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
 FAULTS_OF = pytest.StashKey()
 
 torch.set_num_threads(1)
-os.environ["PYTHONPATH"] = str(ROOT)  # scripts run as modules, from any folder
+os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
 
 
 def pytest_addoption(parser):
@@ -27,7 +27,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
-    """A folder with a base model of random weights, without a chat template."""
+    """A folder with a base model with random weights and no chat template."""
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
@@ -38,7 +38,7 @@ def tiny(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_reward_model(tmp_path_factory, tiny) -> Path:
-    """A folder with a sequence classifier of random weights and one output."""
+    """A folder with a sequence classifier with random weights and one output."""
     folder = tmp_path_factory.mktemp("tiny-reward-model")
     torch.manual_seed(1)
     LlamaForSequenceClassification.from_pretrained(tiny, num_labels=1).save_pretrained(folder)
@@ -53,7 +53,7 @@ def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
 
 
 def link_workflow(folder: Path) -> Path:
-    """The workflow in an empty folder: a study may be run there, on results of its own."""
+    """Link the workflow into an empty folder, where a test can run a study with its own results."""
     for name in SOURCES:
         (folder / name).symlink_to(ROOT / name)
     return folder
@@ -69,7 +69,7 @@ def study() -> Path:
 
 @pytest.fixture(scope="session")
 def pristine(study, tmp_path_factory) -> Path:
-    """A copy of the finished study and of Snakemake's records of it."""
+    """A copy of the finished study, with Snakemake's records."""
     copy = tmp_path_factory.mktemp("pristine") / "study"
     for name in [*SOURCES, "results", ".snakemake/metadata"]:
         source = study / name
@@ -104,7 +104,7 @@ def pytest_collection_finish(session):
 def pytest_terminal_summary(terminalreporter, config):
     numbers = config.stash.get(FAULTS_OF, {})
     if numbers:
-        kinds = ("passed", "skipped", "failed", "error")  # a failed teardown counts
+        kinds = ("passed", "skipped", "failed", "error")  # a failed teardown counts as an error
         outcomes = {report.nodeid: kind for kind in kinds for report in terminalreporter.stats.get(kind, [])}
-        terminalreporter.section("faults and how their tests ended")
+        terminalreporter.section("faults and the results of their tests")
         terminalreporter.write_line("\n".join(table(numbers, outcomes)))

@@ -188,7 +188,7 @@ def run_script(server, folder, prompts):
 def test_failed_rows_are_asked_again_in_the_next_run_and_answered_ones_are_not(server, tmp_path):
     prompts = ["Good", "broken,broken,broken x", "Fine", "denied y"]
     first = run_script(server, tmp_path, prompts)
-    assert first.returncode and "of 4 rows failed; the next run asks only them again" in first.stdout
+    assert first.returncode and "of 4 rows failed; the next run repeats only these" in first.stdout
     assert not (tmp_path / "responses.parquet").exists()
     second = run_script(server, tmp_path, prompts)
     assert second.returncode == 0, second.stdout

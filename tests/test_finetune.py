@@ -1,4 +1,4 @@
-"""Fine-tuning: the loss counts response tokens, one seed gives one set of weights, a broken run publishes nothing."""
+"""Fine-tuning: only response tokens count in the loss, the seed determines the weights, a failed run has no model."""
 
 import json
 import os
@@ -35,13 +35,13 @@ HYPER = {
 
 
 def run(tiny, folder, monkeypatch, responses, lora=None, **hyper):
-    """Run the script in this process on made-up responses; the manifest of the checkpoint."""
+    """Run the script in this process on the given responses; returns the path of the checkpoint's manifest."""
     folder.mkdir()
     ids = [str(i) for i in range(len(responses))]
     pl.DataFrame({"id": ids, "instruction": [f"Say {i}" for i in ids]}).write_parquet(folder / "instructions.parquet")
     reasons = [None if response else "empty" for response in responses]
-    answers = pl.DataFrame({"id": ids, "response": responses, "finish_reason": "stop", "reason": reasons})
-    answers.write_parquet(folder / "responses.parquet")
+    rows = pl.DataFrame({"id": ids, "response": responses, "finish_reason": "stop", "reason": reasons})
+    rows.write_parquet(folder / "responses.parquet")
     manifest = folder / "checkpoint/manifest.json"
     model = MODEL | {"model": str(tiny), "lora": lora}
     arguments = {
@@ -83,7 +83,7 @@ def test_one_seed_gives_one_set_of_weights_and_another_seed_another(tiny, tmp_pa
     assert weights[0] == weights[1] != weights[2]
 
 
-def test_the_checkpoint_is_a_model_folder_with_the_template_and_its_end_of_turn(tiny, tmp_path, monkeypatch):
+def test_the_checkpoint_is_a_model_folder_with_the_chat_template_and_its_end_of_turn(tiny, tmp_path, monkeypatch):
     manifest = run(tiny, tmp_path / "run", monkeypatch, ["one", "two", "", None, "x" * 500, "six", "seven", "eight"])
     folder = manifest.parent
     verify(folder)
@@ -92,7 +92,16 @@ def test_the_checkpoint_is_a_model_folder_with_the_template_and_its_end_of_turn(
     assert model.generation_config.eos_token_id == AutoTokenizer.from_pretrained(tiny).eos_token_id
     facts = json.loads(manifest.read_text())
     assert (facts["n_examples"], facts["n_truncated"], facts["n_set_aside"], facts["steps"]) == (6, 1, 2, 1)
-    assert [p.name for p in (folder.parent / "scratch").iterdir()] == ["lock"]
+    assert not [path for path in (folder.parent / "scratch").iterdir() if path.is_dir()]
+
+
+def test_a_trained_model_gets_its_manifest_back_without_training(tiny, tmp_path, monkeypatch):
+    manifest = run(tiny, tmp_path / "run", monkeypatch, ["one", "two"])
+    before = manifest.read_text()
+    manifest.unlink()  # as Snakemake does before it runs the job again
+    monkeypatch.setattr(finetune.SFTTrainer, "train", None)
+    finetune.main()
+    assert manifest.read_text() == before
 
 
 def test_a_bfloat16_base_is_trained_in_float32_and_saved_in_bfloat16(tiny, tmp_path, monkeypatch):
@@ -102,7 +111,7 @@ def test_a_bfloat16_base_is_trained_in_float32_and_saved_in_bfloat16(tiny, tmp_p
     trained_in = []
     train = finetune.SFTTrainer.train
     monkeypatch.setattr(
-        finetune.SFTTrainer, "train", lambda self, **how: trained_in.append(self.model.dtype) or train(self)
+        finetune.SFTTrainer, "train", lambda self, **options: trained_in.append(self.model.dtype) or train(self)
     )
     manifest = run(tmp_path / "base", tmp_path / "run", monkeypatch, ["one", "two"])
     assert trained_in == [torch.float32]
@@ -110,7 +119,7 @@ def test_a_bfloat16_base_is_trained_in_float32_and_saved_in_bfloat16(tiny, tmp_p
 
 
 @pytest.mark.fault(12)
-def test_an_example_without_a_response_token_left_is_dropped_and_counted(tiny):
+def test_an_example_whose_prompt_fills_max_length_is_dropped_and_counted(tiny):
     chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
     room = len(chat.prompt("ab"))
     pairs = pl.DataFrame({"instruction": ["a", "ab"], "response": ["x", "y"], "finish_reason": "stop", "reason": None})
@@ -129,15 +138,15 @@ def test_a_changed_weight_file_is_named(tiny, tmp_path, monkeypatch):
 
 
 @pytest.mark.fault(20)
-def test_a_loss_that_is_not_a_number_publishes_why_and_no_model(tiny, tmp_path, monkeypatch):
+def test_if_the_loss_is_nan_the_manifest_says_so_and_there_is_no_model(tiny, tmp_path, monkeypatch):
     manifest = run(tiny, tmp_path / "run", monkeypatch, ["one", "two"] * 40, learning_rate=1e30)
     assert re.fullmatch(r"loss nan at step \d+: lower finetune.learning_rate", failure(str(manifest.parent)))
     assert [path.name for path in manifest.parent.iterdir()] == ["manifest.json"]
 
 
-def test_several_processes_share_the_same_steps_of_the_same_batch(tiny, tmp_path, monkeypatch):
+def test_several_processes_train_the_same_steps_with_the_same_batches(tiny, tmp_path, monkeypatch):
     responses = [f"response number {i}" + " and more" * (i % 5) for i in range(24)]
-    alone = run(tiny, tmp_path / "alone", monkeypatch, responses, micro_batch_size=2)
+    single = run(tiny, tmp_path / "single", monkeypatch, responses, micro_batch_size=2)
     arguments = sys.argv[1:]
     shared = tmp_path / "shared/manifest.json"
     arguments[arguments.index("--manifest") + 1] = str(shared)
@@ -145,14 +154,14 @@ def test_several_processes_share_the_same_steps_of_the_same_batch(tiny, tmp_path
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:]
-    one, two = (json.loads(manifest.read_text()) for manifest in (alone, shared))
+    one, two = (json.loads(manifest.read_text()) for manifest in (single, shared))
     assert (one["processes"], two["processes"]) == (1, 2)
     assert one["batch_size"] == two["batch_size"] == HYPER["batch_size"] and one["steps"] == two["steps"] == 3
     assert two["first_loss"] == pytest.approx(one["first_loss"], rel=1e-5)
     assert two["last_loss"] == pytest.approx(one["last_loss"], rel=1e-3)
 
 
-def test_examples_of_like_length_share_a_forward_and_a_step_stays_what_it_is(tiny, tmp_path, monkeypatch):
+def test_grouping_by_length_reduces_padding_and_keeps_the_examples_of_a_step(tiny, tmp_path, monkeypatch):
     seen = []
     step = finetune.SFTTrainer.training_step
     monkeypatch.setattr(
@@ -175,20 +184,24 @@ def test_examples_of_like_length_share_a_forward_and_a_step_stays_what_it_is(tin
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4, 8, 32])
-def test_a_step_has_32_examples_whatever_the_number_of_processes(processes, tmp_path, monkeypatch):
+def test_a_step_has_32_examples_with_any_number_of_processes(processes, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", str(processes))
     monkeypatch.setattr(sft_settings, "SFTConfig", lambda **settings: SimpleNamespace(n_gpu=1, **settings))
     config = sft_settings.settings(HYPER | {"batch_size": 32, "micro_batch_size": 1}, False, tmp_path)
     assert processes * config.per_device_train_batch_size * config.gradient_accumulation_steps == 32
 
 
-def test_a_batch_that_cannot_be_shared_is_an_error(tmp_path, monkeypatch):
+def test_a_batch_that_the_processes_cannot_share_equally_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(SystemExit, match="batch_size 8 cannot be shared by 3 processes"):
+    with pytest.raises(
+        SystemExit, match=r"finetune.batch_size \(8\) must be a multiple of micro_batch_size \(4\) x processes \(3\)"
+    ):
         sft_settings.settings(HYPER, False, tmp_path)
 
 
-def test_lora_changes_linear_layers_alone_by_a_matrix_of_its_rank_and_leaves_a_plain_model(tiny, tmp_path, monkeypatch):
+def test_lora_changes_only_linear_layers_by_a_matrix_of_its_rank_and_saves_an_ordinary_model(
+    tiny, tmp_path, monkeypatch
+):
     lora = {"rank": 2, "alpha": 4, "dropout": 0, "learning_rate": 1e-2}
     manifest = run(tiny, tmp_path / "run", monkeypatch, [f"response {i}" for i in range(16)], lora=lora)
     before = AutoModelForCausalLM.from_pretrained(tiny).state_dict()
@@ -204,7 +217,7 @@ def test_lora_changes_linear_layers_alone_by_a_matrix_of_its_rank_and_leaves_a_p
     assert json.loads(manifest.read_text())["treatment"] == "lora"
 
 
-def test_shared_weights_are_gathered_whole_and_activations_computed_twice_once(tmp_path):
+def test_fsdp_saves_all_weights_and_checkpoints_activations_only_once(tmp_path):
     config = sft_settings.settings(HYPER | {"gradient_checkpointing": True}, True, tmp_path)
     assert config.fsdp_plugin_args["state_dict_type"] == "FULL_STATE_DICT"
     assert config.fsdp_plugin_args["activation_checkpointing"] and not config.gradient_checkpointing

@@ -1,4 +1,4 @@
-"""Only what is invalidated reruns: dry runs on a finished study after one change each."""
+"""Only invalidated results are computed again: dry runs on a finished study, after one change each."""
 
 import os
 import re
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.study
 
 TEACHERS, BASES = 6, 2
 PAIRS = TEACHERS * BASES
-MIXED = PAIRS + BASES  # and a mix for each base
+MIXED = PAIRS + BASES  # plus one mix per base
 
 
 def jobs(root, *arguments) -> dict[str, int]:
-    """Rule to number of jobs that a dry run would start."""
+    """Each rule to the number of its jobs that a dry run would start."""
     done = snakemake("-n", *arguments, cwd=root)
     assert done.returncode == 0, done.stdout[-3000:]
     if "Nothing to be done" in done.stdout:
@@ -117,7 +117,7 @@ JUDGE_AND_AFTER = {"judge_exact": MIXED, "score_judgments": MIXED, **TABLES}
 MIXES = {"mix_responses": BASES, "mix_rewards": BASES, "mix_likelihoods": BASES}
 CHAIN = ("join_metrics", "finetune", "answer_benchmark", "judge_exact", "score_judgments")
 OF_MIXES = MIXES | {"measure_diversity": BASES} | dict.fromkeys(CHAIN, BASES)
-# a teacher's own chain, and the mixes that its responses may enter
+# the jobs of one teacher, and those of the mixes that may contain its responses
 ONE_TEACHER = {
     "generate_responses": 1,
     "score_rewards": 1,
@@ -128,7 +128,7 @@ ONE_TEACHER = {
     **RANKING,
     **TABLES,
 }
-# a teacher below the line enters no mix and is nobody's first
+# a teacher that is not compared is in no mix and is never ranked first
 BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2) | {"measure_diversity": 1}
 BELOW = {rule: n for rule, n in BELOW.items() if rule not in (*MIXES, "assess_ranking")}
 
@@ -222,7 +222,7 @@ def test_only_what_the_change_invalidates_reruns(study_copy, change):
     before = read_config(study_copy)
     edit(study_copy)
     saved = {"save_config": 1} if read_config(study_copy) != before else {}
-    page = {"write_report": 1} if expected or saved else {}  # it shows the tables and the configuration
+    page = {"write_report": 1} if expected or saved else {}  # the page shows the tables and the configuration
     assert jobs(study_copy) == expected | saved | page
 
 

@@ -1,4 +1,4 @@
-"""Likelihoods equal a plain computation, whatever the batches; what is scored is what is trained on."""
+"""Likelihoods equal a direct computation with any batches; the scored tokens are those of fine-tuning."""
 
 import random
 
@@ -19,7 +19,7 @@ from trl import SFTConfig, SFTTrainer
 
 from conftest import ROOT
 from scripts.finetuning.sft_examples import encode_examples
-from scripts.likelihoods.chunked_head import head_of
+from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.token_scores import score_rows, token_scores
 from scripts.metrics.definitions import METRICS
 from scripts.models.chat import Chat, PlainText, load_tokenizer
@@ -45,8 +45,8 @@ def rows(n=23):
 
 
 @torch.no_grad()
-def plain(model, context, target):
-    """nll and rank of each target token, by one unpadded forward and log_softmax."""
+def direct_scores(model, context, target):
+    """nll and rank of each target token, by one forward pass without padding and log_softmax."""
     ids = torch.tensor([context + target])
     logp = model(ids).logits[0].double().log_softmax(-1)
     nll, rank = [], []
@@ -56,11 +56,11 @@ def plain(model, context, target):
     return nll, rank
 
 
-def test_sums_equal_a_plain_computation_per_row(chat, model):
+def test_sums_equal_a_direct_computation_per_row(chat, model):
     for row, got in zip(rows(), score_rows(chat, model, rows(), max_length=512, batch_tokens=400), strict=True):
         prompt, text, end = chat.example(**row)
-        nll, rank = plain(model, prompt, text + end)
-        direct, _ = plain(model, [chat.tokenizer.bos_token_id], text)
+        nll, rank = direct_scores(model, prompt, text + end)
+        direct, _ = direct_scores(model, [chat.tokenizer.bos_token_id], text)
         n = len(text)
         assert (got["n_tokens"], got["end_n_tokens"], got["direct_n_tokens"]) == (n, len(end), n)
         assert got["nll"] == pytest.approx(sum(nll[:n]), rel=1e-5)
@@ -81,27 +81,27 @@ def test_sums_equal_a_plain_computation_per_row(chat, model):
     ],
     ids=lambda config: config.model_type,
 )
-def test_logits_made_chunk_by_chunk_are_those_of_the_model_itself(config, monkeypatch):
+def test_logits_computed_in_chunks_equal_those_of_the_model(config, monkeypatch):
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     small |= {"num_key_value_heads": 2, "head_dim": 16, "vocab_size": 300}
     config.update({name: value for name, value in small.items() if hasattr(config, name)})
     torch.manual_seed(3)
     model = AutoModelForCausalLM.from_config(config).eval()
-    model.get_output_embeddings().weight.data.normal_(std=2)  # far enough apart for a cap to matter
+    model.get_output_embeddings().weight.data.normal_(std=2)  # large enough for the cap to matter
     rng = random.Random(2)
     pairs = [(rng.choices(range(300), k=5), rng.choices(range(300), k=n)) for n in (1, 0, 9, 30, 17)]
     monkeypatch.setattr("scripts.likelihoods.chunked_head.CHUNK", 7)
     for (context, target), (nll, rank) in zip(pairs, token_scores(model, pairs, 60), strict=True):
         assert [nll.tolist(), rank.tolist()] == [
-            pytest.approx(values, rel=1e-4) for values in plain(model, context, target)
+            pytest.approx(values, rel=1e-4) for values in direct_scores(model, context, target)
         ]
 
 
-def test_logits_of_an_unknown_kind_are_refused(tiny):
+def test_a_model_whose_logits_cannot_be_reproduced_is_refused(tiny):
     model = AutoModelForCausalLM.from_pretrained(tiny)
-    model.config.logit_scale = 2.0  # which a Llama does not heed
-    with pytest.raises(SystemExit, match="LlamaForCausalLM makes its logits in a way that is not known here"):
-        head_of(model)
+    model.config.logit_scale = 2.0  # a Llama ignores it
+    with pytest.raises(SystemExit, match="unsupported architecture LlamaForCausalLM: its logits cannot be reproduced"):
+        output_head(model)
 
 
 @pytest.mark.fault(26)
@@ -117,14 +117,14 @@ def test_batch_size_and_row_order_change_nothing(chat, model, batch_tokens):
 
 
 @pytest.mark.fault(12)
-def test_a_row_beyond_the_limit_is_set_aside_alone(chat, model):
+def test_only_the_row_beyond_the_limit_is_set_aside(chat, model):
     long = {"instruction": "a", "response": "b" * 200, "finish_reason": "stop"}
     got = score_rows(chat, model, [*rows(3), long], max_length=180, batch_tokens=1000)
     assert [r["unusable"] for r in got] == [None, None, None, "over_long"]
     assert got[3]["nll"] is None and got[:3] == score_rows(chat, model, rows(3), 180, 1000)
 
 
-def test_without_bos_the_first_token_is_unscored_alone(tiny, model):
+def test_without_bos_only_the_first_token_is_not_scored(tiny, model):
     tokenizer = load_tokenizer(str(tiny), chat_template=TEMPLATE)
     tokenizer.backend_tokenizer.post_processor = None
     chat = Chat(tokenizer)
@@ -132,11 +132,11 @@ def test_without_bos_the_first_token_is_unscored_alone(tiny, model):
         chat, model, [{"instruction": "a", "response": r, "finish_reason": "stop"} for r in ("x", "xyz")], 512, 1000
     )
     assert (one["direct_n_tokens"], one["direct_nll"]) == (0, 0.0)
-    nll, _ = plain(model, chat.response("x"), chat.response("yz"))
+    nll, _ = direct_scores(model, chat.response("x"), chat.response("yz"))
     assert two["direct_n_tokens"] == 2 and two["direct_nll"] == pytest.approx(sum(nll), rel=1e-5)
 
 
-def test_ids_and_mask_equal_the_labels_that_trl_makes_of_the_conversation(tiny, chat, tmp_path):
+def test_ids_and_labels_equal_those_that_trl_makes_from_the_conversation(tiny, chat, tmp_path):
     messages = [
         {"prompt": [{"role": "user", "content": r["instruction"]}]}
         | {"completion": [{"role": "assistant", "content": r["response"]}]}
@@ -158,18 +158,18 @@ def test_a_one_token_response_without_a_direct_prediction_has_no_ifd():
     assert row.select(METRICS["ifd_self"].row).item() is None
 
 
-def test_a_reference_model_reads_instruction_newline_response_and_cuts_what_is_too_long(tiny, model):
+def test_a_reference_model_reads_instruction_newline_response_and_truncates_long_responses(tiny, model):
     text = PlainText(load_tokenizer(str(tiny), chat_template=TEMPLATE))
-    given = [*rows(5), {"instruction": "a", "response": "b" * 300, "finish_reason": "stop"}]
-    given += [{"instruction": "c" * 300, "response": "d", "finish_reason": "stop"}]
-    got = score_rows(text, model, given, max_length=200, batch_tokens=500)
+    examples = [*rows(5), {"instruction": "a", "response": "b" * 300, "finish_reason": "stop"}]
+    examples += [{"instruction": "c" * 300, "response": "d", "finish_reason": "stop"}]
+    got = score_rows(text, model, examples, max_length=200, batch_tokens=500)
     bos = [text.tokenizer.bos_token_id]
-    for row, sums in zip(given[:6], got, strict=False):
+    for row, sums in zip(examples[:6], got, strict=False):
         prompt = bos + [i for i in text.tokenizer(row["instruction"] + "\n", add_special_tokens=False).input_ids]
         response = text.tokenizer(row["response"], add_special_tokens=False).input_ids[: 200 - len(prompt)]
-        nll, rank = plain(model, prompt, response)
+        nll, rank = direct_scores(model, prompt, response)
         assert (sums["n_tokens"], sums["end_n_tokens"]) == (len(response), 0)
         assert sums["nll"] == pytest.approx(sum(nll), rel=1e-5) and sums["rank_sum"] == sum(rank)
-        assert sums["direct_nll"] == pytest.approx(sum(plain(model, bos, response)[0]), rel=1e-5)
+        assert sums["direct_nll"] == pytest.approx(sum(direct_scores(model, bos, response)[0]), rel=1e-5)
     assert [sums["truncated"] for sums in got] == [False] * 5 + [True, None]
     assert [sums["unusable"] for sums in got] == [None] * 6 + ["over_long"]

@@ -1,4 +1,4 @@
-"""A mix takes, instruction by instruction, the response with the best CAR for its base, and all that is known of it."""
+"""For each instruction, a mix takes the response with the highest CAR for its base, with its reward and likelihood."""
 
 import polars as pl
 import pytest
@@ -6,18 +6,18 @@ import pytest
 from conftest import ROOT
 from scripts.mixes import mix_responses, take_mixed
 
-# teacher: of ids a, b, c, d the reward, the loss and the reason
-SAID = {
+# teacher to (reward, loss, reason) of the ids a, b, c, d
+SCORES = {
     "x": [(0.0, 1.0, None), (2.0, 0.5, None), (None, None, "empty"), (None, None, "over_long")],
     "y": [(-1.0, 0.1, None), (2.0, 0.5, None), (-9.0, 3.0, None), (None, None, "empty")],
 }
-# sigmoid(0) / 2 = .25 against sigmoid(-1) / 1.1 = .244; equal ones; one alone; none
-TAKEN = ["x", "x", "y", None]
+# a: sigmoid(0) / 2 = .25 and sigmoid(-1) / 1.1 = .244; b: equal CARs; c: only y is usable; d: neither
+CHOSEN = ["x", "x", "y", None]
 
 
 @pytest.fixture
 def sources(tmp_path):
-    for teacher, cells in SAID.items():
+    for teacher, cells in SCORES.items():
         reward, loss, reason = zip(*cells, strict=True)
         frame = pl.DataFrame(
             {"id": list("abcd"), "teacher": teacher, "reward": reward, "loss": loss, "reason": reason},
@@ -31,16 +31,19 @@ def sources(tmp_path):
         )
         text = pl.when(pl.col("reason") != "empty").then(pl.format("{} of {}", "id", "teacher"))
         text = pl.when(pl.col("reason").is_null()).then(pl.format("{} of {}", "id", "teacher")).otherwise(text)
-        unused = pl.when(pl.col("reason") == "empty").then(pl.lit("empty"))  # over_long is so for this base alone
+        # over_long is a reason of the base's likelihood, not of the response
+        unusable = pl.when(pl.col("reason") == "empty").then(pl.lit("empty"))
         frame.select(
-            "id", "teacher", candidate=0, response=text, finish_reason=pl.lit("stop"), n_tokens=1, reason=unused
+            "id", "teacher", candidate=0, response=text, finish_reason=pl.lit("stop"), n_tokens=1, reason=unusable
         ).write_parquet(tmp_path / f"responses-{teacher}.parquet")
     return tmp_path
 
 
 @pytest.fixture
 def mixed(sources, monkeypatch):
-    files = {kind: [sources / f"{kind}-{t}.parquet" for t in SAID] for kind in ("responses", "rewards", "likelihoods")}
+    files = {
+        kind: [sources / f"{kind}-{t}.parquet" for t in SCORES] for kind in ("responses", "rewards", "likelihoods")
+    }
     command = ["x", "--teacher", "mix", "--beta", "1.0"]
     for kind, paths in files.items():
         command += [f"--{kind}", *map(str, paths)]
@@ -54,14 +57,14 @@ def mixed(sources, monkeypatch):
     return sources
 
 
-def test_the_best_car_by_the_sigmoid_is_taken_and_what_no_source_has_is_named(mixed):
+def test_the_response_with_the_highest_car_by_sigmoid_is_chosen_and_a_missing_one_has_a_reason(mixed):
     got = pl.read_parquet(mixed / "responses-mix.parquet")
-    assert got["mixed_from"].to_list() == TAKEN and set(got["teacher"]) == {"mix"}
+    assert got["mixed_from"].to_list() == CHOSEN and set(got["teacher"]) == {"mix"}
     assert got["response"].to_list() == ["a of x", "b of x", "c of y", None]
     assert got["reason"].to_list() == [None, None, None, "no_usable_response"]
 
 
-def test_rewards_are_those_of_the_responses_that_were_taken(mixed):
+def test_rewards_are_those_of_the_chosen_responses(mixed):
     got = pl.read_parquet(mixed / "rewards-mix.parquet")
     assert got.columns == pl.read_parquet(mixed / "rewards-x.parquet").columns
     assert got["reward"].to_list() == [0.0, 2.0, -9.0, None] and got["id"].to_list() == list("abcd")
@@ -70,7 +73,7 @@ def test_rewards_are_those_of_the_responses_that_were_taken(mixed):
 
 
 @pytest.mark.study
-def test_the_miniatures_mix_is_made_of_the_best_and_scored_as_they_were(study):
+def test_the_miniature_mix_has_the_best_responses_with_their_scores(study):
     results = ROOT / "results/miniature"
     mixed = pl.read_parquet(results / "responses/mix-alpha.parquet").select("id", "response", teacher="mixed_from")
     columns = ["id", "teacher", "loss", "reward:right-answer", "reason"]
@@ -86,18 +89,21 @@ def test_the_miniatures_mix_is_made_of_the_best_and_scored_as_they_were(study):
     taken = mixed.join(rows.with_columns(car=value), on=["id", "teacher"], validate="1:1")
     assert taken.height == mixed.height == best.height and mixed["teacher"].n_unique() > 2
     assert taken.sort("id")["car"].to_list() == best.sort("id")["car"].to_list()
-    of_mix = pl.read_parquet(results / "metrics/alpha/mix-alpha.parquet", columns=columns)
-    assert of_mix.sort("id")["loss"].to_list() == taken.sort("id")["loss"].to_list()
-    said = pl.concat(
+    mix = pl.read_parquet(results / "metrics/alpha/mix-alpha.parquet", columns=columns)
+    assert mix.sort("id")["loss"].to_list() == taken.sort("id")["loss"].to_list()
+    responses = pl.concat(
         [pl.read_parquet(results / f"responses/{t}.parquet") for t in taken["teacher"].unique()], how="diagonal"
     )
     assert (
-        mixed.join(said, on=["id", "teacher"]).select(pl.col("response") == pl.col("response_right")).to_series().all()
+        mixed.join(responses, on=["id", "teacher"])
+        .select(pl.col("response") == pl.col("response_right"))
+        .to_series()
+        .all()
     )
 
 
 @pytest.mark.study
-def test_a_mix_is_a_teacher_of_its_base_alone_and_stands_below_the_line(study):
+def test_a_mix_is_a_teacher_of_its_base_only_and_is_not_ranked(study):
     tables = ROOT / "results/miniature/tables"
     teachers = pl.read_csv(tables / "teachers.csv").filter(pl.col("teacher").str.starts_with("mix"))
     assert teachers.select("base", "teacher", "rank").rows() == [

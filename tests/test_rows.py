@@ -1,4 +1,4 @@
-"""The row store: nothing lost, nothing computed twice, nothing damaged reused; and the check before a file is named."""
+"""The row store loses nothing, computes nothing twice and reuses nothing damaged; tables are checked when written."""
 
 import polars as pl
 import pytest
@@ -10,48 +10,49 @@ ROWS = [{"id": f"{i:02}", "text": "x" * i} for i in range(20)]
 
 
 class Worker:
-    """Computes the length of each text and remembers what it was asked."""
+    """Computes the length of each text and records the ids of its rows."""
 
     def __init__(self, fails_at: int | None = None):
-        self.asked, self.fails_at = [], fails_at
+        self.computed, self.fails_at = [], fails_at
 
     def __call__(self, rows):
         if self.fails_at is not None and any(int(row["id"]) == self.fails_at for row in rows):
             raise KeyboardInterrupt
-        self.asked += [row["id"] for row in rows]
+        self.computed += [row["id"] for row in rows]
         return [{"length": len(row["text"]), "reason": None} for row in rows]
 
 
-def fill(folder, worker, rows=ROWS, spec=None):
-    store = RowStore(folder, spec or {"model": "a"})
+def fill(folder, worker, rows=ROWS, spec=None, version=1):
+    store = RowStore(folder, spec or {"model": "a"}, version)
     try:
         return [row["length"] for row in store.fill(rows, lambda: worker, block=8)]
     finally:
         store.lock.close()
 
 
-def test_a_rerun_after_a_stop_computes_only_what_is_missing(tmp_path):
+def test_a_rerun_after_an_interruption_computes_only_missing_rows(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fill(tmp_path, Worker(fails_at=17))
     worker = Worker()
     assert fill(tmp_path, worker) == list(range(20))
-    assert worker.asked == ["16", "17", "18", "19"]
-    assert fill(tmp_path, worker := Worker()) == list(range(20)) and worker.asked == []
+    assert worker.computed == ["16", "17", "18", "19"]
+    assert fill(tmp_path, worker := Worker()) == list(range(20)) and worker.computed == []
 
 
 def test_a_larger_sample_computes_only_the_new_rows(tmp_path):
     fill(tmp_path, Worker(), ROWS[:13])
     worker = Worker()
     assert fill(tmp_path, worker) == list(range(20))
-    assert worker.asked == [row["id"] for row in ROWS[13:]]
+    assert worker.computed == [row["id"] for row in ROWS[13:]]
 
 
-def test_a_changed_spec_or_row_shares_nothing(tmp_path):
+def test_a_changed_spec_version_or_row_shares_nothing(tmp_path):
     fill(tmp_path, Worker())
-    fill(tmp_path, worker := Worker(), spec={"model": "b"})
-    assert len(worker.asked) == 20
+    for change in ({"spec": {"model": "b"}}, {"version": 2}):
+        fill(tmp_path, worker := Worker(), **change)
+        assert len(worker.computed) == 20
     changed = [*ROWS[:19], {"id": "19", "text": "another"}]
-    assert fill(tmp_path, worker := Worker(), changed)[-1] == 7 and worker.asked == ["19"]
+    assert fill(tmp_path, worker := Worker(), changed)[-1] == 7 and worker.computed == ["19"]
 
 
 @pytest.mark.fault(3)
@@ -65,31 +66,31 @@ def test_a_damaged_shard_is_dropped_and_computed_again(tmp_path, damage, capsys)
     shard.write_bytes(damage(shard.read_bytes()))
     worker = Worker()
     assert fill(tmp_path, worker) == list(range(20))
-    assert {int(i) for i in worker.asked} == ids
-    assert "1 damaged shards dropped" in capsys.readouterr().out
+    assert {int(i) for i in worker.computed} == ids
+    assert ": 1; their rows are computed again" in capsys.readouterr().out
 
 
 @pytest.mark.fault(2)
-def test_a_second_writer_is_refused_and_told_the_owner(tmp_path):
-    owner = RowStore(tmp_path, {"model": "a"})
+def test_a_second_writer_is_refused_and_the_message_names_the_owner(tmp_path):
+    owner = RowStore(tmp_path, {"model": "a"}, 1)
     with pytest.raises(SystemExit, match=r"another job is writing here: host .*, process"):
-        RowStore(tmp_path, {"model": "a"})
+        RowStore(tmp_path, {"model": "a"}, 1)
     owner.lock.close()
 
 
 def test_fewer_results_than_rows_is_an_error(tmp_path):
-    with pytest.raises(RuntimeError, match="8 rows went in and 7 came out"):
+    with pytest.raises(RuntimeError, match="rows in: 8, rows out: 7"):
         fill(tmp_path, lambda rows: [{"length": 0, "reason": None}] * (len(rows) - 1))
 
 
 def test_a_table_needs_every_id_in_order_and_a_value_or_a_reason():
     frame = pl.DataFrame({"id": ["a", "b"], "v": [1, None], "reason": [None, "empty"]})
     check_rows(frame, ["a", "b"], value="v")
-    with pytest.raises(ValueError, match=r"3 rows went in, 2 came out; lost: \['c'\]"):
+    with pytest.raises(ValueError, match=r"rows in: 3, rows out: 2; lost: \['c'\]"):
         check_rows(frame, ["a", "b", "c"], value="v")
-    with pytest.raises(ValueError, match="none, but the order"):
+    with pytest.raises(ValueError, match="in another order"):
         check_rows(frame, ["b", "a"], value="v")
-    with pytest.raises(ValueError, match=r"1 rows have neither v nor a reason: \['b'\]"):
+    with pytest.raises(ValueError, match=r"rows with neither v nor a reason: 1, such as \['b'\]"):
         check_rows(frame.with_columns(reason=None), ["a", "b"], value="v")
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, snakemake
-from scripts.finetuning.sft_checkpoints import WHOLE
+from scripts.finetuning.sft_checkpoints import COMPLETE
 from slurm_cluster import cluster, missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.study, pytest.mark.skipif(bool(missing()), reason=str(missing()))]
@@ -74,7 +74,7 @@ def test_a_study_on_slurm_with_a_job_killed_in_the_middle_equals_the_local_one(s
     root = folder(tmp_path_factory.mktemp("slurm") / "study", study)
     with cluster(tmp_path_factory.mktemp("daemons") / "slurm"):
         run = on_slurm(root)
-        while not list(root.glob(f"results/small/rows/finetune/alpha/terse-small/*/checkpoint-*/{WHOLE}")):
+        while not list(root.glob(f"results/small/rows/finetune/alpha/terse-small/*/checkpoint-*/{COMPLETE}")):
             assert run.poll() is None, (root / "slurm.log").read_text()[-3000:]
             time.sleep(0.1)
         number = job_of("finetune")

@@ -1,4 +1,4 @@
-"""The finished miniature study: every stage accounts for its rows, and its tables follow from its raw output."""
+"""The finished miniature study: no stage loses a row, and the tables follow from the raw outputs."""
 
 import csv
 import json
@@ -46,7 +46,7 @@ def test_every_stage_has_every_row_and_a_value_or_a_reason(study):
     assert len(ids) == CONFIG["instructions"]["n"] == len(set(ids))
     held_out = pl.read_parquet(RESULTS / "prompts/held_out.parquet")["id"].to_list()
     assert not set(ids) & set(held_out)
-    for pattern, value, of in (
+    for pattern, value, expected in (
         ("responses/*", "response", ids),
         ("rewards/*/*", "reward", ids),
         ("likelihoods/*/*", "nll", ids),
@@ -56,37 +56,37 @@ def test_every_stage_has_every_row_and_a_value_or_a_reason(study):
         ("judgments/*/*/*", "preference", held_out),
     ):
         for path, frame in read(f"{pattern}.parquet").items():
-            assert frame["id"].to_list() == of, path
+            assert frame["id"].to_list() == expected, path
             assert frame.filter(pl.col(value).is_null() & pl.col("reason").is_null()).height == 0, path
 
 
-def test_every_model_folder_is_whole(study):
+def test_every_model_folder_is_complete(study):
     manifests = [*RESULTS.glob("checkpoints/*/*/manifest.json"), *(ROOT / "results/world").glob("*/manifest.json")]
-    assert len(manifests) == 12 + 2 + 9  # two mixes
+    assert len(manifests) == 12 + 2 + 9  # pairs, mixes, models of the miniature
     for manifest in manifests:
         verify(manifest.parent)
 
 
-def answered_right():
-    """teacher, right and reward of every response."""
+def responses_with_rewards():
+    """teacher, correct and reward of every response."""
     reference = pl.read_parquet(RESULTS / "instructions.parquet").select("id", "reference")
     frames = []
     for teacher in CONFIG["teachers"]:
         rewards = pl.read_parquet(RESULTS / f"rewards/right-answer/{teacher}.parquet").select("id", "reward")
-        said = pl.read_parquet(RESULTS / f"responses/{teacher}.parquet").join(rewards, on="id").join(reference, on="id")
-        right = [last_word(response) == answer for response, answer in said.select("response", "reference").rows()]
-        frames.append(said.select("teacher", "reward", pl.Series("right", right)))
+        rows = pl.read_parquet(RESULTS / f"responses/{teacher}.parquet").join(rewards, on="id").join(reference, on="id")
+        correct = [last_word(response) == answer for response, answer in rows.select("response", "reference").rows()]
+        frames.append(rows.select("teacher", "reward", pl.Series("correct", correct)))
     return pl.concat(frames)
 
 
 def test_the_teachers_differ_in_strength(study):
-    right = dict(answered_right().group_by("teacher").agg(pl.col("right").mean()).iter_rows())
-    assert min(right.values()) < 0.4 and max(right.values()) > 0.6, right
+    share = dict(responses_with_rewards().group_by("teacher").agg(pl.col("correct").mean()).iter_rows())
+    assert min(share.values()) < 0.4 and max(share.values()) > 0.6, share
 
 
-def test_the_reward_model_prefers_right_answers(study):
-    rows = answered_right()
-    assert rows.filter("right")["reward"].mean() > rows.filter(~pl.col("right"))["reward"].mean() + 0.3
+def test_the_reward_model_prefers_correct_answers(study):
+    rows = responses_with_rewards()
+    assert rows.filter("correct")["reward"].mean() > rows.filter(~pl.col("correct"))["reward"].mean() + 0.3
 
 
 def test_car_in_the_table_follows_from_the_stored_rewards_and_sums(study):
@@ -96,7 +96,7 @@ def test_car_in_the_table_follows_from_the_stored_rewards_and_sums(study):
         sums = pl.read_parquet(RESULTS / f"likelihoods/{row['base']}/{row['teacher']}.parquet").to_dicts()
         used = [(r, s) for r, s in zip(rewards, sums, strict=True) if not (r["reason"] or s["reason"])]
         if len(used) != int(row["n"]):
-            continue  # another teacher lacks rows that this one has
+            continue  # CAR is a mean over the rows that all teachers have
         reward = statistics.fmean(r["reward"] for r, _ in used)
         loss = statistics.fmean((s["nll"] + s["end_nll"]) / (s["n_tokens"] + s["end_n_tokens"]) for _, s in used)
         assert float(row["car"]) == pytest.approx(reward / (1 + beta * loss), rel=1e-9)
@@ -104,16 +104,16 @@ def test_car_in_the_table_follows_from_the_stored_rewards_and_sums(study):
 
 
 def test_win_rates_follow_from_the_answers(study):
-    def right(path):
+    def correct(path):
         frame = pl.read_parquet(path).join(prompts, on="id", maintain_order="left")
         return [last_word(answer) == reference for answer, reference in frame.select("answer", "reference").rows()]
 
     prompts = pl.read_parquet(RESULTS / "prompts/held_out.parquet").select("id", "reference")
-    baseline = right(RESULTS / "baselines/held_out.parquet")
+    baseline = correct(RESULTS / "baselines/held_out.parquet")
     ap = {(r["base"], r["teacher"]): float(r["ap"]) for r in table("performance")}
     assert len(ap) == 12 + 2
     for (base, teacher), value in ap.items():
-        model = right(RESULTS / f"answers/held_out/{base}/{teacher}.parquet")
+        model = correct(RESULTS / f"answers/held_out/{base}/{teacher}.parquet")
         wins = statistics.fmean((1 + m - b) / 2 for m, b in zip(model, baseline, strict=True))
         score = json.loads((RESULTS / f"scores/held_out/{base}/{teacher}.json").read_text())
         assert value == pytest.approx(100 * wins) == pytest.approx(score["wr"]["value"])
@@ -145,14 +145,18 @@ def test_the_same_config_gives_the_same_tables(study, checkout):
         assert (checkout / "results/miniature/tables" / table.name).read_bytes() == table.read_bytes(), table.name
 
 
-def test_the_demo_ends_with_a_ranking_per_base_the_correlations_and_the_names_of_the_files(study):
+def test_the_demo_prints_a_ranking_per_base_the_correlations_and_the_file_names(study):
     command = [sys.executable, "-m", "scripts.report.print_tables", "results/miniature/tables"]
-    shown = subprocess.run(command, cwd=study, capture_output=True, text=True).stdout
+    printed = subprocess.run(command, cwd=study, capture_output=True, text=True).stdout
     for base in CONFIG["bases"]:
         ranked = [r["teacher"] for r in table("teachers") if r["base"] == base and r["rank"]]
-        block = shown.split(f"Teachers for {base}, best by CAR first")[1].split("\n\n")[0]
+        block = printed.split(f"Teachers for {base}, best by CAR first")[1].split("\n\n")[0]
         assert re.findall(r"\b(\w+-(?:small|large))\b", block)[: len(ranked)] == ranked
-    assert re.search(r"^ car( +-?\d\.\d{3}){3}", shown, flags=re.M)
-    assert all(f"results/miniature/tables/{name}.csv" in shown for name in ("teachers", "performance", "correlations"))
-    said = [row["conclusion"] for row in table("conclusions")]
-    assert len(said) == len(CONFIG["bases"]) + 1 and all(sentence in " ".join(shown.split()) for sentence in said)
+    assert re.search(r"^ car( +-?\d\.\d{3}){3}", printed, flags=re.M)
+    assert all(
+        f"results/miniature/tables/{name}.csv" in printed for name in ("teachers", "performance", "correlations")
+    )
+    conclusions = [row["conclusion"] for row in table("conclusions")]
+    assert len(conclusions) == len(CONFIG["bases"]) + 1 and all(
+        sentence in " ".join(printed.split()) for sentence in conclusions
+    )

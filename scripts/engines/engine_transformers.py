@@ -6,7 +6,15 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from scripts.engines.decoding import answered, likeliest, stop_ids
 from scripts.engines.results import messages_of, row_seed, unanswered
 from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, out_of_memory, pad_left, pretrained
+from scripts.models.loading import (
+    batches,
+    context_length,
+    halve_if_out_of_memory,
+    load_model,
+    out_of_memory,
+    pad_left,
+    pretrained,
+)
 
 VERSION = 1
 BLOCK = 512
@@ -51,7 +59,7 @@ def load(spec: dict):
 def within_memory(compute, prompts: list[list[int]], sampling: dict) -> list[tuple]:
     """compute(prompts); where memory runs out, in smaller batches, which would draw other samples than the whole."""
     if not sampling["temperature"]:
-        return halving(compute, prompts)
+        return halve_if_out_of_memory(compute, prompts)
     try:
         return compute(prompts)
     except RuntimeError as error:

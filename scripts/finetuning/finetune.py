@@ -1,4 +1,4 @@
-"""Fine-tune a base model on a teacher's responses with TRL, the loss on the response alone.
+"""Fine-tune a base model on a teacher's responses with TRL. Only tokens of the response count in the loss.
 
 python -m scripts.finetuning.finetune \
     --base alpha --teacher terse-large \
@@ -10,12 +10,12 @@ python -m scripts.finetuning.finetune \
     --manifest results/miniature/checkpoints/alpha/terse-large/manifest.json
 torchrun --standalone --nproc-per-node 4 -m scripts.finetuning.finetune ... with several GPUs
 
-The checkpoint is an ordinary model folder with the base's chat template; its manifest is written last. Weights are
-trained in float32, under bfloat16 autocast where there is a GPU, and saved in the base's own precision. With `lora`,
-adapters are trained in float32 over frozen weights in the base's own precision, and merged. However many processes
-share the work, a step has batch_size examples and its loss is the mean over their tokens. Defaults are those of the
-paper's Table 5. A run that was cut off goes on from its last whole checkpoint and ends in the same weights. One whose
-loss is no number ends in a manifest that says so, without a model.
+The result is an ordinary model folder with the base's chat template; its manifest is written last. Weights are trained
+in float32, under bfloat16 autocast on a GPU, and saved in the base's own precision. With `lora`, adapters are trained
+in float32 on top of frozen weights in the base's own precision, and then merged. Whatever the number of processes, a
+step has batch_size examples and its loss is the mean over their tokens. Defaults are those of the paper's Table 5. An
+interrupted run resumes from its last complete checkpoint and ends in the same weights. If the loss becomes NaN or
+infinite, the manifest says so and there is no model.
 """
 
 import argparse
@@ -31,21 +31,22 @@ from transformers import AutoModelForCausalLM
 from trl import SFTTrainer
 
 from scripts.configuration.entries import FINETUNE_KEYS, default_of, entry_of, keys_of
-from scripts.finetuning.sft_checkpoints import SaveByTheClock, last_whole, only_writer
+from scripts.finetuning.sft_checkpoints import SaveAtIntervals, last_complete, lock_scratch
 from scripts.finetuning.sft_examples import digest_of_examples, encode_examples, read_pairs
+from scripts.finetuning.sft_result import facts_of_training, gathered_weights, save, trained_model
 from scripts.finetuning.sft_settings import (
-    NotANumber,
+    LossNotFinite,
     OrderOfEpoch,
     StopAtNaN,
     adapters,
+    freeze_non_text_parts,
     is_first_process,
     settings,
-    text_alone,
 )
 from scripts.jobs.parent_death import die_with_parent
 from scripts.models.chat import Chat, load_tokenizer
 from scripts.models.folder import key_of, publish, publish_again, publish_failure
-from scripts.models.loading import context_length, load_config, pretrained, whole_model
+from scripts.models.loading import context_length, load_complete_model, load_config, pretrained
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
@@ -55,97 +56,75 @@ VERSIONS = {module.__name__: module.__version__ for module in (torch, transforme
 
 def main():
     args = parse_args()
-    spec, hyper = args.model, args.hyperparameters
-    tokenizer = load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"])
-    chat = Chat(tokenizer)
-    config = load_config(**pretrained(spec))
-    longest = min(hyper["max_length"], context_length(config))
-    examples, counts = encode_examples(chat, read_pairs(args.instructions, args.responses), longest)
-    if not examples:
-        raise SystemExit(f"nothing to train {args.base} on: {counts}")
-    print(f"{args.base} on {args.teacher}: {counts}", flush=True)
-    key = digest([VERSION, key_of(spec), hyper, digest_of_examples(examples), os.environ.get("WORLD_SIZE")])
-    published = args.scratch / f"{key[:24]}.json"
-    if publish_again(published, args.manifest.parent, **counts):
-        print("this model is there already: nothing to train")
+    entry, folder = args.model, args.manifest.parent
+    chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+    config = load_config(**pretrained(entry))
+    examples, counts = read_examples(args, chat, context_length(config))
+    key = key_of_training(entry, args.hyperparameters, examples)
+    finished = args.scratch / f"{key[:24]}.json"
+    if publish_again(finished, folder, **counts):
+        print("this model was trained before and its files are unchanged: nothing to train")
         return
-    scratch = args.scratch / digest([key, VERSIONS])[:24]  # other versions do not continue each other's checkpoints
-    lock = only_writer(scratch) if is_first_process() else None
+    scratch = args.scratch / digest([key, VERSIONS])[:24]  # other versions do not resume each other's checkpoints
+    lock = lock_scratch(scratch) if is_first_process() else None
     precision = config.dtype or torch.float32
     try:
-        trainer = train(spec, tokenizer, examples, hyper, precision, scratch, args.checkpoint_minutes)
-    except NotANumber as error:
+        trainer = train(args, chat.tokenizer, examples, precision, scratch)
+    except LossNotFinite as error:
         if is_first_process():
             print(error)
-            publish_failure(str(error), args.manifest.parent)
+            publish_failure(str(error), folder)
             shutil.rmtree(scratch)
         return
-    state = trainer.accelerator.get_state_dict(trainer.model) if spec["fsdp"] else None  # takes every process
-    if not trainer.is_world_process_zero():
-        return
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if spec["lora"]:
-        model = model.cpu().float().merge_and_unload()  # in bfloat16 the merged weights would round the adapters away
-    save(model, state, precision, tokenizer, chat, scratch / "model")
-    manifest = publish(scratch / "model", args.manifest.parent, **counts, **facts_of(trainer, spec))
-    write_json(manifest, published)
-    shutil.rmtree(scratch)
-    lock.close()
+    weights = gathered_weights(trainer) if entry["fsdp"] else None
+    if is_first_process():
+        save(trained_model(trainer, entry["lora"]), weights, precision, chat, scratch / "model")
+        facts = facts_of_training(trainer, entry["lora"]) | {"versions": VERSIONS}
+        manifest = publish(scratch / "model", folder, **counts, **facts)
+        write_json(manifest, finished)
+        shutil.rmtree(scratch)
+        lock.close()
 
 
-def facts_of(trainer: SFTTrainer, spec: dict) -> dict:
-    """What the manifest tells of a training."""
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    of_run = trainer.args
-    return {
-        "treatment": "lora" if spec["lora"] else "full",
-        "processes": of_run.world_size,
-        "batch_size": of_run.world_size * of_run.per_device_train_batch_size * of_run.gradient_accumulation_steps,
-        "steps": trainer.state.global_step,
-        "first_loss": losses[0],
-        "last_loss": losses[-1],
-        "versions": VERSIONS,
-    }
+def read_examples(args: argparse.Namespace, chat: Chat, context: int) -> tuple[list[dict], dict[str, int]]:
+    """The examples of encode_examples and their counts. Exits if there are none."""
+    pairs = read_pairs(args.instructions, args.responses)
+    examples, counts = encode_examples(chat, pairs, min(args.hyperparameters["max_length"], context))
+    if not examples:
+        raise SystemExit(f"{args.base} on {args.teacher}: no usable response to train on: {counts}")
+    print(f"{args.base} on {args.teacher}: {counts}", flush=True)
+    return examples, counts
 
 
-def train(
-    spec: dict, tokenizer, examples: list[dict], hyper: dict, precision, scratch: Path, minutes: float
-) -> SFTTrainer:
+def key_of_training(entry: dict, hyper: dict, examples: list[dict]) -> str:
+    """A digest of everything that decides the weights, except the versions of the libraries."""
+    return digest([VERSION, key_of(entry), hyper, digest_of_examples(examples), os.environ.get("WORLD_SIZE")])
+
+
+def train(args: argparse.Namespace, tokenizer, examples: list[dict], precision, scratch: Path) -> SFTTrainer:
     """The trainer after its last step. `precision` is the base's own, in which frozen weights are kept.
 
-    Every so many minutes all of its state goes to a checkpoint in `scratch`; it goes on from the last whole one.
+    Its state is saved to a checkpoint in `scratch` at intervals; it resumes from the last complete one.
     """
-    lora = spec["lora"]
-    config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), spec["fsdp"], scratch)
+    entry, hyper, lora = args.model, args.hyperparameters, args.model["lora"]
+    config = settings(hyper | ({"learning_rate": lora["learning_rate"]} if lora else {}), entry["fsdp"], scratch)
     dtype = precision if lora and not config.use_cpu else torch.float32
-    model = text_alone(whole_model(AutoModelForCausalLM, dtype=dtype, **pretrained(spec)))
+    model = load_complete_model(AutoModelForCausalLM, dtype=dtype, **pretrained(entry))
+    freeze_non_text_parts(model)
     trainer = SFTTrainer(
         model=model,
         args=config,
         train_dataset=datasets.Dataset.from_list(examples).shuffle(seed=hyper["seed"]),
         processing_class=tokenizer,
-        callbacks=[OrderOfEpoch(), StopAtNaN(), SaveByTheClock(minutes)],
+        callbacks=[OrderOfEpoch(), StopAtNaN(), SaveAtIntervals(args.checkpoint_minutes)],
         peft_config=adapters(lora, model) if lora else None,
     )
     try:
-        trainer.train(resume_from_checkpoint=last_whole(scratch))
+        trainer.train(resume_from_checkpoint=last_complete(scratch))
     except torch.OutOfMemoryError as error:
-        smaller = "lower finetune.micro_batch_size, or give the base `lora` or `fsdp`"
+        smaller = "lower finetune.micro_batch_size, or set `lora` or `fsdp` for the base"
         raise SystemExit(f"fine-tuning does not fit into memory: {smaller} ({str(error).splitlines()[0]})") from None
     return trainer
-
-
-def save(model, state: dict | None, precision, tokenizer, chat: Chat, scratch: Path) -> None:
-    """Weights (of `state`, where the processes share them), tokenizer with its chat template, and greedy decoding."""
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    model.generation_config = transformers.GenerationConfig(eos_token_id=chat.end[-1], pad_token_id=chat.end[-1])
-    if state is None:
-        model.to(precision).save_pretrained(scratch)
-    else:
-        model.config.dtype = precision
-        model.save_pretrained(scratch, state_dict={name: weight.to(precision) for name, weight in state.items()})
-    tokenizer.save_pretrained(scratch)
 
 
 def parse_args():
@@ -157,13 +136,13 @@ def parse_args():
     parser.add_argument("--hyperparameters", type=entry_of("finetune", *section), default="{}", help="as JSON")
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
-    parser.add_argument("--scratch", type=Path, required=True, help="folder of the checkpoints of an unfinished run")
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints of an unfinished run")
     minutes = default_of("finetune", "checkpoint_minutes")
-    parser.add_argument("--checkpoint-minutes", type=float, default=minutes, help="time between two of them")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the checkpoint folder")
+    parser.add_argument("--checkpoint-minutes", type=float, default=minutes, help="minutes between two checkpoints")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the resulting model folder")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    die_with_parent()  # a process of torchrun, too, which run_job.py does not see
+    die_with_parent()  # run_job.py does not see the processes that torchrun starts
     main()

@@ -1,4 +1,4 @@
-"""Where a fine-tuning that was cut off goes on: the trainer's checkpoints, of which only whole ones count."""
+"""Checkpoints from which an interrupted fine-tuning resumes. Only complete ones are used."""
 
 import fcntl
 import shutil
@@ -8,18 +8,18 @@ from pathlib import Path
 import torch
 from transformers import TrainerCallback
 
-WHOLE = "whole"  # an empty file, written into a checkpoint when all of it is there
+COMPLETE = "whole"  # name of an empty file, written into a checkpoint after all of its other files
 
 
-class SaveByTheClock(TrainerCallback):
-    """Asks for a checkpoint when so many minutes have passed, and marks it once it is whole."""
+class SaveAtIntervals(TrainerCallback):
+    """Requests a checkpoint when `minutes` have passed since the last one, and marks it when it is complete."""
 
     def __init__(self, minutes: float):
         self.seconds, self.last = 60 * minutes, time.monotonic()
 
     def on_step_end(self, args, state, control, **kwargs):
         due = torch.tensor(int(time.monotonic() - self.last >= self.seconds), device=args.device)
-        if args.world_size > 1:  # saving takes all processes: only the first one's clock counts
+        if args.world_size > 1:  # all processes must save at the same step: the clock of the first one decides
             torch.distributed.broadcast(due, 0)
         if due and state.global_step < state.max_steps:
             control.should_save = True
@@ -27,27 +27,27 @@ class SaveByTheClock(TrainerCallback):
     def on_save(self, args, state, control, **kwargs):
         self.last = time.monotonic()
         if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
-def last_whole(folder: Path) -> str | None:
-    """The checkpoint with the most steps that was written to its end."""
-    whole = [path for path in folder.glob("checkpoint-*") if (path / WHOLE).exists()]
-    return str(max(whole, key=lambda path: int(path.name.partition("-")[2]))) if whole else None
+def last_complete(folder: Path) -> str | None:
+    """The complete checkpoint with the most steps; None if there is no complete checkpoint."""
+    complete = [path for path in folder.glob("checkpoint-*") if (path / COMPLETE).exists()]
+    return str(max(complete, key=lambda path: int(path.name.partition("-")[2]))) if complete else None
 
 
-def only_writer(folder: Path):
-    """A lock on a training's folder for as long as the result lives; folders of other trainings beside it are removed.
+def lock_scratch(folder: Path):
+    """Create a run's scratch folder, remove those of other runs of the same pair, and return a lock on the pair.
 
-    Exits where another process trains here.
+    The lock lasts until the result is closed. Exits if another process trains this pair.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder.parent / "lock", "a", encoding="utf-8")  # noqa: SIM115 (held by the caller)
+    lock = open(folder.parent / "lock", "a", encoding="utf-8")  # noqa: SIM115 (the caller closes it)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise SystemExit(f"{folder}: another job is training here") from None
-    for other in folder.parent.iterdir():
-        if other.is_dir() and other != folder:
-            shutil.rmtree(other)
+        raise SystemExit(f"{folder}: another job is training here: wait until it ends, or stop it") from None
+    for path in folder.parent.iterdir():
+        if path.is_dir() and path != folder:
+            shutil.rmtree(path)
     return lock

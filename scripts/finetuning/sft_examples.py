@@ -1,4 +1,4 @@
-"""What a base model is fine-tuned on: token ids, and labels on the response alone."""
+"""What a base model is fine-tuned on: token ids, with labels on the response only."""
 
 import hashlib
 from pathlib import Path
@@ -18,9 +18,9 @@ def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
 
 
 def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[list[dict], dict[str, int]]:
-    """input_ids and labels of each usable pair, -100 on the prompt, and how many pairs went where.
+    """input_ids and labels (-100 on the prompt) of each usable pair, and counts of the used and unused pairs.
 
-    A pair longer than max_length keeps its start; one without a response token left is dropped.
+    A pair longer than max_length is truncated to its start, and dropped if no response token remains.
     """
     examples, truncated, dropped = [], 0, 0
     usable = pairs.filter(pl.col("reason").is_null())
@@ -38,8 +38,8 @@ def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[l
 
 def digest_of_examples(examples: list[dict]) -> str:
     """SHA-256 of the ids and labels of all examples, in their order."""
-    found = hashlib.sha256()
+    total = hashlib.sha256()
     for example in examples:
         for name in ("input_ids", "labels"):
-            found.update(np.array([len(example[name]), *example[name]], np.int64).tobytes())
-    return found.hexdigest()
+            total.update(np.array([len(example[name]), *example[name]], np.int64).tobytes())
+    return total.hexdigest()

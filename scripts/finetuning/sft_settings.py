@@ -1,4 +1,4 @@
-"""How TRL is set up to fine-tune: the share of one process, adapters, and when to stop."""
+"""Settings for fine-tuning with TRL: batches, adapters, frozen parts, and when to stop."""
 
 import math
 import os
@@ -10,20 +10,21 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 from trl import SFTConfig
 
-NO_TEXT = re.compile(r"(.*\.)?(vision|visual|audio|multi_modal)\w*\..*")  # parts of models such as Gemma 3
+NON_TEXT = re.compile(r"(.*\.)?(vision|visual|audio|multi_modal)\w*\..*")  # parts of models such as Gemma 3
 
 
 def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
-    """TRL's settings for one of the processes that share batch_size examples a step.
+    """TRL's settings for one of the processes that share the batch_size examples of a step.
 
-    A step's examples are drawn at random, as ever; within the step, those of like length go through the model together,
-    in as many forwards as micro_batch_size asks for. Its gradient is the same, with far less padding.
+    The examples of a step are drawn at random. Within the step they are grouped by length into batch_size /
+    micro_batch_size forward passes: the gradient is the same, with much less padding.
     """
     on_gpu = torch.cuda.is_available()
     processes = int(os.environ.get("WORLD_SIZE", 1))
     accumulation, rest = divmod(hyper["batch_size"], hyper["micro_batch_size"] * processes)
     if rest:
-        raise SystemExit(f"batch_size {hyper['batch_size']} cannot be shared by {processes} processes: see finetune")
+        product = f"micro_batch_size ({hyper['micro_batch_size']}) x processes ({processes})"
+        raise SystemExit(f"finetune.batch_size ({hyper['batch_size']}) must be a multiple of {product}")
     config = SFTConfig(
         output_dir=str(scratch),
         num_train_epochs=hyper["epochs"],
@@ -34,7 +35,7 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
         per_device_train_batch_size=hyper["micro_batch_size"],
         train_sampling_strategy="batch_rebalance",
         gradient_accumulation_steps=accumulation,
-        # FSDP has its own way of computing activations twice
+        # FSDP has its own gradient checkpointing
         gradient_checkpointing=hyper["gradient_checkpointing"] and not fsdp,
         fsdp=fsdp or None,
         fsdp_config={"activation_checkpointing": hyper["gradient_checkpointing"]} if fsdp else None,
@@ -43,41 +44,42 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
         seed=hyper["seed"],
         bf16=on_gpu,
         use_cpu=not on_gpu,
-        save_strategy="no",  # but for those of sft_checkpoints.py
+        save_strategy="no",  # sft_checkpoints.py requests them
         save_total_limit=2,
         logging_steps=1,
         logging_nan_inf_filter=False,
         report_to="none",
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    if config.n_gpu > 1:  # the Trainer would multiply the batch by their number
-        raise SystemExit(f"one process sees {config.n_gpu} GPUs: set `processes` of the base, or CUDA_VISIBLE_DEVICES")
+    if config.n_gpu > 1:  # the Trainer would multiply the batch size by their number
+        raise SystemExit(
+            f"one process sees {config.n_gpu} GPUs: set `processes` for the base, or set CUDA_VISIBLE_DEVICES"
+        )
     return config
 
 
 def adapters(lora: dict, model) -> LoraConfig:
-    """Adapters on every linear layer but the head, and but those that read no text."""
-    sees = any(NO_TEXT.match(name) for name, _ in model.named_modules())
+    """Adapters on every linear layer except the head and the parts that do not read text."""
+    has_non_text_parts = any(NON_TEXT.match(name) for name, _ in model.named_modules())
     return LoraConfig(
         r=lora["rank"],
         lora_alpha=lora["alpha"],
         lora_dropout=lora["dropout"],
         target_modules="all-linear",
-        exclude_modules=NO_TEXT.pattern if sees else None,
+        exclude_modules=NON_TEXT.pattern if has_non_text_parts else None,
         task_type="CAUSAL_LM",
     )
 
 
-def text_alone(model):
-    """The model, in which parts that read images or sound stay as they are: text gives them no gradient."""
+def freeze_non_text_parts(model) -> None:
+    """Do not train the parts that read images or sound: text gives them no gradient."""
     for name, weight in model.named_parameters():
-        if NO_TEXT.match(name):
+        if NON_TEXT.match(name):
             weight.requires_grad_(False)
-    return model
 
 
 class OrderOfEpoch(TrainerCallback):
-    """Tells the sampler its epoch: where several processes go on from a checkpoint, transformers 5.19 does not."""
+    """Sets the sampler's epoch: transformers 5.19 does not, if several processes resume from a checkpoint."""
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
         sampler = train_dataloader.batch_sampler
@@ -85,16 +87,17 @@ class OrderOfEpoch(TrainerCallback):
 
 
 class StopAtNaN(TrainerCallback):
-    """A loss that is not a number ends the run: weights made from it are never published."""
+    """Ends the run if the loss is NaN or infinite: such weights are never published."""
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise NotANumber(f"loss {logs['loss']} at step {state.global_step}: lower finetune.learning_rate")
+            raise LossNotFinite(f"loss {logs['loss']} at step {state.global_step}: lower finetune.learning_rate")
 
 
-class NotANumber(Exception):
-    """A loss is NaN or infinite."""
+class LossNotFinite(Exception):
+    """The loss is NaN or infinite."""
 
 
 def is_first_process() -> bool:
+    """Whether this is the process that writes files."""
     return int(os.environ.get("RANK", 0)) == 0

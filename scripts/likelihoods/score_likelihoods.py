@@ -1,4 +1,4 @@
-"""A model's likelihood of a teacher's responses: sums per row, from which every likelihood metric is made.
+"""Compute the likelihood of a teacher's responses under a model: sums per row, for all metrics based on likelihood.
 
 python -m scripts.likelihoods.score_likelihoods \
     --name alpha --teacher terse-large --prompt chat \
@@ -8,15 +8,15 @@ python -m scripts.likelihoods.score_likelihoods \
     --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/likelihoods \
     --output results/miniature/likelihoods/alpha/terse-large.parquet
 
-The model is a base or, with --prompt plain, a reference model, which has no chat template: a row longer than its
-max_length then keeps its start and is marked truncated, where a base's is set aside.
+The model is a base model or, with --prompt plain, a reference model, which has no chat template. A row longer than
+max_length is set aside for a base model; for a reference model it is truncated to its start and marked `truncated`.
 
-Two forwards a row. Given the instruction, through the base's chat template: nll and rank over the response's own
-tokens, and apart from them over the end of turn (none where generation was cut). Direct, for IFD (Li et al.,
-Superfiltering, 2402.00530): the same response ids alone, behind the tokenizer's BOS where it has one; without, the
-first token has no prediction and is not counted. Ranks are 1 for the likeliest token, clipped at 100 (2601.14249,
-rsr_cal.py). With `per_token` in the limits the values of single tokens are kept too, those of the end of turn last: a
-new metric of them needs no forward.
+Each row takes two forward passes. With the instruction, through the base's chat template: nll (negative log-likelihood,
+in nats) and rank, summed over the response's own tokens, and separately over the end of turn (empty if the response was
+cut at its maximum length). Direct, for IFD (Li et al., Superfiltering, 2402.00530): the same response ids without the
+instruction, after the tokenizer's BOS; without a BOS the first token has no prediction and is not counted. The most
+likely token has rank 1, and ranks are clipped at 100 (2601.14249, rsr_cal.py). With `per_token` in the limits, the
+values of each token are stored too, those of the end of turn last: a new metric based on them needs no forward pass.
 """
 
 import argparse
@@ -35,8 +35,8 @@ def main():
     args = parse_args()
     responses = read_table(args.responses)
     instructions = read_table(args.instructions).select("id", "instruction")
-    asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
-    rows = asked.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
+    conversations = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
+    rows = conversations.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
     spec = {**args.model, **args.limits, "prompt": args.prompt}
     store = RowStore(args.store, key_of(spec), VERSION)
     results = store.fill(rows.to_dicts(), lambda: load_scorer(spec), BLOCK)
@@ -54,8 +54,8 @@ def main():
     check_rows(likelihoods, responses["id"].to_list(), value="nll")
     write_table(likelihoods, args.output)
     nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
-    print(f"{args.name} on {args.teacher}: {nll / max(n, 1):.4f} nats a token over {n} tokens")
-    print(f"{likelihoods['truncated'].sum()} rows truncated")
+    print(f"{args.name} on {args.teacher}: {nll / max(n, 1):.4f} nats per token over {n} tokens")
+    print(f"truncated rows: {likelihoods['truncated'].sum()}")
 
 
 def parse_args():

@@ -1,4 +1,4 @@
-"""The miniature world's tokenizer and its small Llama models, trained from random weights with TRL."""
+"""The tokenizer and the small Llama models of the miniature study, trained from random weights with TRL."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ CONTEXT = 512
 
 
 def byte_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
-    """One token per byte, so that any text can be written, and five control tokens."""
+    """A tokenizer with one token per byte, so that it can encode any text, and five control tokens."""
     control = ["<|bos|>", "<|end|>", "<|user|>", "<|assistant|>", "<|pad|>"]
     letters = control + sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
@@ -40,10 +40,13 @@ def new_llama(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> L
         hidden_size=hidden,
         intermediate_size=3 * hidden,
         num_hidden_layers=layers,
-        num_attention_heads=hidden // 32,  # heads of 32, the smallest that vLLM knows
+        num_attention_heads=hidden // 32,  # head size 32, the smallest that vLLM supports
         max_position_embeddings=CONTEXT,
         initializer_range=0.05,
-        rope_parameters={"rope_type": "default", "rope_theta": 100.0},  # rows are short: copying is learned sooner
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 100.0,
+        },  # rows are short: the model learns to copy sooner
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -53,7 +56,7 @@ def new_llama(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> L
 
 
 def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
-    """What SFTConfig and RewardConfig have in common here."""
+    """The settings that SFTConfig and RewardConfig share here."""
     return {
         "output_dir": str(scratch),
         "learning_rate": size["learning_rate"],
@@ -77,9 +80,10 @@ def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
 def train_language_model(
     tokenizer, size: dict, seed: int, examples: list[dict], folder: Path, start: Path | None = None
 ) -> None:
-    """Train a causal Llama on input_ids and labels and publish it in `folder`.
+    """Train a causal Llama on examples of input_ids and labels, and publish it in `folder`.
 
-    It is of the width and depth of `size`; or it starts from the model in `start`, on which it puts further layers.
+    The new model has the width and depth of `size`. With `start`, training starts from the model in that folder, and
+    layers are added up to the depth of `size`.
     """
     scratch = folder.with_name(f".{folder.name}.tmp")
     transformers.set_seed(seed)
@@ -95,6 +99,7 @@ def train_language_model(
 
 
 def save(model, tokenizer, scratch: Path, folder: Path) -> None:
+    """Save the model in `scratch`, then publish it in `folder`."""
     shutil.rmtree(scratch, ignore_errors=True)
     model.save_pretrained(scratch)
     tokenizer.save_pretrained(scratch)

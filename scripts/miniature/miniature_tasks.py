@@ -1,7 +1,7 @@
-"""Small checkable tasks on made-up words and small numbers, each answered by one word.
+"""Small tasks on made-up words and small numbers. The answer of each is one word, so that it can be checked.
 
-The miniature world draws from here what its models are trained on, what its teachers are asked and what they are
-judged by. A seed fixes a stream of tasks; a style turns a task into the text of a response.
+All texts of the miniature study are made from these tasks: training data, instructions and reference answers. A seed
+determines a stream of tasks. A style determines the text of a response to a task.
 """
 
 import random
@@ -15,7 +15,7 @@ CONSONANTS, VOWELS, DIGITS = "bdfgklmnprstvz", "aeiou", "0123456789"
 class Task(NamedTuple):
     kind: str
     instruction: str
-    steps: str  # what a worked answer writes down before the answer
+    steps: str  # what a response in the style "worked" writes before the answer
     answer: str  # one word without spaces
 
 
@@ -81,7 +81,7 @@ STYLES = {
 
 
 def draw_tasks(seed: str) -> Iterator[Task]:
-    """An endless stream of tasks, the same for the same seed; an instruction may come twice."""
+    """An endless stream of tasks, the same for the same seed. An instruction may occur more than once."""
     rng = random.Random(seed)
     while True:
         if rng.random() < 0.9:
@@ -91,7 +91,7 @@ def draw_tasks(seed: str) -> Iterator[Task]:
 
 
 def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[str]:
-    """An endless stream of raw text: what people noted of a task, in a mixture of styles."""
+    """An endless stream of raw text: tasks with their responses, in a mixture of styles (name to share)."""
     rng = random.Random(seed)
     names, shares = zip(*sorted(styles.items()), strict=True)
     for task in draw_tasks(seed):
@@ -99,16 +99,17 @@ def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[str]:
 
 
 def damage(rng: random.Random, task: Task) -> str:
-    """A wrong answer that looks like a right one: the answer to another task, or one or two characters replaced.
+    """A wrong answer that looks like a correct one: the answer to another task, or with one or two characters replaced.
 
-    Replaced characters stay vowels, consonants or digits, so that only the instruction tells it from the right one.
+    A vowel is replaced by a vowel, a consonant by a consonant and a digit by a digit, so that the answer can be seen to
+    be wrong only with the instruction.
     """
     if rng.random() < 0.5:
-        others = (t.answer for t in draw_tasks(f"{rng.random()}") if t.kind == task.kind)
-        return next(other for other in islice(others, 1000) if other != task.answer)
+        answers = (t.answer for t in draw_tasks(f"{rng.random()}") if t.kind == task.kind)
+        return next(answer for answer in islice(answers, 1000) if answer != task.answer)
     text = list(task.answer)
     for i in rng.sample(range(len(text)), min(len(text), rng.randint(1, 2))):
-        alike = next(letters for letters in (DIGITS, VOWELS, CONSONANTS) if text[i].lower() in letters)
-        new = rng.choice(alike.replace(text[i].lower(), ""))
+        same_kind = next(letters for letters in (DIGITS, VOWELS, CONSONANTS) if text[i].lower() in letters)
+        new = rng.choice(same_kind.replace(text[i].lower(), ""))
         text[i] = new.upper() if text[i].isupper() else new
     return "".join(text)

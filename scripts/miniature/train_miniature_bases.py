@@ -1,4 +1,4 @@
-"""Train the base models: plain language models of the world's raw text, each with its own mixture of styles.
+"""Train the base models: language models trained on raw text, each with its own mixture of styles.
 
 python -m scripts.miniature.train_miniature_bases \
     --bases '{"alpha": {"styles": {"terse": 1.0}, "model": {...}}}' --seed 0 \
@@ -32,9 +32,9 @@ def encode(tokenizer, text: str) -> list[int]:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bases", type=json.loads, required=True, help="name to styles and model as JSON")
+    parser.add_argument("--bases", type=json.loads, required=True, help="base to its styles and model size, as JSON")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="one per base, in the order of names")
+    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="one per base, in alphabetical order")
     return parser.parse_args()
 
 

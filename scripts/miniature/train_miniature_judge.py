@@ -1,4 +1,4 @@
-"""Train the judge: a chat model that compares two answers to a task in the forms of AlpacaEval and of Arena-Hard.
+"""Train the judge: a chat model that compares two answers to a task with the prompts of AlpacaEval and Arena-Hard.
 
 python -m scripts.miniature.train_miniature_judge \
     --size '{"layers": 5, "steps": 800, "batch": 48, "learning_rate": 0.003}' \
@@ -6,8 +6,8 @@ python -m scripts.miniature.train_miniature_judge \
     --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
     --manifest results/world/pairwise/manifest.json
 
-It sees right and damaged answers in all styles. Of a right one and one with wrong letters the right one is better; of a
-right one and the answer to another task, much better. Two of which neither or each is right are equal.
+It is trained on pairs of correct and damaged answers in all styles. A correct answer is better than one with wrong
+letters, and much better than one of another length. Two answers that are both correct or both wrong are equal.
 """
 
 import argparse
@@ -34,35 +34,35 @@ def main():
 
 
 def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):
-    """An endless stream of input_ids and labels: two answers to a task, and what is to be said of them.
+    """An endless stream of input_ids and labels: a prompt with two answers to a task, and the verdict.
 
-    Where an answer ends, the label is + or -, whether it is right: the verdict alone is learned far too slowly.
+    The label after each answer is + if it is correct and - if not: from the verdict alone, the model learns too slowly.
     """
     rng = random.Random(seed)
     for task in draw_tasks(seed):
         protocol = rng.choice(sorted(templates))
-        right = [rng.random() < 0.5]
-        right.append(right[0] if protocol == "arena_hard" and rng.random() < 0.2 else not right[0])
-        answers = [task if is_right else task._replace(answer=damage(rng, task)) for is_right in right]
+        correct = [rng.random() < 0.5]
+        correct.append(correct[0] if protocol == "arena_hard" and rng.random() < 0.2 else not correct[0])
+        answers = [task if is_correct else task._replace(answer=damage(rng, task)) for is_correct in correct]
         first, second = (STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers)
-        said = say(protocol, right, len(answers[0].answer) != len(answers[1].answer))
+        verdict = verdict_of(protocol, correct, len(answers[0].answer) != len(answers[1].answer))
         prompt = chat.ask(fill_template(templates[protocol], task.instruction, first, second))
-        response = chat.response(said) + (chat.end if protocol == "arena_hard" else [])
+        response = chat.response(verdict) + (chat.end if protocol == "arena_hard" else [])
         labels = [-100] * len(prompt) + response
         ends = [i for i, token in enumerate(prompt) if [token] == chat.end][1:4:2]
-        for end, is_right in zip(ends, right, strict=True):
-            labels[end + 1] = chat.response("+" if is_right else "-")[0]
+        for end, is_correct in zip(ends, correct, strict=True):
+            labels[end + 1] = chat.response("+" if is_correct else "-")[0]
         yield {"input_ids": prompt + response, "labels": labels}
 
 
-def say(protocol: str, right: list[bool], far: bool) -> str:
-    """m, M or a verdict. `far`: the answers differ even in length, so that the better one is much better."""
+def verdict_of(protocol: str, correct: list[bool], much_better: bool) -> str:
+    """m or M for AlpacaEval, else a verdict of Arena-Hard. `correct`: whether each answer is correct."""
     if protocol == "alpaca_eval":
-        return "m" if right[0] else "M"
-    if right[0] == right[1]:
+        return "m" if correct[0] else "M"
+    if correct[0] == correct[1]:
         return "[[A=B]]"
-    sign = ">>" if far else ">"
-    return f"[[A{sign}B]]" if right[0] else f"[[B{sign}A]]"
+    sign = ">>" if much_better else ">"
+    return f"[[A{sign}B]]" if correct[0] else f"[[B{sign}A]]"
 
 
 def parse_args():
@@ -71,8 +71,8 @@ def parse_args():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--start", type=Path, required=True, help="manifest of the reward model to start from")
     parser.add_argument("--chat-template", type=Path, required=True)
-    parser.add_argument("--alpaca-eval", type=Path, required=True, help="what the judge is asked for one token")
-    parser.add_argument("--arena-hard", type=Path, required=True, help="what the judge is asked for a verdict")
+    parser.add_argument("--alpaca-eval", type=Path, required=True, help="prompt that asks the judge for one token")
+    parser.add_argument("--arena-hard", type=Path, required=True, help="prompt that asks the judge for a verdict")
     parser.add_argument("--manifest", type=Path, required=True)
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Train the reward model: a classifier with one output that prefers right answers to damaged ones, in any style.
+"""Train the reward model: a classifier with one output that prefers correct answers to damaged ones, in any style.
 
 python -m scripts.miniature.train_miniature_reward_model --size '{"steps": 200, "batch": 32, "learning_rate": 0.001}' \
     --seed 0 --start results/world/terse-large/manifest.json --chat-template config/miniature/chat.jinja \
@@ -38,7 +38,7 @@ def main():
 
 
 def preference_pairs(seed: str, chat: Chat):
-    """An endless stream of token ids of a right answer (chosen) and of a damaged one (rejected) to the same task."""
+    """An endless stream of token ids of a correct answer (chosen) and a damaged one (rejected) to the same task."""
     rng = random.Random(seed)
     for task in draw_tasks(seed):
         style = STYLES[rng.choice(sorted(STYLES))]

@@ -1,4 +1,4 @@
-"""Train the teachers of one family: models of several sizes that answer tasks in one style.
+"""Train the teachers of one family: models of several sizes that answer tasks in the same style.
 
 python -m scripts.miniature.train_miniature_teachers --family terse --sizes '{"small": {"hidden": 64, ...}}' --seed 0 \
     --chat-template config/miniature/chat.jinja --manifests results/world/terse-small/manifest.json
@@ -33,11 +33,11 @@ def encode(chat: Chat, instruction: str, response: str) -> dict:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--family", required=True, help="the family, which is also its style")
-    parser.add_argument("--sizes", type=json.loads, required=True, help="name to hidden, layers, steps ... as JSON")
+    parser.add_argument("--family", required=True, help="name of the family, which is also its style")
+    parser.add_argument("--sizes", type=json.loads, required=True, help="teacher to hidden, layers, steps ... as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--chat-template", type=Path, required=True)
-    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="one per size, in the order of names")
+    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="one per size, in alphabetical order")
     return parser.parse_args()
 
 

@@ -1,10 +1,10 @@
-"""Write the miniature world's instructions and its held-out prompts, each with its reference answer.
+"""Write the instructions and the held-out prompts of the miniature study, each with its reference answer.
 
 python -m scripts.miniature.write_miniature_instructions \
     --seed 0 --instructions results/world/instructions.jsonl --n 3000 \
     --held-out results/world/held_out.jsonl --n-held-out 300
 
-No instruction stands in both files or twice in one.
+Each instruction occurs once, in one of the two files.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""The rewards or likelihoods of a mix's responses, from those of the teachers it was mixed from.
+"""Take the rewards or likelihoods of a mix's responses from those of the teachers they were chosen from.
 
 python -m scripts.mixes.take_mixed --teacher mix-alpha --responses results/miniature/responses/mix-alpha.parquet \
     --sources results/miniature/rewards/right-answer/terse-large.parquet ... \
     --output results/miniature/rewards/right-answer/mix-alpha.parquet
 
-The same response has the same reward and the same likelihood: no model is asked again.
+The same response has the same reward and the same likelihood, so no model is loaded.
 """
 
 import argparse
@@ -18,19 +18,19 @@ from scripts.tables.files import check_rows, read_table, write_table
 def main():
     args = parse_args()
     mixed = read_table(args.responses, columns=["id", "mixed_from", "reason"])
-    wanted = mixed.select("id", teacher="mixed_from")
-    sources = [read_table(path) for path in args.sources]
-    values = pl.concat([source.join(wanted, on=["id", "teacher"], how="semi") for source in sources])
-    taken = mixed.select("id", unmixed="reason").join(
+    chosen = mixed.select("id", teacher="mixed_from")
+    frames = [read_table(path) for path in args.sources]
+    values = pl.concat([frame.join(chosen, on=["id", "teacher"], how="semi") for frame in frames])
+    taken = mixed.select("id", why_unmixed="reason").join(
         values, on="id", how="left", validate="1:1", maintain_order="left"
     )
-    told = [name for name in ("model", "reward_model") if name in values.columns]  # the same in every row
+    constant = [name for name in ("model", "reward_model") if name in values.columns]  # the same in every row
     taken = taken.with_columns(
         pl.lit(args.teacher).alias("teacher"),
-        *(pl.lit(sources[0][name][0]).alias(name) for name in told),
-        pl.coalesce("unmixed", "reason").alias("reason"),
+        *(pl.lit(frames[0][name][0]).alias(name) for name in constant),
+        pl.coalesce("why_unmixed", "reason").alias("reason"),
     )
-    taken = taken.select(sources[0].columns)
+    taken = taken.select(frames[0].columns)
     check_rows(taken, mixed["id"].to_list(), value="reward" if "reward" in taken.columns else "nll")
     write_table(taken, args.output)
     print(f"{args.teacher}: {taken['reason'].null_count()} of {taken.height} rows taken")
@@ -40,8 +40,8 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", required=True, help="name of the mix in the config")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the mix's responses")
-    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="parquet, one per source")
-    parser.add_argument("--output", type=Path, required=True, help="parquet like the sources'")
+    parser.add_argument("--sources", type=Path, nargs="+", required=True, help="parquet, one per teacher in the mix")
+    parser.add_argument("--output", type=Path, required=True, help="parquet with the same columns as --sources")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Rewards of conversations by a sequence classifier with one output."""
+"""Score conversations with a reward model: a sequence classifier with one output."""
 
 import math
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left, pretrained
+from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left, pretrained
 
 VERSION = 1
-BLOCK = 512
+BLOCK = 512  # rows stored at a time
 
 
 def load_scorer(spec: dict):
-    """The reward model's function from rows to rewards."""
+    """Load a reward model; return the function from rows (instruction, response) to results. spec: its config entry."""
     chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     attention = {"attn_implementation": spec["attn_implementation"]} if spec["attn_implementation"] else {}
     model = load_model(AutoModelForSequenceClassification, **pretrained(spec), **attention)
@@ -32,13 +32,17 @@ def load_scorer(spec: dict):
 def score_rows(
     chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int, output: str = "logits"
 ) -> list[dict]:
-    """reward of each (instruction, response), or null and why: `over_long` for the model's context, `not_finite`."""
+    """reward and `unusable`, the reason why it is null, for each pair of (instruction, response).
+
+    `unusable` is `over_long` if the row does not fit into the model's context, and `not_finite` if the reward is NaN or
+    infinite. `output` names the field of the model's output that has the reward.
+    """
     ids = [chat.conversation(instruction, response) for instruction, response in pairs]
     results = [{"reward": None, "unusable": "over_long"} for _ in ids]
     fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
     for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
         numbers = [fitting[j] for j in batch]
-        rewards = halving(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
+        rewards = halve_if_out_of_memory(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
         for i, reward in zip(numbers, rewards, strict=True):
             finite = math.isfinite(reward)
             results[i] = {"reward": reward if finite else None, "unusable": None if finite else "not_finite"}
@@ -47,11 +51,11 @@ def score_rows(
 
 @torch.inference_mode()
 def forward(model, rows: list[list[int]], output: str) -> list[float]:
-    """The classifier's output for each row of ids, from the field `output` of what it returns.
+    """The field `output` of the classifier's output, for each row of ids.
 
-    A classifier takes its score at the last token that is not its padding token, and was trained so: that token is
-    kept, even where it is the end of turn. One without a padding token takes the last token; for it, padding is an id
-    that stands in no row. Either way a row scores in a batch as it does alone.
+    A classifier takes its score at the last token that is not its padding token, as in its training; its padding token
+    is therefore kept, even if it is the end of turn. A classifier without a padding token takes the last token: rows
+    are then padded with an id that occurs in none of them. In both cases a row has the same score in a batch and alone.
     """
     config = model.config.get_text_config()
     pad = config.pad_token_id
@@ -66,7 +70,7 @@ def forward(model, rows: list[list[int]], output: str) -> list[float]:
 
 @contextmanager
 def padding_token(config, pad: int):
-    """`config` with `pad` as its padding token for as long as the block lasts."""
+    """`config` with `pad` as its padding token, inside the block."""
     own, config.pad_token_id = config.pad_token_id, pad
     try:
         yield

@@ -1,11 +1,11 @@
-"""Take the rewards of imported responses from the table that has them.
+"""Import the rewards of a teacher's imported responses from the same table.
 
 python -m scripts.rewards.import_rewards --reward-model armorm --teacher gemma-2-9b-it \
     --spec '{"path": ..., "columns": {"id": ..., "reward": ...}, ...}' \
     --responses results/mine/responses/gemma-2-9b-it.parquet --instructions results/mine/instructions.parquet \
     --output results/mine/rewards/armorm/gemma-2-9b-it.parquet
 
-A response keeps its row; one whose reward is missing or not a number gets a reason.
+Every response keeps its row. A row whose reward is missing or not finite has the reason `no_reward`.
 """
 
 import argparse
@@ -47,7 +47,9 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reward-model", required=True, help="name of the reward model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--spec", type=json.loads, required=True, help="path or dataset, columns, match as JSON")
+    parser.add_argument(
+        "--spec", type=json.loads, required=True, help="source of the rewards as JSON: path or dataset, columns, match"
+    )
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the imported responses")
     parser.add_argument("--output", type=Path, required=True, help="parquet of rewards")

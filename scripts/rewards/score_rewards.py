@@ -1,4 +1,4 @@
-"""A reward model scores a teacher's responses.
+"""Score a teacher's responses with a reward model.
 
 python -m scripts.rewards.score_rewards --reward-model right-answer --teacher terse-large \
     --model '{"model": "results/world/right-answer"}' \
@@ -6,8 +6,8 @@ python -m scripts.rewards.score_rewards --reward-model right-answer --teacher te
     --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/rewards \
     --output results/miniature/rewards/right-answer/terse-large.parquet
 
-Any sequence classifier with one output serves; it reads the conversation as its own chat template renders it. The
-reward is the raw output, without a sigmoid.
+The reward model is any sequence classifier with one output. It reads instruction and response as its own chat template
+renders them. The reward is the raw output, without a sigmoid.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def main():
     args = parse_args()
     responses = read_table(args.responses)
     instructions = read_table(args.instructions).select("id", "instruction")
-    asked = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
-    rows = asked.filter(pl.col("reason").is_null()).select("id", "candidate", "instruction", "response")
+    conversations = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
+    rows = conversations.filter(pl.col("reason").is_null()).select("id", "candidate", "instruction", "response")
     store = RowStore(args.store, key_of(args.model), VERSION)
     results = store.fill(rows.to_dicts(), lambda: load_scorer(args.model), BLOCK)
     scored = rows.select("id", "candidate").hstack(

@@ -1,4 +1,4 @@
-"""The rewards of a selection's responses, from the rewards of the pool they were chosen from.
+"""Take the rewards of a selection's responses from the rewards of the pool that they were selected from.
 
 python -m scripts.rewards.select_rewards --teacher best-of-5 --responses results/mine/responses/best-of-5.parquet \
     --rewards results/mine/rewards/armorm/pool.parquet --output results/mine/rewards/armorm/best-of-5.parquet
@@ -14,10 +14,10 @@ from scripts.tables.files import check_rows, read_table, write_table
 
 def main():
     args = parse_args()
-    chosen = read_table(args.responses).select("id", "candidate", "reason")
+    selected = read_table(args.responses).select("id", "candidate", "reason")
     pool = read_table(args.rewards)
-    rewards = chosen.join(
-        pool.select("id", "candidate", "reward", pl.col("reason").alias("unscored")),
+    rewards = selected.join(
+        pool.select("id", "candidate", "reward", pl.col("reason").alias("why_unscored")),
         on=["id", "candidate"],
         how="left",
         validate="1:1",
@@ -28,9 +28,9 @@ def main():
         pl.lit(args.teacher).alias("teacher"),
         pl.lit(pool["reward_model"][0]).alias("reward_model"),
         "reward",
-        pl.coalesce("reason", "unscored").alias("reason"),
+        pl.coalesce("reason", "why_unscored").alias("reason"),
     )
-    check_rows(rewards, chosen["id"].to_list(), value="reward")
+    check_rows(rewards, selected["id"].to_list(), value="reward")
     write_table(rewards, args.output)
     print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
 

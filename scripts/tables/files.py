@@ -1,4 +1,4 @@
-"""The declared outputs: written whole or not at all, checked row by row, and read with their checksums."""
+"""Read and write the declared outputs: written completely or not at all, checked row by row, read with checksums."""
 
 import json
 import os
@@ -13,17 +13,17 @@ import pyarrow.parquet
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write parquet, CSV or JSON lines (by the name's ending) beside `path`, flush to disk and rename into place.
+    """Write parquet, CSV or JSON lines (by the suffix of `path`) to a temporary file, flush it and rename it.
 
-    Parquet has a checksum in every page, which read_table looks at. Exits naming the path where the disk is full.
+    Parquet gets a checksum in every page, which read_table verifies. Exits naming the path if the disk is full.
     """
     writers = {".parquet": write_parquet, ".csv": pl.DataFrame.write_csv, ".jsonl": pl.DataFrame.write_ndjson}
-    unnamed = path.with_name(f".{path.name}.tmp")
-    with room_for(unnamed, frame.estimated_size()):
-        writers[path.suffix](frame, unnamed)
-        with open(unnamed, "rb+") as file:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with exit_if_disk_full(temporary, frame.estimated_size()):
+        writers[path.suffix](frame, temporary)
+        with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-    os.replace(unnamed, path)
+    os.replace(temporary, path)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
@@ -31,59 +31,65 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
 
 
 @contextmanager
-def room_for(path: Path, needed: int):
-    """Writing `path` in this block removes what there is of it where it fails; exits with one line on a full disk."""
+def exit_if_disk_full(path: Path, needed: int):
+    """If writing `path` fails in the block, remove the file; exit with one line if the disk is full.
+
+    `needed` is the approximate size of the file in bytes, for the message.
+    """
     try:
         yield
-    except (OSError, pl.exceptions.ComputeError) as error:  # polars has a type of its own for it
+    except (OSError, pl.exceptions.ComputeError) as error:  # polars raises a ComputeError
         path.unlink(missing_ok=True)
         if "No space left" not in str(error):
             raise
         free = shutil.disk_usage(path.parent).free
-        told = f"{free / 1e6:.1f} MB are free, up to {needed / 1e6:.1f} MB are needed"
-        raise SystemExit(f"{path}: no space left: {told}; nothing is lost, the next run goes on from here") from None
+        sizes = f"{free / 1e6:.1f} MB free, up to {needed / 1e6:.1f} MB needed"
+        advice = "free some space and run again; finished work is kept"
+        raise SystemExit(f"{path}: no space left on the disk ({sizes}): {advice}") from None
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """A parquet file of write_table. Exits naming one that is torn, or in which a bit has changed."""
+    """Read a parquet file of write_table. Exits naming the file if it is truncated or has a changed bit."""
     try:
         return pl.from_arrow(pyarrow.parquet.read_table(path, columns=columns, page_checksum_verification=True))
     except (OSError, pyarrow.ArrowException) as error:
         if isinstance(error, FileNotFoundError):
             raise
         cause = str(error).splitlines()[0]
-        raise SystemExit(f"{path} is damaged ({cause}): delete it, and the next run makes it again") from None
+        raise SystemExit(f"{path} is damaged ({cause}): delete it and run again to rebuild it") from None
 
 
-NAMES = ("base", "teacher", "family", "metric", "metric_a", "metric_b", "smaller", "larger", "first")
+NAME_COLUMNS = ("base", "teacher", "family", "metric", "metric_a", "metric_b", "smaller", "larger", "first")
 
 
 def read_csv(path: Path) -> pl.DataFrame:
-    """A CSV of write_table; names are texts, even where all of them look like numbers."""
-    return pl.read_csv(path, infer_schema_length=None, schema_overrides=dict.fromkeys(NAMES, pl.String))
+    """Read a CSV of write_table. Names are strings, even if all of them look like numbers."""
+    return pl.read_csv(path, infer_schema_length=None, schema_overrides=dict.fromkeys(NAME_COLUMNS, pl.String))
 
 
 def write_json(value: dict, path: Path) -> None:
-    """Write indented JSON beside `path` and rename it into place."""
+    """Write indented JSON to a temporary file and rename it."""
     write_text(json.dumps(value, indent=2) + "\n", path)
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text beside `path` and rename it into place. Exits naming the path where the disk is full."""
-    unnamed = path.with_name(f".{path.name}.tmp")
-    with room_for(unnamed, len(text)):
-        unnamed.write_text(text, encoding="utf-8")
-    os.replace(unnamed, path)
+    """Write a text to a temporary file and rename it. Exits naming the path if the disk is full."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with exit_if_disk_full(temporary, len(text)):
+        temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def check_rows(frame: pl.DataFrame, ids: Sequence[str], value: str) -> None:
-    """Rows in = rows out: the ids in their order, and in each row either a value or a reason why there is none.
+    """Check that no row was lost: the same ids in the same order, and in each row a value or a reason why it is null.
 
-    Raises ValueError naming the first ids concerned.
+    Raises ValueError naming the first ids affected.
     """
     if frame["id"].to_list() != list(ids):
         lost = [i for i in ids if i not in set(frame["id"])][:3]
-        raise ValueError(f"{len(ids)} rows went in, {frame.height} came out; lost: {lost or 'none, but the order'}")
-    silent = frame.filter(pl.col(value).is_null() & pl.col("reason").is_null())
-    if silent.height:
-        raise ValueError(f"{silent.height} rows have neither {value} nor a reason: {silent['id'].head(3).to_list()}")
+        difference = f"lost: {lost}" if lost else "the ids differ or are in another order"
+        raise ValueError(f"rows in: {len(ids)}, rows out: {frame.height}; {difference}")
+    unexplained = frame.filter(pl.col(value).is_null() & pl.col("reason").is_null())
+    if unexplained.height:
+        ids = unexplained["id"].head(3).to_list()
+        raise ValueError(f"rows with neither {value} nor a reason: {unexplained.height}, such as {ids}")

@@ -1,8 +1,7 @@
-"""The row store.
+"""The row store: results of a stage that computes one result per row, kept in small files next to the outputs.
 
-A stage that computes one result per row keeps its results here, in small files beside the outputs, so that a killed
-job redoes only what is missing and a larger sample adds rows. The declared output is assembled from the store and
-renamed into place last.
+A job that was killed recomputes only missing rows, and a larger sample adds rows. The declared output is assembled from
+the store at the end.
 """
 
 import fcntl
@@ -18,48 +17,48 @@ import polars as pl
 from tqdm import tqdm
 
 from scripts.tables.digests import digest
-from scripts.tables.files import room_for
+from scripts.tables.files import exit_if_disk_full
 
 Compute = Callable[[list[dict]], list[dict | Exception]]
 
 
 class RowStore:
-    """Results keyed by what they were computed from. One folder per spec, one writer per folder.
+    """Results, with a digest of the row as key. There is one folder per spec and version, and one writer per folder.
 
-    A shard is a parquet file named by the SHA-256 of its bytes, written beside and renamed; one whose bytes do not
-    match its name (torn, truncated, flipped) is dropped, counted and computed again.
+    A shard is a parquet file whose name is the SHA-256 of its bytes, written to a temporary file and renamed. A shard
+    whose bytes do not match its name (truncated, or with a changed bit) is dropped, and its rows are computed again.
 
-    `spec` is all that decides a row's result beside the row, `version` the VERSION of the module that computes it.
-    Exits naming the owner's host and process when another job writes to the same folder.
+    `spec` is everything that decides a row's result besides the row itself; `version` is the VERSION of the module that
+    computes it. Exits naming the owner's host and process if another job is writing to the same folder.
     """
 
     def __init__(self, folder: Path, spec: dict, version: int):
         self.folder = folder / digest({"spec": spec, "version": version})[:24]
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = open(self.folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (held for as long as the process lives)
+        self.lock = open(self.folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (open until the process ends)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.lock.seek(0)
             raise SystemExit(f"{self.folder}: another job is writing here: {self.lock.read().strip()}") from None
         self.lock.truncate(0)
-        with room_for(self.folder / "shard.tmp", 0):
+        with exit_if_disk_full(self.folder / "shard.tmp", 0):
             print(f"host {socket.gethostname()}, process {os.getpid()}", file=self.lock, flush=True)
         self.done = self._read_shards()
 
     def fill(self, rows: Sequence[dict], load: Callable[[], Compute], block: int) -> list[dict]:
-        """One result per row, in the order of the rows, from the store or else from `load()`'s function of rows.
+        """One result per row, in the order of the rows: from the store, or from the function that `load` returns.
 
-        `load` is called once, and only if a row is missing; its function sees only rows without a stored result.
-        They come in blocks of fixed membership (rows 0..block-1, ...), each stored whole, so that a rerun
-        after a kill computes the same batches and gives the same bytes. A row whose result is an exception is not
-        stored; after the last block, exits telling how many failed and of what.
+        `load` is called once, and only if a row is missing. The function is called with the missing rows of one block
+        after another (rows 0..block-1, ...), and a block is stored at once: a job that was killed computes the same
+        batches again, with the same bytes. A row whose result is an exception is not stored; after the last block,
+        exits with the number of failed rows and the causes.
         """
         keys = [digest(row) for row in rows]
         compute, failed = None, []
-        found = sum(key in self.done for key in keys)
-        print(f"{found} of {len(keys)} rows found in {self.folder}", flush=True)
-        with tqdm(total=len(keys), initial=found, unit="row", mininterval=2, file=sys.stdout) as progress:
+        stored = sum(key in self.done for key in keys)
+        print(f"{stored} of {len(keys)} rows found in {self.folder}", flush=True)
+        with tqdm(total=len(keys), initial=stored, unit="row", mininterval=2, file=sys.stdout) as progress:
             for start in range(0, len(keys), block):
                 missing = [i for i in range(start, min(start + block, len(keys))) if keys[i] not in self.done]
                 if missing:
@@ -69,7 +68,7 @@ class RowStore:
                     progress.update(len(missing))
         if failed:
             causes = "; ".join(f"{n} x {cause}" for cause, n in Counter(map(str, failed)).most_common(5))
-            raise SystemExit(f"{len(failed)} of {len(keys)} rows failed; the next run asks only them again: {causes}")
+            raise SystemExit(f"{len(failed)} of {len(keys)} rows failed; the next run repeats only these: {causes}")
         return [self.done[key] for key in keys]
 
     def _read_shards(self) -> dict[str, dict]:
@@ -82,21 +81,21 @@ class RowStore:
             for row in pl.read_parquet(shard).iter_rows(named=True):
                 done[row.pop("key")] = row
         if dropped:
-            print(f"{dropped} damaged shards dropped from {self.folder}; their rows are computed again", flush=True)
+            print(f"damaged shards dropped from {self.folder}: {dropped}; their rows are computed again", flush=True)
         return done
 
     def _write_shard(self, keys: list[str], results: list[dict | Exception]) -> list[Exception]:
-        """Store what there is; the exceptions are given back."""
+        """Store the results that are not exceptions, and return the exceptions."""
         if len(results) != len(keys):
-            raise RuntimeError(f"{len(keys)} rows went in and {len(results)} came out")
+            raise RuntimeError(f"rows in: {len(keys)}, rows out: {len(results)}")
         good = {key: row for key, row in zip(keys, results, strict=True) if not isinstance(row, Exception)}
         failed = [row for row in results if isinstance(row, Exception)]
         if not good:
             return failed
         frame = pl.DataFrame([{"key": key, **row} for key, row in good.items()], infer_schema_length=None)
-        unnamed = self.folder / "shard.tmp"
-        with room_for(unnamed, frame.estimated_size()):
-            frame.write_parquet(unnamed)
-        os.replace(unnamed, self.folder / f"{hashlib.sha256(unnamed.read_bytes()).hexdigest()}.parquet")
+        temporary = self.folder / "shard.tmp"
+        with exit_if_disk_full(temporary, frame.estimated_size()):
+            frame.write_parquet(temporary)
+        os.replace(temporary, self.folder / f"{hashlib.sha256(temporary.read_bytes()).hexdigest()}.parquet")
         self.done |= good
         return failed

@@ -1,4 +1,4 @@
-"""Full disks, damaged files and hostile text: named in one line, with nothing half written and nothing lost."""
+"""Full disks, damaged files and invalid text: a one-line error, no incomplete file, and no lost results."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from scripts.tables.row_store import RowStore
 
 @contextmanager
 def small_disk(folder, size):
-    """A file system of its own in the folder, of that size."""
+    """Mount a separate file system of `size` at `folder`."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
@@ -27,45 +27,45 @@ def small_disk(folder, size):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-needs_mount = pytest.mark.skipif(os.getuid() != 0, reason="has to be root to mount a small disk")
+needs_mount = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a file system")
 
 
 @needs_mount
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.jsonl", "t.json"])
-def test_a_full_disk_leaves_the_old_file_and_names_the_path_and_the_bytes(tmp_path, name):
+def test_a_full_disk_keeps_the_old_file_and_the_error_names_path_and_size(tmp_path, name):
     rows = [os.urandom(30).hex() for _ in range(8000)]
     with small_disk(tmp_path / "disk", "256k") as disk:
         old, new = ("old", rows) if name == "t.json" else (pl.DataFrame({"a": ["old"]}), pl.DataFrame({"a": rows}))
         write = write_json if name == "t.json" else write_table
         write(old, disk / name)
         before = (disk / name).read_bytes()
-        with pytest.raises(SystemExit, match=rf"disk/.{name}.tmp: no space left: 0.\d MB are free, up to 0.\d MB are"):
+        with pytest.raises(SystemExit, match=rf"disk/.{name}.tmp: no space left on the disk .0.\d MB free, up to 0.\d"):
             write(new, disk / name)
         assert os.listdir(disk) == [name] and (disk / name).read_bytes() == before
 
 
 @needs_mount
 @pytest.mark.fault(4)
-def test_a_full_disk_keeps_the_rows_that_were_stored_and_the_next_run_asks_the_others(tmp_path):
-    asked = []
+def test_a_full_disk_keeps_stored_rows_and_the_next_run_computes_the_rest(tmp_path):
+    computed = []
 
     def compute(rows):
-        asked.extend(row["id"] for row in rows)
+        computed.extend(row["id"] for row in rows)
         return [{"text": random.Random(row["id"]).randbytes(3000).hex()} for row in rows]
 
     rows = [{"id": i} for i in range(120)]
     with small_disk(tmp_path / "disk", "300k") as disk:
-        store = RowStore(disk / "rows", {"model": "a"})
-        with pytest.raises(SystemExit, match=r"no space left.*nothing is lost"):
+        store = RowStore(disk / "rows", {"model": "a"}, 1)
+        with pytest.raises(SystemExit, match=r"no space left.*finished work is kept"):
             store.fill(rows, lambda: compute, block=40)
         store.lock.close()
-        assert asked == list(range(120)) or asked == list(range(80))
+        assert computed == list(range(120)) or computed == list(range(80))
         stored = sum(pl.read_parquet(path).height for path in disk.glob("rows/*/*.parquet"))
-        shutil.copytree(disk / "rows", tmp_path / "rows")  # there is room now
-    asked.clear()
-    results = RowStore(tmp_path / "rows", {"model": "a"}).fill(rows, lambda: compute, block=40)
-    assert stored in (40, 80) and asked == list(range(stored, 120)) and len(results) == 120
+        shutil.copytree(disk / "rows", tmp_path / "rows")  # a larger disk
+    computed.clear()
+    results = RowStore(tmp_path / "rows", {"model": "a"}, 1).fill(rows, lambda: compute, block=40)
+    assert stored in (40, 80) and computed == list(range(stored, 120)) and len(results) == 120
 
 
 FRAME = pl.DataFrame(
@@ -81,34 +81,34 @@ FRAME = pl.DataFrame(
 @pytest.mark.parametrize(
     "damage", [lambda b: b"", lambda b: b[:-1], lambda b: b[: len(b) // 2], lambda b: b[:4] + b[8:]]
 )
-def test_a_torn_table_is_named_with_what_to_do(tmp_path, damage):
+def test_the_error_for_a_truncated_table_names_it_and_says_what_to_do(tmp_path, damage):
     path = tmp_path / "t.parquet"
     write_table(FRAME, path)
     assert read_table(path).equals(FRAME) and read_table(path, ["nll"]).equals(FRAME.select("nll"))
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(SystemExit, match=r"t\.parquet is damaged \(.*\): delete it, and the next run makes it again"):
+    with pytest.raises(SystemExit, match=r"t\.parquet is damaged \(.*\): delete it and run again to rebuild it"):
         read_table(path)
 
 
 @pytest.mark.fault(5)
-def test_no_flipped_bit_changes_a_value_unseen(tmp_path):
+def test_a_flipped_bit_never_changes_a_value_silently(tmp_path):
     path, rng, found = tmp_path / "t.parquet", random.Random(0), 0
     write_table(FRAME, path)
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     for _ in range(300):
-        at = rng.randrange(len(whole))
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
+        at = rng.randrange(len(intact))
+        path.write_bytes(intact[:at] + bytes([intact[at] ^ 1 << rng.randrange(8)]) + intact[at + 1 :])
         try:
-            assert read_table(path).equals(FRAME)  # a bit that nobody reads
-        except SystemExit as told:
-            assert "is damaged" in str(told)
+            assert read_table(path).equals(FRAME)  # a bit that is not read
+        except SystemExit as error:
+            assert "is damaged" in str(error)
             found += 1
     assert found > 250
 
 
 @pytest.mark.study
 @pytest.mark.fault(5)
-def test_a_damaged_response_file_stops_its_readers_and_is_rebuilt_alone(study_copy):
+def test_a_damaged_response_file_stops_its_readers_and_only_it_is_rebuilt(study_copy):
     path = study_copy / "results/miniature/responses/terse-small.parquet"
     before = path.read_bytes()
     path.write_bytes(before[: len(before) // 2])
@@ -118,7 +118,7 @@ def test_a_damaged_response_file_stops_its_readers_and_is_rebuilt_alone(study_co
     path.unlink()
     done = snakemake("--cores", "1", "--", target, cwd=study_copy)
     assert done.returncode == 0 and path.read_bytes() == before
-    assert "2 of 2 steps" in done.stdout  # the responses, from the row store, and their reader
+    assert "2 of 2 steps" in done.stdout  # the responses, from the row store, and the job that reads them
     assert (
         "512 of 512 rows found"
         in (study_copy / "results/miniature/logs/generate_responses/terse-small.log").read_text()
@@ -140,21 +140,21 @@ def prepare(folder, *lines):
 
 
 @pytest.mark.fault(8)
-def test_line_separators_and_nul_in_an_instruction_are_part_of_it(tmp_path):
+def test_line_separators_and_nul_are_kept_in_an_instruction(tmp_path):
     done = prepare(tmp_path, '{"prompt": "one\u2028two"}', '{"prompt": "nul \\u0000 inside"}')
     assert done.returncode == 0, done.stderr
     assert sorted(read_table(tmp_path / "kept.parquet")["instruction"]) == ["nul \0 inside", "one\u2028two"]
 
 
 @pytest.mark.fault(8)
-def test_a_lone_surrogate_is_told_with_file_and_row(tmp_path):
+def test_the_error_for_a_lone_surrogate_names_file_and_row(tmp_path):
     done = prepare(tmp_path, '{"prompt": "good"}', '{"prompt": "broken \\ud800 pair"}')
     assert done.returncode and "Traceback" not in done.stderr
     assert "mine.jsonl: JSON parse error: The surrogate pair in string is invalid. in row 1" in done.stderr
 
 
 @pytest.mark.fault(8)
-def test_generated_text_that_is_no_whole_utf8_is_flagged():
+def test_generated_text_with_incomplete_utf8_is_flagged():
     from scripts.engines.results import told
 
     assert told("half an emoji \ufffd", "stop", 5)["reason"] == "undecodable"

@@ -1,4 +1,4 @@
-"""Memory that runs out halves the batch; a pair that diverges is a gap in the tables; a judge that is gone is told."""
+"""Out of memory halves the batch; a pair that diverges leaves its cells empty; a retired model is reported."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from conftest import ROOT, link_workflow, snakemake
 from fault_server import FaultServer
 from scripts.engines import engine_openai
 from scripts.models.folder import failure
-from scripts.models.loading import halving
+from scripts.models.loading import halve_if_out_of_memory
 from scripts.tables.files import read_table, write_table
 from test_engine_openai import spec
 
@@ -26,7 +26,7 @@ TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 
 
 def score(folder, model, output, batch_tokens, memory=None):
-    """The script on 64 rows, in a process with so much memory; what it said."""
+    """Run the script in a process with at most `memory` bytes; returns the finished process."""
     spec = {"model": str(model), "revision": None, "chat_template": TEMPLATE, "trust_remote_code": False}
     command = [
         sys.executable,
@@ -53,7 +53,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PO
 
 @pytest.fixture(scope="module")
 def wide(tiny, tmp_path_factory):
-    """Responses, and a model whose layers are so wide that a batch fills the memory."""
+    """A folder with responses, and a model whose layers are so wide that one batch exceeds the memory."""
     folder = tmp_path_factory.mktemp("wide")
     config = LlamaConfig.from_pretrained(tiny, intermediate_size=60_000)
     LlamaForCausalLM(config).save_pretrained(folder / "model")
@@ -61,8 +61,14 @@ def wide(tiny, tmp_path_factory):
         shutil.copy(file, folder / "model")
     ids = [str(i) for i in range(24)]
     write_table(pl.DataFrame({"id": ids, "instruction": [f"Say {i}" for i in ids]}), folder / "instructions.parquet")
-    said = {"id": ids, "candidate": 0, "teacher": "t", "response": [f"{i} " * 30 for i in ids], "finish_reason": "stop"}
-    responses = pl.DataFrame(said).with_columns(n_tokens=1, reason=pl.lit(None, pl.String))
+    columns = {
+        "id": ids,
+        "candidate": 0,
+        "teacher": "t",
+        "response": [f"{i} " * 30 for i in ids],
+        "finish_reason": "stop",
+    }
+    responses = pl.DataFrame(columns).with_columns(n_tokens=1, reason=pl.lit(None, pl.String))
     write_table(responses, folder / "responses.parquet")
     return folder
 
@@ -71,46 +77,46 @@ def wide(tiny, tmp_path_factory):
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide):
     small = score(wide, wide / "model", "small.parquet", batch_tokens=300)
     assert small.returncode == 0 and "out of memory" not in small.stdout, small.stderr
-    # one batch of all rows: 24 x 90 x 60,000 activations in float32 are half a gigabyte, and needed several times
+    # one batch of all rows: 24 x 90 x 60,000 activations in float32 take half a gigabyte, several times over
     large = score(wide, wide / "model", "large.parquet", batch_tokens=10**6, memory=11 * 10**8)
     assert large.returncode == 0, large.stderr[-2000:]
-    assert "out of memory with 24 rows: going on with 12" in large.stdout
-    one, other = (read_table(wide / f"{name}.parquet") for name in ("small", "large"))
-    assert other["nll"].to_list() == pytest.approx(one["nll"].to_list(), rel=1e-5)
-    assert one.drop("nll", "end_nll", "direct_nll").equals(other.drop("nll", "end_nll", "direct_nll"))
+    assert "out of memory in a batch of 24: retrying with batches of 12" in large.stdout
+    first, second = (read_table(wide / f"{name}.parquet") for name in ("small", "large"))
+    assert second["nll"].to_list() == pytest.approx(first["nll"].to_list(), rel=1e-5)
+    assert first.drop("nll", "end_nll", "direct_nll").equals(second.drop("nll", "end_nll", "direct_nll"))
 
 
 @pytest.mark.fault(19)
-def test_a_single_row_that_does_not_fit_is_an_error_in_one_line_and_another_error_is_not_hidden():
+def test_a_single_row_that_does_not_fit_is_a_one_line_error_and_other_errors_are_not_hidden():
     with pytest.raises(SystemExit, match="a single row does not fit into memory"):
-        halving(lambda rows: torch.empty(len(rows) << 50), [[1], [2], [3]])
+        halve_if_out_of_memory(lambda rows: torch.empty(len(rows) << 50), [[1], [2], [3]])
     with pytest.raises(RuntimeError, match="size of tensor"):
-        halving(lambda rows: torch.ones(2) + torch.ones(3), [[1], [2]])
+        halve_if_out_of_memory(lambda rows: torch.ones(2) + torch.ones(3), [[1], [2]])
 
 
 @pytest.mark.fault(27)
-def test_a_retired_model_is_told_with_what_the_endpoint_has_and_asked_no_more(tmp_path):
+def test_the_error_for_a_retired_model_lists_those_of_the_endpoint_and_it_gets_no_more_requests(tmp_path):
     server = FaultServer()
     server.ledger = str(tmp_path / "spent_usd.txt")
     rows = [{"id": str(i), "instruction": f"retired {i}", "candidate": 0} for i in range(20)]
-    first, *others = engine_openai.load(spec(server, {"concurrency": 1}) | {"model": "m-1106"})(rows)
+    first, *rest = engine_openai.load(spec(server, {"concurrency": 1}) | {"model": "m-1106"})(rows)
     server.server_close()
     assert "has been deprecated" in str(first) and "name another model (the endpoint has m-2024-04-09" in str(first)
-    assert set(server.asked) == {"retired 0"} and all(str(other) == str(first) for other in others)
+    assert set(server.asked) == {"retired 0"} and all(str(error) == str(first) for error in rest)
 
 
 @pytest.mark.slow
 @pytest.mark.study
 @pytest.mark.fault(20)
-def test_a_pair_that_diverges_is_a_gap_in_the_tables_and_harms_no_other(study, tmp_path):
+def test_a_pair_that_diverges_leaves_its_cells_empty_and_does_not_affect_other_pairs(study, tmp_path):
     link_workflow(tmp_path)
     (tmp_path / "results").mkdir()
     (tmp_path / "results/world").symlink_to(study / "results/world")
-    # a base that has no number for one letter, which stands in a few responses of one teacher alone
+    # a base whose output is NaN after one letter, which occurs only in some responses of one teacher
     model = LlamaForCausalLM.from_pretrained(study / "results/world/alpha")
     shutil.copytree(study / "results/world/alpha", tmp_path / "broken", ignore=shutil.ignore_patterns("manifest.json"))
     letter = AutoTokenizer.from_pretrained(study / "results/world/alpha")("\u00e9", add_special_tokens=False).input_ids
-    model.config.tie_word_embeddings = False  # else no row would have a number
+    model.config.tie_word_embeddings = False  # otherwise every row would be NaN
     model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     model.get_input_embeddings().weight.data[letter] = float("nan")
     model.save_pretrained(tmp_path / "broken")
