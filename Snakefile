@@ -20,7 +20,7 @@ if not workflow.overwrite_configfiles:
 
 
 sys.path.insert(0, workflow.basedir)
-from scripts.jobs.code import digest_of_code, versions_of
+from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.jobs.failed_jobs import ends_of_logs
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock

@@ -64,7 +64,9 @@ rule check_models:
         ],
         models=lambda wildcards: json.dumps(
             {
-                section: {name: looked_at(entry, "sampling", "vllm") for name, entry in CHECKED[section].items()}
+                section: {
+                    name: looked_at(entry, "sampling", entry.get("engine")) for name, entry in CHECKED[section].items()
+                }
                 for section in ASKED_BY[wildcards.scope]
             },
             sort_keys=True,

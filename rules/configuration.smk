@@ -8,6 +8,7 @@ import os
 import re
 
 from scripts.configuration.check_config import find_problems
+from scripts.configuration.config_engines import engine_module, is_endpoint
 from scripts.configuration.config_files import made_here
 from scripts.configuration.config_references import default_ap
 from scripts.models.folder import files_of
@@ -63,11 +64,6 @@ def code_of(script):
     return lambda wildcards: digest_of_code(script)
 
 
-def engine_module(engine):
-    """The module of an engine, whose VERSION decides with others whether rows are asked again."""
-    return f"scripts.engines.engine_{engine}"
-
-
 def costly_scripts(jobs):
     """The scripts, and the engines, of those jobs whose results are kept by VERSIONs."""
     found = set()
@@ -80,12 +76,21 @@ def costly_scripts(jobs):
 
 def environment_of(engine):
     """The file under envs/ that an engine runs in with --sdm conda, relative to a rule file."""
-    return "../envs/vllm.yaml" if engine == "vllm" else "../envs/train.yaml"
+    return f"../envs/{declared(engine_module(engine), 'ENVIRONMENT')}.yaml"
 
 
 def baseline_of(benchmark):
     """The entry of the teacher whose answers are a benchmark's baseline."""
     return config["teachers"][config["benchmarks"][benchmark]["baseline"]]
+
+
+def answering_entry(wildcards):
+    """The entry of the model that answers: a base model with the checkpoint of a pair, or without it the baseline."""
+    if "base" not in wildcards.keys():
+        return baseline_of(wildcards.benchmark)
+    folder = f"{RESULTS}/checkpoints/{wildcards.base}/{wildcards.teacher}"
+    # the revision and the chat template of the base model are not those of the checkpoint
+    return config["bases"][wildcards.base] | {"model": folder, "revision": None, "chat_template": None}
 
 
 def baseline_name(benchmark):
@@ -209,7 +214,8 @@ def models_as_json(section, name):
 
 def looked_at(entry, *more):
     """The keys of a model's entry that a check reads."""
-    keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output", *more)
+    address = [entry["engine"]] if is_endpoint(entry) else []
+    keys = ("model", "revision", "chat_template", "trust_remote_code", "engine", "output", *address, *more)
     return {key: entry[key] for key in keys if key in entry}
 
 

@@ -11,8 +11,8 @@ cannot be reached is no problem: what it would say is `not checked`.
 import argparse
 import difflib
 import json
-import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 import httpx2
@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
 )
 from transformers import AutoConfig, AutoTokenizer
 
+from scripts.configuration.config_engines import engine_module, is_endpoint
 from scripts.models.chat import Chat, load_tokenizer, user
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
@@ -41,7 +42,7 @@ def main():
         for name, entry in models.items():
             found, wrong = check_model(section, entry)
             facts[section][name] = found
-            problems += [f"{section}.{name}: {problem}" for problem in wrong]
+            problems += [f"{section}.{name}: {problem}" for problem in wrong + check_settings(entry)]
     if problems:
         raise SystemExit("\n".join(problems))
     write_json(facts, args.output)
@@ -50,10 +51,8 @@ def main():
 
 def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     """Facts about one model of a section of the config, and what is wrong with it."""
-    if entry.get("engine") == "openai":
-        variable = entry["openai"]["api_key_env"]
-        unset = variable and not os.environ.get(variable)
-        return {"model": entry["model"]}, [f"the environment variable {variable} is not set"] if unset else []
+    if is_endpoint(entry):
+        return {"model": entry["model"]}, []
     facts, problems = find_weights(entry)
     if problems or "not checked" in facts:
         return facts, problems
@@ -72,6 +71,11 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     except (OSError, ValueError, ImportError) as error:
         return facts, [*problems, f"its tokenizer cannot be read: {first_line(error)}"]
     return facts | found, problems + wrong
+
+
+def check_settings(entry: dict) -> list[str]:
+    """What the engine of a model entry says is wrong with it; nothing for an entry without an engine."""
+    return import_module(engine_module(entry["engine"])).check(entry) if "engine" in entry else []
 
 
 def find_weights(entry: dict) -> tuple[dict, list[str]]:
@@ -112,8 +116,6 @@ def near_models(model: str) -> str:
 def wrong_lengths(entry: dict, context: int) -> list[str]:
     """Whether a teacher's longest answer leaves room for a prompt; other lengths are cut to the context where used."""
     n = entry.get("sampling", {}).get("max_new_tokens", 0)
-    if entry.get("engine") == "vllm":
-        context = min(context, entry.get("vllm", {}).get("max_model_len", context))
     return [f"sampling.max_new_tokens {n} fills its context of {context} tokens"] if n >= context else []
 
 

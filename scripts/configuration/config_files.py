@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from scripts.configuration.config_engines import is_endpoint
+
 LOCAL = ("./", "../", "/")
 
 
@@ -22,7 +24,7 @@ def missing_files(config: dict) -> list[str]:
     for kind in ("teachers", "bases", "reward_models", "reference_models", "judges"):
         for name, entry in config.get(kind, {}).items():
             entry = entry.get("reward", entry)
-            if "model" in entry and entry.get("engine") != "openai":
+            if "model" in entry and not is_endpoint(entry):
                 problems += wrong_model(f"{kind}.{name}", entry)
             if entry.get("chat_template"):
                 files[f"{kind}.{name}.chat_template"] = entry["chat_template"]

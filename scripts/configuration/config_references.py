@@ -3,6 +3,8 @@
 import difflib
 import re
 
+from scripts.configuration.config_engines import gpus_setting
+
 PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
 
 
@@ -121,9 +123,10 @@ def wrong_values(config: dict) -> list[str]:
         if base.get("fsdp") and (base.get("lora") or base.get("processes", 1) == 1 or base.get("gpus") == 0):
             problems.append(f"bases.{name}.fsdp: needs several processes, a GPU for each, and no lora")
     for where, entry in ((f"{kind}.{name}", e) for kind in ("teachers", "bases") for name, e in config[kind].items()):
-        shared, gpus = entry.get("vllm", {}).get("tensor_parallel_size", 1), entry.get("gpus", 1)
-        if entry.get("engine") == "vllm" and gpus not in (0, shared):
-            problems.append(f"{where}: gpus {gpus}, but vllm.tensor_parallel_size {shared}")
+        setting, gpus = gpus_setting(entry), entry.get("gpus", 1)
+        shared = entry.get(entry["engine"], {}).get(setting, 1) if setting else gpus
+        if gpus not in (0, shared):
+            problems.append(f"{where}: gpus {gpus}, but {entry['engine']}.{setting} {shared}")
     for name in sorted(set(config["bases"]) & set(config.get("reference_models", {}))):
         problems.append(f"reference_models.{name}: a base has this name too")
     derived = {"select", "mix"}

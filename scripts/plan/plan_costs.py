@@ -7,6 +7,8 @@ jobs that have run replace them (plan_study.py).
 
 from dataclasses import astuple, dataclass
 
+from scripts.configuration.config_engines import is_endpoint
+
 PEAK = {"h200": 989e12, "h100": 989e12, "a100": 312e12, "l40s": 362e12, "rtx4090": 165e12, "l4": 121e12}  # bf16
 MEMORY = {"h200": 141, "h100": 80, "a100": 80, "l40s": 48, "rtx4090": 24, "l4": 24}  # GB
 SHARE = {"generate": 0.21, "score": 0.35, "train": 0.38}  # of the peak
@@ -36,7 +38,7 @@ def on_gpu(kind: str, flop: float, tokens: float, gpu: str) -> Cost:
 def generating(entry: dict, size: float, rows: float, read: float, written: float, gpu: str, prices: dict) -> Cost:
     """A model of that size, or an endpoint, reads and writes so many tokens a row."""
     tokens = rows * (read + written)
-    if entry["engine"] == "openai":
+    if is_endpoint(entry):
         price = prices.get(entry["model"], {"input": 0, "output": 0})
         return Cost(tokens=tokens, usd=rows * (read * price["input"] + written * price["output"]) / 1e6)
     return on_gpu("generate", 2 * size * tokens, tokens, gpu)

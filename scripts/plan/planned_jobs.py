@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from scripts.configuration.config_engines import is_endpoint
 from scripts.models.sizes import parameters_of
 from scripts.plan.plan_costs import JUDGED, Cost, generating, lacking, scoring, training
 from scripts.tables.files import read_table
@@ -64,7 +65,7 @@ class Study:
 
     def prices(self, entry: dict) -> dict:
         """Dollars a million tokens, by the name at the endpoint; an endpoint without a price is told."""
-        if entry["engine"] == "openai" and entry["model"] not in self.config["api"]["prices"]:
+        if is_endpoint(entry) and entry["model"] not in self.config["api"]["prices"]:
             self.assumed.add(f"{entry['model']} costs no dollars: `api.prices` does not have it")
         return self.config["api"]["prices"]
 
@@ -75,7 +76,7 @@ class Study:
         read, written = self.prompt_tokens(), self.response_tokens(job.get("teacher"), entry.get("sampling"))
         rows = self.rows() * entry.get("candidates", 1)
         if rule == "generate_responses":
-            size = 0 if entry["engine"] == "openai" else self.size("teachers", job["teacher"])
+            size = 0 if is_endpoint(entry) else self.size("teachers", job["teacher"])
             return generating(entry, size, rows, read, written, gpu, self.prices(entry))
         if rule == "score_rewards":
             return scoring(self.size("reward_models", job["reward_model"]), rows * (read + written), gpu)
@@ -99,11 +100,11 @@ class Study:
             return generating(config["bases"][job["base"]], size, rows, read, written, gpu, {})
         if rule == "answer_as_baseline":
             entry = config["teachers"][benchmark["baseline"]]
-            size = 0 if entry["engine"] == "openai" else self.size("teachers", benchmark["baseline"])
+            size = 0 if is_endpoint(entry) else self.size("teachers", benchmark["baseline"])
             return generating(entry, size, rows, read, written, gpu, self.prices(entry))
         if rule == "judge_pairs":
             judge = config["judges"][benchmark["judge"]]
-            size = 0 if judge["engine"] == "openai" else self.size("judges", benchmark["judge"])
+            size = 0 if is_endpoint(judge) else self.size("judges", benchmark["judge"])
             return generating(judge, size, rows, *JUDGED[benchmark["protocol"]], gpu, self.prices(judge))
         if rule == "judge_reward":
             return scoring(self.size("judges", benchmark["judge"]), 2 * rows * (read + written), gpu)
@@ -113,8 +114,9 @@ class Study:
         """Models whose weights, or states in training, are more than their GPUs hold."""
         lines = []
         for name, entry in self.config["teachers"].items():
-            if "model" in entry and entry["engine"] != "openai" and entry["gpus"]:
-                each = 1 if "fp8" in entry["model"].lower() or "quantization" in entry["vllm"] else 2
+            if "model" in entry and not is_endpoint(entry) and entry["gpus"]:
+                settings = entry.get(entry["engine"], {})
+                each = 1 if "fp8" in entry["model"].lower() or "quantization" in settings else 2
                 told = lacking(each * self.size("teachers", name) / 1e9, entry["gpus"], self.gpu)
                 lines += [f"teacher {name} {told}"] if told else []
         for name, entry in self.config["bases"].items():
