@@ -1,6 +1,6 @@
 """The baseline teacher and every fine-tuned pair answer the prompts of each benchmark.
 
-A baseline may also be a table of answers.
+The answers of a baseline can also be imported from a table.
 
 Inputs: <results>/prompts/{benchmark}.parquet, and the teacher's model or <results>/checkpoints/{base}/{teacher}.
 Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmark}/{base}/{teacher}.parquet (id,
@@ -8,7 +8,45 @@ benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
 """
 
 
-rule answer_as_baseline:
+rule answer_benchmark:
+    input:
+        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+        prompts="<results>/prompts/{benchmark}.parquet",
+    output:
+        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
+    log:
+        "<results>/logs/answer_benchmark/{benchmark}/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/answer_benchmark/{benchmark}/{base}/{teacher}.tsv"
+    conda:
+        lambda wildcards: environment_of(answering_entry(wildcards)["engine"])
+    resources:
+        gpu=lambda wildcards: answering_entry(wildcards)["gpus"],
+        mem_mb=lambda wildcards: answering_entry(wildcards)["mem_mb"],
+        runtime=lambda wildcards: answering_entry(wildcards)["runtime"],
+    params:
+        versions=lambda wildcards: versions_of(
+            "scripts.answers.answer_benchmark", engine_module(answering_entry(wildcards)["engine"])
+        ),
+        names="--base {base} --teacher {teacher}",
+        model=lambda wildcards: engine_spec(answering_entry(wildcards)),
+        sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
+        store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
+    shell:
+        """
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
+            --benchmark {wildcards.benchmark} \
+            {params.names} \
+            --model {params.model:q} \
+            --sampling {params.sampling:q} \
+            --api "$API_SETTINGS" \
+            --prompts {input.prompts:q} \
+            --store {params.store:q} \
+            --output {output.answers:q} &>{log:q}
+        """
+
+
+use rule answer_benchmark as answer_as_baseline with:
     input:
         check=lambda wildcards: check_of("teachers", config["benchmarks"][wildcards.benchmark]["baseline"]),
         model=lambda wildcards: model_inputs(baseline_of(wildcards.benchmark)),
@@ -21,33 +59,10 @@ rule answer_as_baseline:
         "<results>/timings/answer_as_baseline/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(name for name, entry in config["benchmarks"].items() if "baseline" in entry),
-    conda:
-        lambda wildcards: environment_of(baseline_of(wildcards.benchmark)["engine"])
-    resources:
-        gpu=lambda wildcards: baseline_of(wildcards.benchmark)["gpus"],
-        mem_mb=lambda wildcards: baseline_of(wildcards.benchmark)["mem_mb"],
-        runtime=lambda wildcards: baseline_of(wildcards.benchmark)["runtime"],
     params:
-        versions=lambda wildcards: versions_of(
-            "scripts.answers.answer_benchmark", engine_module(baseline_of(wildcards.benchmark)["engine"])
-        ),
         files=lambda wildcards: model_files(baseline_of(wildcards.benchmark)),
-        teacher=lambda wildcards: config["benchmarks"][wildcards.benchmark]["baseline"],
-        model=lambda wildcards: engine_spec(baseline_of(wildcards.benchmark)),
-        sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
+        names=lambda wildcards: f"--teacher {config['benchmarks'][wildcards.benchmark]['baseline']}",
         store=f"{RESULTS}/rows/baselines/{{benchmark}}",
-    shell:
-        """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
-            --benchmark {wildcards.benchmark} \
-            --teacher {params.teacher} \
-            --model {params.model:q} \
-            --sampling {params.sampling:q} \
-            --api "$API_SETTINGS" \
-            --prompts {input.prompts:q} \
-            --store {params.store:q} \
-            --output {output.answers:q} &>{log:q}
-        """
 
 
 rule import_baseline:
@@ -73,47 +88,5 @@ rule import_baseline:
             --benchmark {wildcards.benchmark} \
             --spec {params.spec:q} \
             --prompts {input.prompts:q} \
-            --output {output.answers:q} &>{log:q}
-        """
-
-
-rule answer_benchmark:
-    input:
-        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
-        prompts="<results>/prompts/{benchmark}.parquet",
-    output:
-        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
-    log:
-        "<results>/logs/answer_benchmark/{benchmark}/{base}/{teacher}.log",
-    benchmark:
-        "<results>/timings/answer_benchmark/{benchmark}/{base}/{teacher}.tsv"
-    conda:
-        lambda wildcards: environment_of(config["bases"][wildcards.base]["engine"])
-    resources:
-        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
-        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
-        runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
-    params:
-        versions=lambda wildcards: versions_of(
-            "scripts.answers.answer_benchmark", engine_module(config["bases"][wildcards.base]["engine"])
-        ),
-        model=lambda wildcards, input: engine_spec(
-            config["bases"][wildcards.base]
-            # the checkpoint has a revision and a chat template of its own
-            | {"model": os.path.dirname(input.manifest), "revision": None, "chat_template": None}
-        ),
-        sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
-        store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
-    shell:
-        """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
-            --benchmark {wildcards.benchmark} \
-            --base {wildcards.base} \
-            --teacher {wildcards.teacher} \
-            --model {params.model:q} \
-            --sampling {params.sampling:q} \
-            --api "$API_SETTINGS" \
-            --prompts {input.prompts:q} \
-            --store {params.store:q} \
             --output {output.answers:q} &>{log:q}
         """

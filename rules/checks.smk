@@ -58,7 +58,7 @@ rule check_models:
         files=lambda wildcards: [
             model_files(entry) for entries in CHECKED_BY[wildcards.target].values() for entry in entries.values()
         ],
-        models=lambda wildcards: models_as_json(CHECKED_BY[wildcards.target], "sampling", "vllm"),
+        models=lambda wildcards: models_as_json(CHECKED_BY[wildcards.target], lengths=True),
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.checks.check_models \

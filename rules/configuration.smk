@@ -8,12 +8,13 @@ import sys
 from scripts.checks.checked_models import models_as_json, models_to_check
 from scripts.configuration.check_config import fill_and_check
 from scripts.configuration.command_line import merge_sections
+from scripts.configuration.config_engines import engine_module
 from scripts.configuration.config_files import is_workflow_output
 from scripts.configuration.config_values import is_pool
 from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.configuration.yaml_keys import wrong_keys_of_files
-from scripts.jobs.code import digest_of_code, versions_of
+from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
 
 problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
@@ -81,14 +82,9 @@ def engine_spec(entry):
     return as_json(entry, *ENGINE_KEYS, *section)
 
 
-def engine_module(engine):
-    """The module of an engine. Rows are computed again when its VERSION is raised, among others."""
-    return f"scripts.engines.engine_{engine}"
-
-
 def environment_of(engine):
     """The file under envs/ that an engine runs in with --sdm conda, relative to a rule file."""
-    return "../envs/vllm.yaml" if engine == "vllm" else "../envs/train.yaml"
+    return f"../envs/{declared(engine_module(engine), 'ENVIRONMENT')}.yaml"
 
 
 def launcher(processes):
@@ -160,6 +156,15 @@ def only_pairs(pairs):
 def baseline_of(benchmark):
     """The entry of the teacher whose answers are a benchmark's baseline."""
     return config["teachers"][config["benchmarks"][benchmark]["baseline"]]
+
+
+def answering_entry(wildcards):
+    """The entry of the model that answers: a base model with the checkpoint of a pair, or without it the baseline."""
+    if "base" not in wildcards.keys():
+        return baseline_of(wildcards.benchmark)
+    folder = f"{RESULTS}/checkpoints/{wildcards.base}/{wildcards.teacher}"
+    # the revision and the chat template of the base model are not those of the checkpoint
+    return config["bases"][wildcards.base] | {"model": folder, "revision": None, "chat_template": None}
 
 
 def baseline_name(benchmark):

@@ -1,8 +1,8 @@
 """Instructions and the prompts of benchmarks, from a local file or a Hugging Face dataset.
 
-Inputs: the file that the config names, if it is a local one.
-Outputs: <results>/instructions.parquet (id, instruction, source, reference), <results>/prompts/{benchmark}.parquet of
-the same columns, and beside each, under set_aside/, the rows not used with their reasons.
+Inputs: the file that the config names, if it is a local file.
+Outputs: <results>/instructions.parquet (id, instruction, source, reference), <results>/prompts/{benchmark}.parquet with
+the same columns, and for each of them, under <results>/set_aside/, the rows that are not used, with their reasons.
 """
 
 
@@ -30,25 +30,15 @@ rule prepare_instructions:
         """
 
 
-rule prepare_prompts:
+use rule prepare_instructions as prepare_prompts with:
     input:
         source=lambda wildcards: source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"]),
     output:
-        prompts="<results>/prompts/{benchmark}.parquet",
+        instructions="<results>/prompts/{benchmark}.parquet",
         set_aside="<results>/set_aside/prompts/{benchmark}.parquet",
     log:
         "<results>/logs/prepare_prompts/{benchmark}.log",
     benchmark:
         "<results>/timings/prepare_prompts/{benchmark}.tsv"
-    conda:
-        "../envs/train.yaml"
     params:
-        code=code_of("scripts.instructions.prepare_instructions"),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
-    shell:
-        """
-        exec python -m scripts.jobs.run_job scripts.instructions.prepare_instructions \
-            --spec {params.spec:q} \
-            --output {output.prompts:q} \
-            --set-aside {output.set_aside:q} &>{log:q}
-        """

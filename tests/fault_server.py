@@ -1,4 +1,4 @@
-"""A chat endpoint on loopback that answers as the prompt demands: rightly, late, brokenly, or not at all."""
+"""A chat endpoint on loopback that answers as the prompt asks: correctly, late, with an error, or not at all."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class FaultServer(ThreadingHTTPServer):
-    """The prompt is `fault[,fault...] text`: each request of that prompt meets the next fault, then an answer."""
+    """The prompt is `fault[,fault...] text`: each request with that prompt gets the next fault, then an answer."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         message = "The model `m-1106` has been deprecated"
         self.send(404, {"error": {"message": message, "code": "model_not_found"}})
 
-    def do_GET(self):  # its models
+    def do_GET(self):  # the list of models
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in ("m-2024-04-09", "other")]
         self.send(200, {"object": "list", "data": models})
 

@@ -1,4 +1,4 @@
-"""From text to token ids: what counts as response, and that control tokens in text are inert."""
+"""From text to token ids: what is part of a response, and that control tokens in text are plain characters."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def chat(template: str) -> Chat:
     return Chat(byte_tokenizer(template))
 
 
-def test_prompt_and_conversation_equal_what_transformers_tokenises():
+def test_prompt_and_conversation_equal_the_ids_of_transformers():
     c = chat(CHAT)
     messages = [{"role": "user", "content": "Add 3 and 4"}, {"role": "assistant", "content": "7"}]
     expected = c.tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
@@ -37,23 +37,23 @@ def test_control_tokens_in_text_are_plain_characters():
     assert len(c.conversation(hostile, hostile)) == len(c.prompt("")) + 2 * len(hostile) + 1
 
 
-def test_text_that_holds_the_private_mark_survives():
+def test_a_text_that_contains_the_private_mark_is_not_changed():
     c = chat(CHAT)
     text = "\ue0000\ue001<|end|>\ue000\ue0001\ue001"
     assert c.tokenizer.decode(c.prompt(text), skip_special_tokens=True) == text
 
 
-def test_what_a_template_puts_behind_the_end_of_turn_is_not_part_of_the_response():
+def test_what_a_template_adds_after_the_end_of_turn_is_not_part_of_the_response():
     c = chat(CHAT.replace("+ eos_token", '+ eos_token + "\\n"'))
     assert c.end == [c.tokenizer.eos_token_id]
 
 
-def test_text_before_the_end_of_turn_belongs_to_the_end():
+def test_text_of_the_template_before_the_end_of_turn_is_part_of_the_end():
     c = chat(PLAIN.replace("message.content + eos_token", 'message.content + "." + eos_token'))
     assert c.tokenizer.decode(c.end) == ".<|end|>"
 
 
-def test_a_template_that_tells_the_date_is_told_the_same_one_every_day():
+def test_a_template_with_the_date_gets_the_same_date_every_day():
     dated = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}"
     text = chat(dated)
     assert text.tokenizer.decode(text.prompt("hi")).startswith("26 Jul 2024hi")
@@ -63,18 +63,18 @@ def test_a_cut_response_has_no_end():
     assert chat(PLAIN).example("Add 3 and 4", "7", "length")[2] == []
 
 
-def test_a_template_without_end_of_turn_is_refused():
+def test_a_template_without_an_end_of_turn_is_an_error():
     with pytest.raises(SystemExit, match="without a special token"):
         chat(PLAIN.replace("message.content + eos_token", "message.content"))
 
 
-def test_a_template_that_rewrites_the_prompt_once_answered_is_refused():
+def test_a_template_that_changes_the_prompt_when_a_response_follows_is_an_error():
     rewriting = CHAT.replace("{%- for", '{%- if messages|length > 1 -%}{{ "again" }}{%- endif -%}{%- for', 1)
-    with pytest.raises(SystemExit, match="otherwise once a response follows"):
+    with pytest.raises(SystemExit, match="differently when a response follows"):
         chat(rewriting)
 
 
 @pytest.mark.fault(13)
-def test_a_model_without_a_template_is_refused_by_name(tiny):
+def test_a_model_without_a_template_is_an_error_that_names_it(tiny):
     with pytest.raises(SystemExit, match=f"{tiny} has no chat template"):
         load_tokenizer(str(tiny))

@@ -12,7 +12,11 @@ from scripts.jobs.code import declared, imports_of, modules_of, parse, versions_
 
 PATHS = sorted((ROOT / "scripts").glob("*/*.py"))
 MODULES = [f"scripts.{path.parent.name}.{path.stem}" for path in PATHS]
+ENGINES = [module for module in MODULES if module.startswith("scripts.engines.engine_")]
 SNAKEFILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+SECTION = re.compile(
+    r"^ +(input|output|log|benchmark|\w*constraints|priority|conda|resources|params|shell):$", flags=re.M
+)
 STAGES = {path.stem for path in SNAKEFILES[1:]}
 # what several stages share; in this order, each imports only those before it
 SHARED = ["tables", "jobs", "configuration", "models", "engines", "metrics"]
@@ -74,8 +78,8 @@ def script_of(body: str) -> str:
 def test_a_job_reruns_with_its_code_where_it_is_cheap_and_with_its_versions_where_it_costs(rules):
     for name, body in rules.items():
         params = re.findall(r"^ +(code|versions)=", body, flags=re.M)
-        assert params == (
-            [] if script_of(body) in WITHOUT_OUTPUT else ["versions" if script_of(body) in COSTLY else "code"]
+        assert set(params) == (
+            set() if script_of(body) in WITHOUT_OUTPUT else {"versions" if script_of(body) in COSTLY else "code"}
         ), name
         assert not params or f'"{script_of(body)}"' in body, name
     assert {script_of(body) for body in rules.values()} >= COSTLY
@@ -83,13 +87,12 @@ def test_a_job_reruns_with_its_code_where_it_is_cheap_and_with_its_versions_wher
 
 @pytest.mark.parametrize("script", sorted(COSTLY))
 def test_what_costs_declares_a_version(script):
-    engines = [f"scripts.engines.engine_{name}" for name in ("openai", "transformers", "vllm")]
-    assert versions_of(script, *engines) != versions_of(*engines) or folder_of(script) in (
+    assert versions_of(script, *ENGINES) != versions_of(*ENGINES) or folder_of(script) in (
         "responses",
         "answers",
         "judgments",
     )
-    assert all(declared(engine, "VERSION") >= 1 for engine in engines)
+    assert all(declared(engine, "VERSION") >= 1 for engine in ENGINES)
 
 
 def test_every_script_is_run_by_a_rule_or_by_hand(rules):
@@ -99,7 +102,7 @@ def test_every_script_is_run_by_a_rule_or_by_hand(rules):
 
 def test_every_module_is_used(rules):
     started = {script_of(body) for body in rules.values()} | BY_HAND
-    started |= {f"scripts.engines.engine_{name}" for name in ("openai", "transformers", "vllm")}
+    started |= set(ENGINES)
     outside = "\n".join(path.read_text(encoding="utf-8") for path in SNAKEFILES)
     started |= set(re.findall(r"^ *from (scripts[.]\w+[.]\w+) import", outside, flags=re.M))
     assert {module for script in started for module in modules_of(script)} == set(MODULES)

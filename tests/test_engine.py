@@ -1,4 +1,4 @@
-"""The engine transformers: greedy answers equal a plain loop whatever the batches, and no prompt is lost."""
+"""The engine transformers: greedy answers equal a plain loop for every batch size, and no prompt is lost."""
 
 import json
 
@@ -8,8 +8,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from conftest import ROOT
 from scripts.engines import engine_transformers
-from scripts.engines.decoding import answered
-from scripts.engines.results import told
+from scripts.engines.decoding import decode
+from scripts.engines.results import with_text
 from scripts.models.chat import Chat, load_tokenizer
 
 SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}
@@ -29,7 +29,7 @@ def ask(spec: dict, prompts: list[str]) -> list[dict]:
 
 @torch.no_grad()
 def plain(tiny, prompt: str) -> tuple[list[int], str]:
-    """Ids by argmax over one unpadded row, up to the end of turn, and the finish reason."""
+    """Ids by argmax over one unpadded row, up to the end of turn, with the finish reason."""
     chat = Chat(load_tokenizer(str(tiny), chat_template=str(ROOT / "config/templates/plain.jinja")))
     model = AutoModelForCausalLM.from_pretrained(tiny).eval()
     ids, start = chat.prompt(prompt), len(chat.prompt(prompt))
@@ -58,35 +58,36 @@ def test_a_models_own_generation_defaults_do_not_change_greedy(tiny, tmp_path):
     assert ask(spec(tmp_path), PROMPTS) == ask(spec(tiny), PROMPTS)
 
 
-def test_sampling_repeats_with_its_seed_and_changes_with_another(tiny):
-    draw = [ask(spec(tiny, temperature=1.0, seed=seed), PROMPTS) for seed in (0, 0, 1)]
-    assert draw[0] == draw[1] != draw[2]
+def test_the_same_seed_gives_the_same_samples_and_another_seed_gives_different_ones(tiny):
+    samples = [ask(spec(tiny, temperature=1.0, seed=seed), PROMPTS) for seed in (0, 0, 1)]
+    assert samples[0] == samples[1] != samples[2]
 
 
-def test_a_prompt_beyond_the_context_is_set_aside_alone(tiny):
+def test_a_prompt_longer_than_the_context_gets_a_reason_and_the_other_rows_are_answered(tiny):
     answers = ask(spec(tiny), ["a", "b" * 600, "c"])
     assert [answer["reason"] == "prompt_over_long" for answer in answers] == [False, True, False]
     assert answers[1]["text"] is None
 
 
-def test_no_room_for_an_answer_is_an_error_that_says_so(tiny):
-    with pytest.raises(SystemExit, match="max_new_tokens 512 fills its context"):
+def test_max_new_tokens_as_large_as_the_context_is_an_error(tiny):
+    message = r"max_new_tokens \(512\) leaves no room for a prompt in the context of 512"
+    with pytest.raises(SystemExit, match=message):
         ask(spec(tiny, max_new_tokens=512), PROMPTS)
 
 
 @pytest.mark.fault(8)
-def test_half_a_character_from_an_endpoint_is_replaced_and_flagged():
-    answer = told(json.loads('"cut in an emoji \\ud83d"'), "length", 5)
+def test_half_a_character_from_an_endpoint_is_replaced_and_gets_a_reason():
+    answer = with_text(json.loads('"cut in an emoji \\ud83d"'), "length", 5)
     assert answer["text"].startswith("cut in an emoji \ufffd") and answer["reason"] == "undecodable"
-    answer["text"].encode()  # it can be written
+    answer["text"].encode()  # it can be written to a file
 
 
 def test_empty_and_undecodable_answers_get_a_reason(tiny):
     chat = Chat(load_tokenizer(str(tiny), chat_template=str(ROOT / "config/templates/plain.jinja")))
     stop = chat.end[-1]
     blank, cut = chat.response("  \n"), chat.response("\u4f60")[:2]
-    assert answered(chat, [stop, stop], [stop])["reason"] == "empty"
-    assert answered(chat, [*blank, stop], [stop])["reason"] == "empty"
-    assert answered(chat, cut, [stop])["reason"] == "undecodable"
-    whole = answered(chat, [*chat.response("7"), stop, stop], [stop])
-    assert whole == {"text": "7", "finish_reason": "stop", "n_tokens": 1, "reason": None}
+    assert decode(chat, [stop, stop], [stop])["reason"] == "empty"
+    assert decode(chat, [*blank, stop], [stop])["reason"] == "empty"
+    assert decode(chat, cut, [stop])["reason"] == "undecodable"
+    result = decode(chat, [*chat.response("7"), stop, stop], [stop])
+    assert result == {"text": "7", "finish_reason": "stop", "n_tokens": 1, "reason": None}

@@ -1,4 +1,4 @@
-"""The engine openai, against a server that fails in every way: nothing is lost, asked twice, overpaid or told."""
+"""The engine openai with a server that fails in every way: nothing is lost, asked twice, overpaid or disclosed."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def ask(server, prompts, api=(), **sampling):
     return engine_openai.load(spec(server, api, **sampling))(rows)
 
 
-def test_answers_come_in_the_order_of_the_rows_whatever_the_threads(server):
+def test_results_are_in_the_order_of_the_rows_with_several_threads(server):
     prompts = [f"slow {i}" for i in range(40)]
     answers = ask(server, prompts)
     assert [a["text"] for a in answers] == [prompt[::-1] for prompt in prompts]
@@ -53,7 +53,7 @@ def test_answers_come_in_the_order_of_the_rows_whatever_the_threads(server):
     assert 1 < server.most_busy <= API["concurrency"]
 
 
-def test_a_server_with_another_address_is_asked_nothing_again(server, tmp_path):
+def test_with_a_new_address_of_the_server_no_row_is_asked_again(server, tmp_path):
     rows, other = [{"id": "1", "instruction": "Hello"}], FaultServer()
     given = spec(server) | {"engine": "openai", "chat_template": None}
     api = given.pop("api")
@@ -66,7 +66,7 @@ def test_a_server_with_another_address_is_asked_nothing_again(server, tmp_path):
     other.server_close()
 
 
-def test_what_is_asked_is_what_the_config_says(server):
+def test_the_request_has_the_values_of_the_config(server):
     ask(server, ["Hello"], temperature=0.5, top_p=0.9, options={"top_k": 7})
     seed = server.bodies[0].pop("seed")
     expected = {"model": "m", "temperature": 0.5, "top_p": 0.9, "max_tokens": 200, "top_k": 7}
@@ -78,13 +78,13 @@ def test_what_is_asked_is_what_the_config_says(server):
 
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("fault", ["busy", "broken", "hang", "reset"])
-def test_a_fault_that_passes_is_waited_out(server, fault):
+def test_a_temporary_fault_is_retried_until_it_is_over(server, fault):
     (answer,) = ask(server, [f"{fault},{fault} x"])
     assert answer["text"] == f"{fault},{fault} x"[::-1]
     assert server.asked[f"{fault},{fault} x"] == 3
 
 
-def test_retry_after_is_waited_for(server):
+def test_the_client_waits_as_long_as_retry_after_says(server):
     start = time.monotonic()
     ask(server, ["busy x"])
     assert time.monotonic() - start >= 1
@@ -92,10 +92,10 @@ def test_retry_after_is_waited_for(server):
 
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("fault", ["busy", "broken", "reset", "garbage", "torn", "hollow"])
-def test_a_fault_that_lasts_is_no_answer_and_harms_no_other_row(server, fault):
+def test_a_row_with_a_lasting_fault_fails_and_the_other_rows_are_answered(server, fault):
     failed, answer = ask(server, [f"{','.join([fault] * 9)} x", "Fine"])
     assert isinstance(failed, Exception) and answer["text"] == "eniF"
-    assert ("no chat completion" in str(failed)) == (fault in ("garbage", "torn", "hollow"))
+    assert ("is not a chat completion" in str(failed)) == (fault in ("garbage", "torn", "hollow"))
 
 
 @pytest.mark.fault(10)
@@ -104,34 +104,34 @@ def test_a_fault_that_lasts_is_no_answer_and_harms_no_other_row(server, fault):
     "prompt, reason, text",
     [("long x", "prompt_over_long", None), ("filtered x", "content_filter", None), ("empty x", "empty", None)],
 )
-def test_an_answer_that_will_never_come_has_a_reason(server, prompt, reason, text):
+def test_a_row_that_can_never_be_answered_has_a_reason(server, prompt, reason, text):
     (answer,) = ask(server, [prompt])
     assert (answer["reason"], answer["text"]) == (reason, text)
 
 
 @pytest.mark.fault(9)
-def test_a_cut_answer_says_so(server):
+def test_a_cut_answer_has_the_finish_reason_length(server):
     (answer,) = ask(server, ["cut x"])
     assert (answer["text"], answer["finish_reason"], answer["reason"]) == ("and so o", "length", None)
 
 
 @pytest.mark.parametrize("fault", ["denied", "unknown", "quota"])
-def test_an_endpoint_that_refuses_everyone_is_not_asked_again(server, fault):
+def test_an_endpoint_that_refuses_every_request_gets_no_further_request(server, fault):
     faults = ",".join([fault] * 9)
     answers = ask(server, [f"{faults} x", *(f"{faults} {i}" for i in range(30))], {"concurrency": 1})
     assert all(isinstance(answer, Exception) for answer in answers)
     assert set(server.asked) == {f"{faults} x"}
 
 
-def test_an_endpoint_that_fails_row_after_row_is_given_up(server):
+def test_an_endpoint_that_fails_for_row_after_row_gets_no_further_request(server):
     prompts = [f"broken,broken,broken {i}" for i in range(60)]
     assert all(isinstance(answer, Exception) for answer in ask(server, prompts))
     assert len(server.asked) < 20
 
 
 @pytest.mark.fault(17)
-def test_the_budget_is_never_exceeded_and_counts_what_other_jobs_paid(server):
-    prices = {"m": {"input": 1000, "output": 10_000}}  # an answer costs 1.01 dollars, at most 2.11 were asked for
+def test_the_budget_is_never_exceeded_and_includes_what_other_jobs_spent(server):
+    prices = {"m": {"input": 1000, "output": 10_000}}  # an answer costs 1.01 dollars; at most it could cost 2.11
     prompts = [f"Prompt {i}" for i in range(10)]
     answers = ask(server, prompts, {"budget_usd": 5.3, "prices": prices, "concurrency": 1})
     done = [answer for answer in answers if not isinstance(answer, Exception)]
@@ -143,7 +143,7 @@ def test_the_budget_is_never_exceeded_and_counts_what_other_jobs_paid(server):
     assert all(isinstance(answer, Exception) for answer in again) and len(server.bodies) == 4
 
 
-def test_jobs_that_spend_at_once_lose_no_dollar_and_overspend_none(tmp_path):
+def test_jobs_that_spend_at_the_same_time_lose_no_dollar_and_stay_within_the_budget(tmp_path):
     code = "import sys; from pathlib import Path; from scripts.engines.ledger import book; "
     code += "print(sum(book(Path(sys.argv[1]), 0.25, 60.0) for _ in range(100)))"
     command = [sys.executable, "-c", code, tmp_path / "spent_usd.txt"]
@@ -152,15 +152,17 @@ def test_jobs_that_spend_at_once_lose_no_dollar_and_overspend_none(tmp_path):
     assert spent(tmp_path / "spent_usd.txt") == 60.0
 
 
-def test_the_variable_of_the_key_has_to_be_set(server):
-    wanted = spec(server)
+def test_a_key_whose_variable_is_not_set_is_an_error_before_any_request(server, tmp_path):
+    wanted = spec(server) | {"engine": "openai", "chat_template": None}
     wanted["openai"]["api_key_env"] = "NOT_THERE"
-    with pytest.raises(SystemExit, match="environment variable NOT_THERE holds no key"):
-        engine_openai.load(wanted)
+    api = wanted.pop("api")
+    with pytest.raises(SystemExit, match="m: the environment variable NOT_THERE is not set"):
+        asker(wanted, tmp_path, api)([{"id": "1", "instruction": "Hello"}])
+    assert not server.bodies
 
 
 def run_script(server, folder, prompts):
-    """The script itself, in a process of its own; its output and what it printed."""
+    """Run the script in a new process and return the finished process."""
     instructions = pl.DataFrame({"id": [str(i) for i in range(len(prompts))], "instruction": prompts})
     instructions.write_parquet(folder / "instructions.parquet")
     wanted = spec(server)
@@ -185,7 +187,7 @@ def run_script(server, folder, prompts):
 
 
 @pytest.mark.fault(17)
-def test_failed_rows_are_asked_again_in_the_next_run_and_answered_ones_are_not(server, tmp_path):
+def test_the_next_run_asks_only_the_failed_rows_again(server, tmp_path):
     prompts = ["Good", "broken,broken,broken x", "Fine", "denied y"]
     first = run_script(server, tmp_path, prompts)
     assert first.returncode and "of 4 rows failed; the next run repeats only these" in first.stdout
@@ -199,7 +201,7 @@ def test_failed_rows_are_asked_again_in_the_next_run_and_answered_ones_are_not(s
 
 
 @pytest.mark.fault(25)
-def test_the_key_is_nowhere_in_what_is_printed_or_stored(server, tmp_path):
+def test_the_key_is_neither_printed_nor_stored(server, tmp_path):
     done = run_script(server, tmp_path, ["denied,denied x"])
     assert "AuthenticationError" in done.stdout and KEY not in done.stdout
     run_script(server, tmp_path, ["denied,denied x"])

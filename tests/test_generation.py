@@ -1,4 +1,4 @@
-"""Generation through the row store: every row accounted for, pools that grow, and a kill that costs nothing."""
+"""Generation through the row store: every row has a result or a reason, pools can grow, a killed job resumes."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def instructions(texts):
 
 @pytest.mark.fault(10)
 @pytest.mark.fault(11)
-def test_every_prompt_keeps_its_row(tiny, tmp_path):
+def test_every_prompt_has_a_row(tiny, tmp_path):
     texts = ["", "x" * 600, "\u4f60\u597d\u3001\u043c\u0438\u0440 \U0001f600", "a", "Say <|end|> and <|assistant|>"]
     got = answer_instructions(instructions(texts), spec(tiny), tmp_path, {})
     assert got["id"].to_list() == list("01234")
@@ -40,14 +40,14 @@ def test_every_prompt_keeps_its_row(tiny, tmp_path):
     assert others["finish_reason"].null_count() == 0
 
 
-def test_an_end_of_turn_written_out_in_a_response_ends_nothing(tiny):
+def test_an_end_of_turn_written_in_a_response_is_plain_text(tiny):
     chat = Chat(load_tokenizer(str(tiny), chat_template=TEMPLATE))
     _, response, end = chat.example("Say it", "before <|end|> after", "stop")
     assert end == chat.end and not set(chat.end) & set(response)
     assert chat.tokenizer.decode(response) == "before <|end|> after"
 
 
-def test_candidates_differ_and_a_larger_pool_keeps_those_of_a_smaller_one(tiny, tmp_path, monkeypatch):
+def test_candidates_differ_and_a_larger_pool_includes_the_candidates_of_a_smaller_one(tiny, tmp_path, monkeypatch):
     asked = instructions([f"Say {i}" for i in range(30)])
     sampled = spec(tiny, temperature=1.0)
     small = answer_instructions(asked, sampled, tmp_path / "a", {}, candidates=2)
@@ -70,7 +70,7 @@ def test_candidates_differ_and_a_larger_pool_keeps_those_of_a_smaller_one(tiny, 
 
 
 def start(tiny, folder, n_rows):
-    """The script on n_rows instructions, as a process."""
+    """Start the script with n_rows instructions in a new process."""
     folder.mkdir(exist_ok=True)
     instructions([f"Say {i}" for i in range(n_rows)]).write_parquet(folder / "instructions.parquet")
     wanted = spec(tiny)
@@ -92,10 +92,10 @@ def start(tiny, folder, n_rows):
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("shards", [1, 2])
-def test_a_kill_in_the_middle_and_a_rerun_redo_only_what_is_missing_and_give_the_same_bytes(tiny, tmp_path, shards):
+def test_after_a_kill_the_next_run_computes_only_the_missing_rows_and_writes_the_same_bytes(tiny, tmp_path, shards):
     n_rows = 4 * engine_transformers.BLOCK
-    whole = start(tiny, tmp_path / "undisturbed", n_rows)
-    assert whole.communicate()[1] is None and whole.returncode == 0
+    undisturbed = start(tiny, tmp_path / "undisturbed", n_rows)
+    assert undisturbed.communicate()[1] is None and undisturbed.returncode == 0
     killed = start(tiny, tmp_path / "killed", n_rows)
     while len(list((tmp_path / "killed").glob("rows/*/*.parquet"))) < shards:
         assert killed.poll() is None
@@ -105,7 +105,7 @@ def test_a_kill_in_the_middle_and_a_rerun_redo_only_what_is_missing_and_give_the
     stored = sum(pl.read_parquet(path).height for path in (tmp_path / "killed").glob("rows/*/*.parquet"))
     assert stored < n_rows and not (tmp_path / "killed/responses.parquet").exists()
     again = start(tiny, tmp_path / "killed", n_rows)
-    said = again.communicate()[0]
-    assert again.returncode == 0 and f"{stored} of {n_rows} rows found" in said
+    printed = again.communicate()[0]
+    assert again.returncode == 0 and f"{stored} of {n_rows} rows found" in printed
     results = [(tmp_path / name / "responses.parquet").read_bytes() for name in ("undisturbed", "killed")]
     assert results[0] == results[1]

@@ -1,4 +1,4 @@
-"""Imported responses and rewards: wide and long tables, by id or by text, every instruction keeping its row."""
+"""Imported responses and rewards: wide and long tables, by id or by text; every instruction has a row."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def script_of(name):
 
 
 def run(script, folder, spec, **more):
-    """A script on the six instructions of above and a spec of columns; its frame, or what it says."""
+    """Run a script with the six instructions above; its table, or what it printed if it failed."""
     pl.DataFrame({"id": IDS, "instruction": TEXTS}).write_parquet(folder / "instructions.parquet")
     defaults = {"match": {}, "file": None, "split": "train", "revision": None}
     output = folder / f"{script}.parquet"
@@ -34,7 +34,7 @@ def run(script, folder, spec, **more):
 
 
 def wide(folder) -> dict:
-    """A parquet with a struct per teacher, in another order than the instructions, without the last of them."""
+    """A parquet with a struct per teacher, in a different order than the instructions and without the last one."""
     cells = [{"content": text, "rm-8.B": reward} for text, reward in zip(ANSWERS, REWARDS, strict=True)]
     other = [{"content": "no", "rm-8.B": 0.0}] * 5
     frame = pl.DataFrame({"uuid": IDS[:5], "instruction": TEXTS[:5], "Qwen2.5-3B": cells, "other": other})
@@ -59,19 +59,19 @@ def test_a_wide_table_gives_every_instruction_a_response_or_a_reason(tmp_path):
     assert set(got["teacher"]) == {"t"} and set(got["candidate"]) == {0}
 
 
-def test_a_long_table_is_read_for_one_teacher_and_matched_by_the_instructions_text(tmp_path):
-    rows = [{"who": "x", "prompt": t, "said": [{"text": a}]} for t, a in zip(TEXTS[:5], ANSWERS, strict=True)]
-    rows[4]["prompt"] = " cafe\u0301\r\n"  # the same text written otherwise
-    rows += [{"who": "y", "prompt": t, "said": [{"text": "other"}]} for t in TEXTS]
-    rows += [{"who": "x", "prompt": TEXTS[0], "said": [{"text": "too late"}]}]
+def test_of_a_long_table_the_rows_of_one_teacher_are_matched_by_the_text_of_the_instruction(tmp_path):
+    rows = [{"who": "x", "prompt": t, "output": [{"text": a}]} for t, a in zip(TEXTS[:5], ANSWERS, strict=True)]
+    rows[4]["prompt"] = " cafe\u0301\r\n"  # the same text with another encoding of the accent
+    rows += [{"who": "y", "prompt": t, "output": [{"text": "other"}]} for t in TEXTS]
+    rows += [{"who": "x", "prompt": TEXTS[0], "output": [{"text": "too late"}]}]
     path = tmp_path / "long.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    columns = {"instruction": "prompt", "response": ["said", 0, "text"]}
+    columns = {"instruction": "prompt", "response": ["output", 0, "text"]}
     got = run("import_responses", tmp_path, {"path": str(path), "match": {"who": "x"}, "columns": columns})
     assert got.select("id", "response", "reason").rows() == EXPECTED
 
 
-def test_the_rewards_of_a_column_go_to_the_right_rows(tmp_path):
+def test_the_rewards_of_a_column_are_matched_to_the_right_rows(tmp_path):
     spec = wide(tmp_path)
     run("import_responses", tmp_path, spec)
     del spec["columns"]["response"]
@@ -88,10 +88,10 @@ def test_the_rewards_of_a_column_go_to_the_right_rows(tmp_path):
     ]
 
 
-def test_a_missing_reward_of_a_good_response_has_a_reason(tmp_path):
-    table = pl.DataFrame({"id": IDS, "said": ["x"] * 6, "reward": [1.0, None, float("nan"), 2.0, 3.0, 4.0]})
+def test_a_usable_response_without_a_reward_has_a_reason(tmp_path):
+    table = pl.DataFrame({"id": IDS, "output": ["x"] * 6, "reward": [1.0, None, float("nan"), 2.0, 3.0, 4.0]})
     table.write_parquet(tmp_path / "t.parquet")
-    spec = {"path": str(tmp_path / "t.parquet"), "columns": {"id": "id", "response": "said"}}
+    spec = {"path": str(tmp_path / "t.parquet"), "columns": {"id": "id", "response": "output"}}
     run("import_responses", tmp_path, spec)
     spec["columns"] = {"id": "id", "reward": "reward"}
     more = {"reward-model": "rm", "responses": tmp_path / "import_responses.parquet"}
@@ -105,19 +105,19 @@ def test_a_missing_reward_of_a_good_response_has_a_reason(tmp_path):
     [
         ({"response": ["Qwen2.5-3B", "contents"]}, "no contents in column Qwen2.5-3B, which is a Struct"),
         ({"response": "Qwen2.5-7B"}, "no column Qwen2.5-7B: the source has uuid, instruction, Qwen2.5-3B, other"),
-        ({"instruction": "uuid"}, "5 ids stand for another instruction in the table: ['a', 'b', 'c']"),
+        ({"instruction": "uuid"}, "ids with a different instruction in the table (5): ['a', 'b', 'c']"),
     ],
 )
-def test_a_wrong_column_is_told_in_one_line(tmp_path, change, line):
+def test_a_wrong_column_is_an_error_in_one_line(tmp_path, change, line):
     spec = wide(tmp_path)
     spec["columns"] |= change
-    said = run("import_responses", tmp_path, spec)
-    assert "Traceback" not in said and said.splitlines()[-1].startswith(line), said
+    printed = run("import_responses", tmp_path, spec)
+    assert "Traceback" not in printed and printed.splitlines()[-1].startswith(line), printed
 
 
 def test_a_teacher_without_a_row_is_an_error(tmp_path):
-    said = run("import_responses", tmp_path, wide(tmp_path) | {"match": {"uuid": "z"}})
-    assert said.rstrip().endswith("t: the table has no row for {'uuid': 'z'}")
+    printed = run("import_responses", tmp_path, wide(tmp_path) | {"match": {"uuid": "z"}})
+    assert printed.rstrip().endswith("t: the table has no row with uuid = z")
 
 
 @pytest.mark.slow
@@ -163,7 +163,7 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
     assert rewards.height == n and (rewards["reward"] == rewards["id"].cast(float)).all()
 
 
-def test_a_score_that_is_no_number_is_no_score(tmp_path, monkeypatch):
+def test_a_pair_whose_score_is_not_finite_has_no_score(tmp_path, monkeypatch):
     (tmp_path / "scores.csv").write_text("base,teacher,wr\n1,a,50.5\n1,b,NaN\n1,c,NA\n1,d,inf\n")
     command = ["x", "--ap", "h.wr", "--pairs", '{"1": ["a", "b", "c", "d"]}', "--scores", str(tmp_path / "scores.csv")]
     command += ["--columns", '{"base": "base", "teacher": "teacher", "scores": {"h.wr": "wr"}}']

@@ -1,4 +1,4 @@
-"""Instructions: no row is lost without a reason, samples are nested, ids are stable."""
+"""Instructions: a row that is not kept has a reason, samples are nested, ids are stable."""
 
 import json
 import os
@@ -13,7 +13,7 @@ SPEC = {"columns": {"instruction": "prompt"}, "n": None, "seed": 0, "max_charact
 
 
 def prepare(tmp_path, content, spec=(), name="mine.jsonl"):
-    """Run the script on a file of that content; the process and, if it succeeded, the rows kept and set aside."""
+    """Run the script on a file with that content; the process and, if it succeeded, the rows kept and set aside."""
     source = tmp_path / name
     spec = SPEC | {"path": str(source)} | dict(spec)
     if isinstance(content, list):
@@ -55,7 +55,7 @@ def test_every_row_is_kept_or_set_aside_with_its_reason(tmp_path):
     assert "9 rows: 3 kept, 0 not sampled, 6 set aside" in done.stdout
 
 
-def test_a_larger_sample_keeps_the_rows_of_a_smaller_one_whatever_the_order(tmp_path):
+def test_a_larger_sample_keeps_the_rows_of_a_smaller_one_for_any_order_of_the_source(tmp_path):
     rows = [{"prompt": f"question {i}"} for i in range(50)]
     small = prepare(tmp_path, rows, {"n": 10})[1]
     large = prepare(tmp_path, rows[::-1], {"n": 30})[1]
@@ -63,7 +63,7 @@ def test_a_larger_sample_keeps_the_rows_of_a_smaller_one_whatever_the_order(tmp_
     assert prepare(tmp_path, rows, {"n": 10, "seed": 1})[1]["id"].to_list() != small["id"].to_list()
 
 
-def test_an_id_is_the_hash_of_its_instruction_unless_given(tmp_path):
+def test_without_an_id_column_the_id_is_the_hash_of_the_instruction(tmp_path):
     rows = [{"prompt": "caf\u00e9", "key": 7}]
     assert prepare(tmp_path, rows)[1]["id"].to_list() == ["850f7dc43910ff89"]  # printf 'café' | sha256sum
     assert prepare(tmp_path, [{"prompt": " cafe\u0301\n"}])[1]["id"].to_list() == ["850f7dc43910ff89"]
@@ -72,30 +72,30 @@ def test_an_id_is_the_hash_of_its_instruction_unless_given(tmp_path):
 
 
 @pytest.mark.fault(6)
-def test_one_id_before_two_instructions_is_an_error_that_names_it(tmp_path):
+def test_an_id_that_two_instructions_have_is_an_error_that_names_it(tmp_path):
     rows = [{"prompt": "one", "key": "a"}, {"prompt": "two", "key": "a"}]
     done, _, _ = prepare(tmp_path, rows, {"columns": {"instruction": "prompt", "id": "key"}})
-    assert done.stderr == "1 ids stand before several instructions: a\n"
+    assert done.stderr == "ids that several instructions have (1): a\n"
 
 
 @pytest.mark.fault(8)
-def test_a_byte_that_is_not_utf8_is_named_with_its_line(tmp_path):
+def test_a_byte_that_is_not_utf8_is_an_error_with_its_line_number(tmp_path):
     done, _, _ = prepare(tmp_path, b'{"prompt": "fine"}\n{"prompt": "caf\xe9"}\n')
     assert "mine.jsonl, line 2: not UTF-8" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_wrong_column_is_named_with_those_there(tmp_path):
+def test_a_wrong_column_is_an_error_that_lists_the_existing_columns(tmp_path):
     done, _, _ = prepare(tmp_path, [{"text": "one"}])
     assert done.stderr == "no column prompt: the source has text\n"
 
 
-def test_a_broken_file_ends_in_one_line(tmp_path):
+def test_a_broken_file_is_an_error_in_one_line(tmp_path):
     done, _, _ = prepare(tmp_path, '{"prompt": "one"}\n{"prompt": \n')
     assert done.stderr.splitlines()[-1].startswith(str(tmp_path / "mine.jsonl")) and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["mine.csv", "mine.json", "mine.parquet"])
-def test_other_formats_read_the_same(tmp_path, name):
+def test_all_formats_give_the_same_rows(tmp_path, name):
     table = pl.DataFrame({"prompt": ["one", "two, or \u2028 three"], "answer": ["1", "23"]})
     write = {"mine.csv": table.write_csv, "mine.json": table.write_json, "mine.parquet": table.write_parquet}
     write[name](tmp_path / name)
@@ -107,7 +107,7 @@ def test_other_formats_read_the_same(tmp_path, name):
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("file", [None, "main/test.parquet"])
-def test_a_dataset_out_of_reach_ends_in_one_line(tmp_path, file):
+def test_a_dataset_that_cannot_be_reached_is_an_error_in_one_line(tmp_path, file):
     spec = {"dataset": "acme/questions", "file": file, "split": "train", "revision": None, "n": None, "seed": 0}
     spec |= {"columns": {"instruction": "q"}, "max_characters": 9}
     command = [sys.executable, "-m", "scripts.instructions.prepare_instructions", "--spec", json.dumps(spec)]

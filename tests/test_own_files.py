@@ -1,4 +1,4 @@
-"""A user's own files: instructions, two teachers, a base and a reward model end in a ranking, as the README says."""
+"""A user's own files: from instructions, two teachers, a base and a reward model to a ranking, as in the README."""
 
 import csv
 import json
@@ -17,14 +17,14 @@ QUESTIONS = [*(f"Reverse {word}" for word in ("ban", "tip", "lost")), *(f"Add {n
 
 @pytest.fixture(scope="module")
 def ranked(study, tmp_path_factory):
-    """A folder in which the README's config and command were used, first with n: 4, then as they stand."""
+    """A folder in which the README's config and command were run, first with n: 4, then unchanged."""
     root = tmp_path_factory.mktemp("mine")
     link_workflow(root)
     readme = (ROOT / "README.md").read_text()
     config = re.search(r"```yaml\n(study: mine\n.*?)```", readme, flags=re.S)[1]
     (root / "questions.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in QUESTIONS))
-    for mine, theirs in MODELS.items():
-        shutil.copytree(study / "results/world" / theirs, root / "models" / mine)
+    for name, model in MODELS.items():
+        shutil.copytree(study / "results/world" / model, root / "models" / name)
     command = re.search(r"^(snakemake rank .*mine\.yaml.*)$", readme, flags=re.M)[1].split()[1:]
     for sample in ("  n: 4\n", ""):
         (root / "mine.yaml").write_text(config.replace("instructions:\n", f"instructions:\n{sample}"))
@@ -38,7 +38,7 @@ def table(root, name):
         return list(csv.DictReader(file))
 
 
-def test_the_readme_leads_from_own_files_to_a_ranking(ranked):
+def test_the_commands_of_the_readme_rank_teachers_from_own_files(ranked):
     rows = table(ranked, "teachers")
     assert [row["rank"] for row in rows] == ["1", "2"] and {row["n"] for row in rows} == {"6"}
     assert not (ranked / "results/mine/checkpoints").exists()
@@ -46,7 +46,7 @@ def test_the_readme_leads_from_own_files_to_a_ranking(ranked):
     assert f"responses of **{rows[0]['teacher']}**" in card
 
 
-def test_it_says_how_sure_the_ranking_is_and_what_more_instructions_would_do(ranked):
+def test_the_tables_report_how_stable_the_ranking_is_and_whether_more_instructions_are_needed(ranked):
     (size,) = table(ranked, "sample_size")
     stability = {row["teacher"]: row for row in table(ranked, "stability")}
     assert size["n"] == "6" and size["target"] == "0.95" and size["first"] == table(ranked, "teachers")[0]["teacher"]
@@ -57,7 +57,7 @@ def test_it_says_how_sure_the_ranking_is_and_what_more_instructions_would_do(ran
 
 
 @pytest.mark.parametrize("stage", ["generate_responses", "score_rewards/reward-model", "score_likelihoods/base"])
-def test_a_larger_sample_computes_only_its_new_rows(ranked, stage):
+def test_with_a_larger_sample_only_the_new_rows_are_computed(ranked, stage):
     for teacher in ("teacher-a", "teacher-b"):
         log = (ranked / f"results/mine/logs/{stage}/{teacher}.log").read_text()
         assert "4 of 6 rows found in" in log, log

@@ -1,4 +1,4 @@
-"""A selection takes the right candidate of a pool, and its reward."""
+"""A selection takes the right candidate of a pool, together with its reward."""
 
 import polars as pl
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from scripts.responses import select_responses
 from scripts.rewards import select_rewards
 
-# id, candidate, response, reward; a candidate without a response or without a reward cannot be chosen
+# id, candidate, response, reward; a candidate without a response or without a reward cannot be selected
 POOL = [
     ("a", 0, "a0", 1.0),
     ("a", 1, "a1", 3.0),
@@ -34,7 +34,7 @@ def pool(tmp_path):
 
 
 def select(folder, monkeypatch, how, seed=0):
-    """Candidate, response and reward of each id, by the two scripts."""
+    """Run both scripts; candidate, response and reward of each id."""
     names = {"teacher": how, "responses": folder / "responses.parquet", "rewards": folder / "rewards.parquet"}
     names |= {"output": folder / "chosen.parquet"}
     run(monkeypatch, select_responses, names | {"select": how, "seed": seed})
@@ -56,7 +56,7 @@ def run(monkeypatch, script, arguments):
     script.main()
 
 
-def test_the_best_is_the_highest_reward_and_of_equal_ones_the_first(pool, monkeypatch):
+def test_the_best_candidate_has_the_highest_reward_and_is_the_first_of_equal_ones(pool, monkeypatch):
     assert select(pool, monkeypatch, "best").rows() == [
         ("a", 1, "a1", 3.0, None, None),
         ("b", 1, "b1", 5.0, None, None),
@@ -64,11 +64,11 @@ def test_the_best_is_the_highest_reward_and_of_equal_ones_the_first(pool, monkey
     ]
 
 
-def test_the_worst_is_the_lowest_reward(pool, monkeypatch):
+def test_the_worst_candidate_has_the_lowest_reward(pool, monkeypatch):
     assert select(pool, monkeypatch, "worst")["response"].to_list() == ["a2", "b1", None]
 
 
-def test_a_random_choice_repeats_with_its_seed_takes_what_is_usable_and_all_of_it_sometimes(pool, monkeypatch):
+def test_a_random_selection_depends_on_its_seed_and_takes_every_usable_candidate_for_some_seed(pool, monkeypatch):
     seen = set()
     for seed in range(40):
         chosen = select(pool, monkeypatch, "random", seed)
@@ -76,4 +76,8 @@ def test_a_random_choice_repeats_with_its_seed_takes_what_is_usable_and_all_of_i
         seen |= set(chosen["response"])
     assert seen == {"a0", "a1", "a2", "b1", "b2", "c2"}
     last = select(pool, monkeypatch, "random")
-    assert last["reason_right"].to_list() == [None, None, "over_long"]  # chosen, but the reward model could not read it
+    assert last["reason_right"].to_list() == [
+        None,
+        None,
+        "over_long",
+    ]  # selected, but the reward model could not read it

@@ -1,4 +1,4 @@
-"""One study with every kind of teacher: models, an endpoint, a pool and selections from it, responses from tables."""
+"""One study with every kind of teacher: models, an endpoint, a pool, selections from the pool, imported responses."""
 
 import csv
 import json
@@ -60,7 +60,7 @@ def results(study, tmp_path_factory):
         open(study / "results/world/instructions.jsonl", encoding="utf-8") as lines,
         open(root / "responses.jsonl", "w", encoding="utf-8") as out,
     ):
-        for line in lines:  # the right answers, with a reward that tells where they come from
+        for line in lines:  # the right answers, with a reward that no reward model gives
             row = json.loads(line)
             print(json.dumps({"instruction": row["instruction"], "answer": row["answer"], "rewards": [7.5]}), file=out)
     with open(root / "scores.csv", "w", encoding="utf-8") as out:
@@ -79,7 +79,7 @@ def read(path, *columns):
     return pl.read_parquet(path).select(*columns)
 
 
-def test_the_pool_has_its_candidates_and_a_selection_one_of_them_with_its_reward(results):
+def test_a_selection_has_one_candidate_of_the_pool_with_its_reward(results):
     pool = read(results / "responses/pool.parquet", "id", "candidate", "response").join(
         read(results / "rewards/right-answer/pool.parquet", "id", "candidate", "reward"), on=["id", "candidate"]
     )
@@ -98,13 +98,13 @@ def test_the_pool_has_its_candidates_and_a_selection_one_of_them_with_its_reward
         )
 
 
-def test_an_endpoint_is_asked_every_instruction(results):
+def test_an_endpoint_answers_every_instruction(results):
     asked = read(results / "instructions.parquet", "id", "instruction")
     answered = read(results / "responses/endpoint.parquet", "id", "response")
     assert answered["response"].to_list() == [text[::-1] for text in asked["instruction"]]
 
 
-def test_imported_rewards_are_taken_and_others_are_scored(results):
+def test_imported_rewards_are_used_and_missing_rewards_are_computed(results):
     taken, scored = (
         read(results / f"rewards/right-answer/{name}.parquet", "reward")["reward"] for name in ("rewarded", "imported")
     )
@@ -115,7 +115,7 @@ def test_imported_rewards_are_taken_and_others_are_scored(results):
     assert (scored_by / "imported.log").exists() and not (scored_by / "rewarded.log").exists()
 
 
-def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(results):
+def test_pools_are_not_ranked_and_selections_only_if_the_config_says_so(results):
     with open(results / "tables/teachers.csv", encoding="utf-8") as file:
         ranked = {row["teacher"]: row["rank"] for row in csv.DictReader(file) if row["base"] == "alpha"}
     assert set(ranked) == {"greedy", "best", "worst", "any", "imported", "rewarded", "endpoint"}
@@ -124,14 +124,14 @@ def test_pools_are_not_ranked_and_selections_only_where_the_config_says_so(resul
     assert not (results / "checkpoints").exists()
 
 
-def test_average_performance_is_the_mean_of_the_tables_scores(results):
+def test_average_performance_is_the_mean_of_the_imported_scores(results):
     with open(results / "tables/performance.csv", encoding="utf-8") as file:
         ap = {(row["base"], row["teacher"]): float(row["ap"]) for row in csv.DictReader(file)}
     assert len(ap) == 12
     assert ap["alpha", "rewarded"] == (4 + 50 + 16) / 2 and ap["beta", "best"] == (11 + 51) / 2
 
 
-def test_the_reference_models_perplexity_is_a_metric_beside_the_bases(results):
+def test_the_perplexity_of_the_reference_model_is_a_further_metric(results):
     sums = pl.read_parquet(results / "likelihoods/reference/greedy.parquet")
     expected = (sums["nll"] / sums["n_tokens"]).exp().to_list()
     metrics = pl.read_parquet(results / "metrics/beta/greedy.parquet")

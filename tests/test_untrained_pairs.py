@@ -1,4 +1,4 @@
-"""A pair whose fine-tuning gave no model has no answers, no judgments and no score, whatever the protocol."""
+"""A pair whose fine-tuning failed has no answers, no judgments and no score, with every protocol."""
 
 import json
 
@@ -26,8 +26,8 @@ def run(script, monkeypatch, **given):
 def answers(tmp_path, monkeypatch):
     publish_failure("loss nan at step 7: lower finetune.learning_rate", tmp_path / "model")
     write_table(PROMPTS, tmp_path / "prompts.parquet")
-    theirs = {"id": list("abc"), "answer": ["1", "2", None], "reason": [None, None, "empty"]}
-    write_table(pl.DataFrame(theirs), tmp_path / "baseline.parquet")
+    baseline = {"id": list("abc"), "answer": ["1", "2", None], "reason": [None, None, "empty"]}
+    write_table(pl.DataFrame(baseline), tmp_path / "baseline.parquet")
     given = {"benchmark": "m", "base": "b", "teacher": "t", "sampling": "{}", "api": "{}", "store": tmp_path / "rows"}
     given |= {"model": json.dumps({"engine": "transformers", "model": str(tmp_path / "model")})}
     given |= {"prompts": tmp_path / "prompts.parquet", "output": tmp_path / "answers.parquet"}
@@ -35,13 +35,13 @@ def answers(tmp_path, monkeypatch):
     return read_table(tmp_path / "answers.parquet")
 
 
-def test_no_answer_is_made_and_each_row_says_why(answers, tmp_path):
+def test_no_answer_is_generated_and_each_row_has_the_reason(answers, tmp_path):
     assert answers.select("id", "answer", "reason").rows() == [(i, None, "not_trained") for i in "abc"]
     assert not (tmp_path / "rows").exists()
 
 
 @pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard"])
-def test_no_protocol_makes_a_score_of_it(answers, protocol, tmp_path, monkeypatch):
+def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
     baseline = read_table(tmp_path / "baseline.parquet")
     if protocol == "exact":
         spec = json.dumps(
@@ -51,9 +51,9 @@ def test_no_protocol_makes_a_score_of_it(answers, protocol, tmp_path, monkeypatc
         run(judge_exact, monkeypatch, spec=spec, output=tmp_path / "judgments.parquet", **names)
     elif protocol == "reward":
         none = pl.DataFrame(schema={"id": pl.String, "model": pl.Float64, "model_unusable": pl.String})
-        theirs = {"id": ["a", "b"], "baseline": [1.0, 2.0], "baseline_unusable": [None, None]}
-        theirs = pl.DataFrame(theirs, schema_overrides={"baseline_unusable": pl.String})
-        write_table(judge_reward.compare(PROMPTS, answers, none, theirs), tmp_path / "judgments.parquet")
+        rewards = {"id": ["a", "b"], "baseline": [1.0, 2.0], "baseline_unusable": [None, None]}
+        rewards = pl.DataFrame(rewards, schema_overrides={"baseline_unusable": pl.String})
+        write_table(judge_reward.compare(PROMPTS, answers, none, rewards), tmp_path / "judgments.parquet")
     else:
         comparisons = list_comparisons(protocol, PROMPTS, answers, baseline)
         assert set(comparisons["reason"]) == {"not_trained"} and not undecided(comparisons).height

@@ -1,4 +1,4 @@
-"""The engine vllm, for real: vLLM on the CPU, in an environment of its own, with the miniature's models."""
+"""The engine vllm with vLLM itself: on the CPU, in its own environment, with the models of the miniature study."""
 
 import json
 import os
@@ -27,7 +27,7 @@ NAMES = {"revision": None, "chat_template": None, "trust_remote_code": False}
 
 
 def generate(python, folder, instructions, model, candidates=1, **sampling):
-    """Run the script; its responses."""
+    """Run the script and return its responses."""
     folder.mkdir(parents=True)
     instructions.write_parquet(folder / "instructions.parquet")
     arguments = {
@@ -70,10 +70,10 @@ def test_greedy_answers_agree_with_those_of_transformers(study, tmp_path, teache
     columns = ["response", "finish_reason", "n_tokens", "reason"]
     same = [a == b for a, b in zip(got.select(columns).rows(), expected.select(columns).rows(), strict=True)]
     print(f"{teacher}: {sum(same)} of {len(same)} answers agree")
-    assert sum(same) >= 0.99 * len(same)  # sums in another order may turn a tie
+    assert sum(same) >= 0.99 * len(same)  # another order of summation can change which of two equal tokens wins
 
 
-def test_every_prompt_keeps_its_row(study, tmp_path):
+def test_every_prompt_has_a_row(study, tmp_path):
     texts = [
         "",
         "x" * 600,
@@ -91,7 +91,7 @@ def test_every_prompt_keeps_its_row(study, tmp_path):
     assert got.rows() == plain.rows()
 
 
-def test_candidates_are_seeded_row_by_row_whatever_they_are_batched_with(study, tmp_path):
+def test_a_candidate_depends_on_its_own_seed_and_not_on_the_other_rows_of_its_batch(study, tmp_path):
     instructions = pl.DataFrame({"id": ["a", "b", "c"], "instruction": ["Reverse ban", "Add 3 and 4", "Repeat fok"]})
     model = vllm("worked-small", max_model_len=256)
     sampled = {"temperature": 1.5, "options": {"top_k": 50}}
@@ -102,7 +102,7 @@ def test_candidates_are_seeded_row_by_row_whatever_they_are_batched_with(study, 
     assert again["response"].to_list() == got.tail(4)["response"].to_list()
 
 
-def test_a_fine_tuned_base_answers_a_benchmark_as_with_transformers(study, tmp_path):
+def test_the_answers_of_a_fine_tuned_base_agree_with_those_of_transformers(study, tmp_path):
     checkpoint = {**vllm("terse-large"), "model": str(study / "results/miniature/checkpoints/alpha/terse-large")}
     output = tmp_path / "answers.parquet"
     arguments = {
@@ -128,7 +128,7 @@ def test_a_fine_tuned_base_answers_a_benchmark_as_with_transformers(study, tmp_p
 
 @pytest.fixture(scope="module")
 def endpoint(study):
-    """vLLM's own OpenAI server with one of the miniature's teachers."""
+    """vLLM's own OpenAI server with a teacher of the miniature study."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A model answers a benchmark's prompts: the baseline, or a base model fine-tuned on a teacher.
+r"""Generate a model's answers to a benchmark: those of the baseline, or of a base model fine-tuned on a teacher.
 
 python -m scripts.answers.answer_benchmark --benchmark held_out --base alpha --teacher terse-large \
     --model '{"model": "results/miniature/checkpoints/alpha/terse-large"}' --sampling '{"max_new_tokens": 64}' \
@@ -13,31 +13,21 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
-from scripts.engines.generation import COLUMNS, answer_instructions
-from scripts.engines.results import unanswered
+from scripts.engines.generation import answer_instructions, leave_unanswered
 from scripts.models.folder import failure
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.schemas import ANSWERS, conform
 
 
 def main():
     args = parse_args()
     prompts = read_table(args.prompts)
     if failure(args.model["model"]):
-        answers = prompts.select("id").hstack(
-            pl.DataFrame([unanswered("not_trained")] * prompts.height, schema=COLUMNS)
-        )
+        results = leave_unanswered(prompts, "not_trained")
     else:
-        answers = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store, args.api)
-    answers = answers.rename({"text": "answer"}).select(
-        "id",
-        pl.lit(args.benchmark).alias("benchmark"),
-        pl.lit(args.base, pl.String).alias("base"),
-        pl.lit(args.teacher).alias("teacher"),
-        "answer",
-        "finish_reason",
-        "n_tokens",
-        "reason",
-    )
+        results = answer_instructions(prompts, {**args.model, "sampling": args.sampling}, args.store, args.api)
+    names = {name: pl.lit(getattr(args, name)) for name in ("benchmark", "base", "teacher")}
+    answers = conform(results.drop("candidate").rename({"text": "answer"}).with_columns(**names), ANSWERS)
     check_rows(answers, prompts["id"].to_list(), value="answer")
     write_table(answers, args.output)
     print(f"{answers['answer'].count()} of {answers.height} prompts answered")
@@ -46,8 +36,8 @@ def main():
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
-    parser.add_argument("--base", help="name of the base model; left out for the baseline's answers")
-    parser.add_argument("--teacher", required=True, help="teacher of the base, or the baseline itself")
+    parser.add_argument("--base", help="name of the base model; not given for the baseline's answers")
+    parser.add_argument("--teacher", required=True, help="teacher of the base model, or the baseline itself")
     model = entry_of("answering_model", *ENGINE_KEYS)
     parser.add_argument("--model", type=model, required=True, help="engine, model, revision ... as JSON")
     parser.add_argument("--sampling", type=entry_of("sampling"), default="{}", help="max_new_tokens ... as JSON")

@@ -12,8 +12,8 @@ variable of its key is set. An unreachable hub is not a problem: the model is th
 import argparse
 import difflib
 import json
-import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 import httpx2
@@ -27,6 +27,7 @@ from huggingface_hub.errors import (
 from transformers import AutoTokenizer
 
 from scripts.checks.checked_models import models_of
+from scripts.configuration.config_engines import engine_module, is_endpoint
 from scripts.models.chat import Chat, load_tokenizer, user
 from scripts.models.loading import load_config, pretrained
 from scripts.tables.digests import digest
@@ -43,7 +44,7 @@ def main():
     for section, models in args.models.items():
         for name, entry in models.items():
             facts[section][name], wrong = check_model(section, entry)
-            problems += [f"{section}.{name}: {problem}" for problem in wrong]
+            problems += [f"{section}.{name}: {problem}" for problem in wrong + check_settings(entry)]
     if problems:
         raise SystemExit("\n".join(problems))
     write_json(facts, args.output)
@@ -52,10 +53,8 @@ def main():
 
 def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     """Facts about one model of a section of the config, and what is wrong with it."""
-    if entry.get("engine") == "openai":
-        variable = entry["openai"]["api_key_env"]
-        unset = variable and not os.environ.get(variable)
-        return {"model": entry["model"]}, [f"the environment variable {variable} is not set"] if unset else []
+    if is_endpoint(entry):
+        return {"model": entry["model"]}, []
     facts, problems = find_weights(entry)
     if problems or "not checked" in facts:
         return facts, problems
@@ -73,6 +72,11 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     except (OSError, ValueError, ImportError) as error:
         return facts, [*problems, f"its tokenizer cannot be read: {first_line(error)}"]
     return facts | found, problems + wrong
+
+
+def check_settings(entry: dict) -> list[str]:
+    """What the engine of a model entry says is wrong with it; nothing for an entry without an engine."""
+    return import_module(engine_module(entry["engine"])).check(entry) if "engine" in entry else []
 
 
 def find_weights(entry: dict) -> tuple[dict, list[str]]:
@@ -113,8 +117,6 @@ def near_models(model: str) -> str:
 def wrong_lengths(entry: dict, context: int) -> list[str]:
     """Whether a teacher's longest response leaves room for a prompt. Other lengths are cut where they are used."""
     n = entry["sampling"]["max_new_tokens"] if "sampling" in entry else 0
-    if entry.get("engine") == "vllm":
-        context = min(context, entry["vllm"].get("max_model_len", context))
     wrong = f"sampling.max_new_tokens ({n}) leaves no room for a prompt in the context of {context} tokens"
     return [wrong] if n >= context else []
 

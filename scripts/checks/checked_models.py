@@ -3,13 +3,13 @@
 import argparse
 import json
 
+from scripts.configuration.config_engines import is_endpoint
 from scripts.configuration.config_files import is_workflow_output
 from scripts.configuration.entries import as_object, filled_entry, keys_of, read_object
 
 KINDS = {"teachers": "answering_model", "bases": "base", "reward_models": "reward_model"}
 KINDS |= {"reference_models": "reference_model", "judges": "language_judge"}
-KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "openai", "output")
-LENGTHS = ("sampling", "vllm")  # read where all models are checked at once
+KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "output")
 
 
 def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict]]:
@@ -29,17 +29,22 @@ def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict
     return checked
 
 
-def models_as_json(models: dict[str, dict[str, dict]], *more: str) -> str:
-    """These models as JSON, each with KEYS and `more` keys of its entry: what check_models.py reads.
+def models_as_json(models: dict[str, dict[str, dict]], lengths: bool = False) -> str:
+    """These models as JSON, each with the keys of its entry that check_models.py reads.
 
     With every key, another price or running time would check a model again, and then rerun the jobs that load it.
     """
-    read = (*KEYS, *more)
     cut = {
-        section: {name: {key: entry[key] for key in read if key in entry} for name, entry in entries.items()}
+        section: {name: {key: entry[key] for key in keys_checked(entry, lengths)} for name, entry in entries.items()}
         for section, entries in models.items()
     }
     return json.dumps(cut, sort_keys=True)
+
+
+def keys_checked(entry: dict, lengths: bool) -> list[str]:
+    """KEYS, and how an endpoint is reached; with `lengths` also the sampling and the settings of the engine."""
+    settings = [entry["engine"]] if "engine" in entry and (lengths or is_endpoint(entry)) else []
+    return [key for key in (*KEYS, *settings, *(["sampling"] if lengths else [])) if key in entry]
 
 
 def models_of(text: str) -> dict[str, dict[str, dict]]:
@@ -55,7 +60,7 @@ def models_of(text: str) -> dict[str, dict[str, dict]]:
 
 def filled(section: str, name: str, entry: dict) -> dict:
     kind = "reward_model" if "output" in as_object(entry) else KINDS[section]  # a judge may be a reward model
-    keys = [key for key in KEYS if key in keys_of(kind)] + [key for key in LENGTHS if key in entry]
+    keys = [key for key in keys_of(kind) if key in KEYS or key in entry]
     try:
         return filled_entry(entry, kind, *keys)
     except argparse.ArgumentTypeError as error:

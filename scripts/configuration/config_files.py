@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from scripts.configuration.config_engines import is_endpoint
+
 LOCAL = ("./", "../", "/")
 
 
@@ -13,7 +15,7 @@ def missing_files(config: dict) -> list[str]:
             files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
     problems = []
     for where, entry in models_of(config).items():
-        if entry.get("engine") != "openai":  # a reward model or a reference model has no engine
+        if not is_endpoint(entry):
             problems += wrong_model(where, entry)
         if entry.get("chat_template"):
             files[f"{where}.chat_template"] = entry["chat_template"]

@@ -2,6 +2,8 @@
 
 import re
 
+from scripts.configuration.config_engines import gpus_setting
+
 
 def wrong_values(config: dict) -> list[str]:
     """One line per problem of a configuration that is filled with its defaults."""
@@ -32,14 +34,14 @@ def wrong_finetuning(config: dict) -> list[str]:
 
 
 def wrong_gpus(config: dict) -> list[str]:
-    """Models whose vLLM wants another number of GPUs than their jobs ask for."""
+    """Models whose engine needs another number of GPUs than their jobs ask for."""
     problems = []
     for section in ("teachers", "bases"):
         for name, entry in config[section].items():
-            if entry.get("engine") == "vllm":  # a selection, an import or a mix has no engine
-                shared, gpus = entry["vllm"]["tensor_parallel_size"], entry["gpus"]
-                if gpus not in (0, shared):
-                    problems.append(f"{section}.{name}: gpus is {gpus}, but vllm.tensor_parallel_size is {shared}")
+            if setting := gpus_setting(entry):
+                needed, gpus = entry[entry["engine"]][setting], entry["gpus"]
+                if gpus not in (0, needed):
+                    problems.append(f"{section}.{name}: gpus is {gpus}, but {entry['engine']}.{setting} is {needed}")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""What a study has spent on endpoints: one number in one file, kept by all of its jobs together."""
+"""What a study has spent on endpoints: one number in one file, shared by all jobs of the study."""
 
 import fcntl
 import os
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def book(path: Path, usd: float, budget: float | None = None) -> bool:
-    """Add US dollars to what is spent, unless more than the budget would be; whether they were added.
+    """Add US dollars to the ledger and return True; return False, adding nothing, if the sum would exceed the budget.
 
-    Written by one call in place, so that a killed job leaves either the old number or the new one.
+    The number is overwritten in one call, so a killed job leaves either the old number or the new one.
     """
     with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -20,5 +20,5 @@ def book(path: Path, usd: float, budget: float | None = None) -> bool:
 
 
 def spent(path: Path) -> float:
-    """US dollars booked so far; those of requests that are under way, or were when a job was killed, in full."""
+    """US dollars in the ledger. A request counts with its maximum cost while it runs, or if its job was killed."""
     return float(path.read_text(encoding="utf-8") or 0) if path.exists() else 0.0

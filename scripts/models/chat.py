@@ -1,7 +1,7 @@
 """From an instruction and a response to token ids: the same ids in generation, likelihoods, rewards and fine-tuning.
 
-Text written by people or models is data: a control token that stands in it (`<|im_end|>`, `</s>`) is tokenised as plain
-characters. Everything else is tokenised as the chat template renders it.
+Text written by people or models is data: a control token in it (`<|im_end|>`, `</s>`) is tokenized as plain characters.
+Everything else is tokenized as the chat template renders it.
 """
 
 import re
@@ -12,14 +12,17 @@ from pathlib import Path
 from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-TODAY = datetime(2024, 7, 26)  # what templates that tell the date are told, always: Llama 3's own, where none is known
-MARK = "\ue000"  # a private-use character that stands for a text while a template is looked at
+TODAY = datetime(2024, 7, 26)  # the date that every template gets: the default of Llama 3's own template
+MARK = "\ue000"  # a private-use character as the text of a message when the template itself is examined
 
 
 def load_tokenizer(
     model: str, revision: str | None = None, chat_template: str | None = None, trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, with the template of the file `chat_template` in place of its own where one is named."""
+    """The model's tokenizer. The template of the file `chat_template`, if given, replaces the tokenizer's own.
+
+    Exits if there is no chat template.
+    """
     tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
     if chat_template:
         tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
@@ -31,10 +34,9 @@ def load_tokenizer(
 class Chat:
     """One tokenizer and its chat template.
 
-    `end` holds the ids that follow a response, up to and with the end-of-turn token; what a template puts behind it
-    (a newline in Qwen's) is neither scored nor trained on. `bos` holds the id the tokenizer puts before plain text,
-    or nothing. Exits for a template without an end of turn, or one whose prompt is not the beginning of
-    the whole conversation.
+    `end`: the ids that follow a response, up to and including the end-of-turn token. What a template adds after it (a
+    newline in Qwen's) is neither scored nor trained on. `bos`: the id that the tokenizer puts before plain text, or an
+    empty list. Exits if the template has no end of turn, or if the prompt is not the beginning of the conversation.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
@@ -45,66 +47,70 @@ class Chat:
         self.end = self._end_of_turn()
 
     def prompt(self, instruction: str) -> list[int]:
-        """Ids of the conversation up to the place where the response begins."""
+        """Ids of the conversation up to the beginning of the response."""
         return self.ask([user(instruction)])
 
     def ask(self, messages: list[dict]) -> list[int]:
-        """Ids of any conversation (dicts of role and content) up to the place where the next response begins."""
+        """Ids of a conversation (dicts of role and content) up to the beginning of the next response."""
         return self._tokenize(messages, add_generation_prompt=True)
 
     def response(self, text: str) -> list[int]:
-        """Ids of the response's own text, control tokens in it as plain characters."""
+        """Ids of the text of a response, with control tokens as plain characters."""
         return plain_ids(self.tokenizer, text)
 
     def conversation(self, instruction: str, response: str) -> list[int]:
-        """Ids of the whole conversation as the template renders it; what reward models read."""
+        """Ids of the complete conversation as the template renders it; the input of reward models."""
         return self._tokenize([user(instruction), assistant(response)], add_generation_prompt=False)
 
     def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
-        """Ids of the prompt, of the response's text, and of the end of turn, which a cut response does not have."""
+        """Ids of the prompt, of the response's text, and of the end of turn (empty for a cut response)."""
         return self.prompt(instruction), self.response(response), [] if finish_reason == "length" else self.end
 
     def _tokenize(self, messages: list[dict], add_generation_prompt: bool) -> list[int]:
-        inert, marked = [], []
+        # a mark replaces each control token in a message; after rendering, the token is put back as plain characters
+        replaced, marked = [], []
         text = "".join(message["content"] for message in messages)
         mark = next(mark for mark in map("\ue000{}\ue001".format, count()) if mark not in text)
         for message in messages:
-            inert += self.control.findall(message["content"])
+            replaced += self.control.findall(message["content"])
             marked.append({**message, "content": self.control.sub(mark, message["content"])})
         pieces = self._render(marked, add_generation_prompt).split(mark)
-        if len(pieces) != len(inert) + 1:
-            raise SystemExit("the chat template drops or repeats a message: control tokens in it cannot be made inert")
+        if len(pieces) != len(replaced) + 1:
+            raise SystemExit(
+                "the chat template drops or repeats a message that contains control tokens: "
+                "name another file under `chat_template`"
+            )
         ids = []
-        for piece, token in zip_longest(pieces, inert, fillvalue=""):
+        for piece, token in zip_longest(pieces, replaced, fillvalue=""):
             ids += self.tokenizer(piece, add_special_tokens=False).input_ids
             ids += self.response(token)
         return ids
 
     def _render(self, messages: list[dict], add_generation_prompt: bool) -> str:
-        how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
+        options = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
         try:
-            return self.tokenizer.apply_chat_template(messages, **how)
-        except (TemplateError, OverflowError) as error:  # wrong, or refused by the sandbox it runs in
+            return self.tokenizer.apply_chat_template(messages, **options)
+        except (TemplateError, OverflowError) as error:  # the template is wrong, or its sandbox refuses it
             raise SystemExit(f"the chat template cannot be used: {error}") from None
 
     def _end_of_turn(self) -> list[int]:
         prompt = self._render([user(MARK)], add_generation_prompt=True)
-        whole = self._render([user(MARK), assistant(MARK)], add_generation_prompt=False)
-        if not whole.startswith(prompt):
+        conversation = self._render([user(MARK), assistant(MARK)], add_generation_prompt=False)
+        if not conversation.startswith(prompt):
             raise SystemExit(
-                "the chat template renders the prompt otherwise once a response follows: "
-                f"{prompt!r} does not begin {whole!r}; name another file under `chat_template`"
+                "the chat template renders the prompt differently when a response follows: "
+                f"{conversation!r} does not begin with {prompt!r}; name another file under `chat_template`"
             )
-        ids = self.tokenizer(whole.rsplit(MARK, 1)[1], add_special_tokens=False).input_ids
+        ids = self.tokenizer(conversation.rsplit(MARK, 1)[1], add_special_tokens=False).input_ids
         special = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
         for i, token in enumerate(ids):
             if token in special:
                 return ids[: i + 1]
-        raise SystemExit("the chat template ends a response without a special token: put {{ eos_token }} behind it")
+        raise SystemExit("the chat template ends a response without a special token: put {{ eos_token }} after it")
 
 
 class PlainText:
-    """One tokenizer and no chat template: how reference models read (2402.00530, code_ifd/data_analysis.py).
+    """One tokenizer and no chat template: the input of reference models (2402.00530, code_ifd/data_analysis.py).
 
     The prompt is the instruction and a newline, and a response has no end of turn.
     """
@@ -119,12 +125,12 @@ class PlainText:
 
 
 def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Ids of a text, control tokens in it as plain characters."""
+    """Ids of a text, with control tokens as plain characters."""
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
 def start_of_text(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """What the tokenizer puts before plain text: its BOS, or nothing."""
+    """The id that the tokenizer puts before plain text, its BOS, or an empty list."""
     return [tokenizer.bos_token_id] if tokenizer.bos_token_id in tokenizer("").input_ids else []
 
 

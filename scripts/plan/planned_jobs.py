@@ -3,6 +3,7 @@
 A function gets the study and the wildcards of the job, and is named as its rule.
 """
 
+from scripts.configuration.config_engines import is_endpoint
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.plan.dry_run import Job
 from scripts.plan.plan_costs import Cost, asking, generating, scoring, training
@@ -74,7 +75,7 @@ def answering(study: Study, section: str, model: str, benchmark: str) -> Cost:
 def generation(study: Study, section: str, model: str, rows: float, read: float, written: float) -> Cost:
     """A model of a section of the configuration reads and writes so many tokens per row."""
     entry = study.config[section][model]
-    if entry["engine"] == "openai":
+    if is_endpoint(entry):
         return asking(study.price(entry["model"]), rows, read, written)
     return generating(study.parameters(section, model), rows * (read + written), study.gpu)
 

@@ -1,4 +1,4 @@
-"""A teacher answers the instructions, once or, for a pool, several times each.
+r"""Generate a teacher's responses to the instructions: one each, or several each for a pool.
 
 python -m scripts.responses.generate_responses \
     --teacher terse-large --model '{"model": "results/world/terse-large"}' \
@@ -16,27 +16,20 @@ import polars as pl
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import answer_instructions
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.schemas import RESPONSES, conform
 
 
 def main():
     args = parse_args()
     instructions = read_table(args.instructions)
     spec = {**args.model, "sampling": args.sampling}
-    answers = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
-    responses = answers.rename({"text": "response"}).select(
-        "id",
-        "candidate",
-        pl.lit(args.teacher).alias("teacher"),
-        "response",
-        "finish_reason",
-        "n_tokens",
-        "reason",
-    )
+    results = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
+    responses = conform(results.rename({"text": "response"}).with_columns(teacher=pl.lit(args.teacher)), RESPONSES)
     check_rows(responses, [i for i in instructions["id"] for _ in range(args.candidates)], value="response")
     write_table(responses, args.output)
     cut = responses["finish_reason"].eq("length").mean()
     print(f"{args.teacher}: {responses['response'].count()} responses, {cut or 0:.1%} cut at max_new_tokens")
-    print(responses["reason"].value_counts() if responses["reason"].count() else "no row set aside")
+    print(responses["reason"].value_counts() if responses["reason"].count() else "every row has a usable response")
 
 
 def parse_args():

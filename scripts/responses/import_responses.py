@@ -1,11 +1,11 @@
-"""Take a teacher's responses from a table that has them already.
+r"""Import a teacher's responses from a table that already has them.
 
 python -m scripts.responses.import_responses \
     --teacher gemma-2-9b-it --spec '{"path": ..., "columns": {"response": ...}, ...}' \
     --instructions results/mine/instructions.parquet --output results/mine/responses/gemma-2-9b-it.parquet
 
-Every instruction keeps its row: one without a response gets a reason. Where the table has several rows for an
-instruction the first counts.
+Every instruction has a row. A row without a response has a reason. If the table has several rows for an instruction,
+the first one is taken.
 """
 
 import argparse
@@ -15,43 +15,48 @@ from pathlib import Path
 import polars as pl
 
 from scripts.tables.files import check_rows, read_table, write_table
-from scripts.tables.matching import match_rows, reason_against
-from scripts.tables.sources import as_text, read_columns, read_source
+from scripts.tables.matching import match_responses
+from scripts.tables.schemas import RESPONSES, conform
+from scripts.tables.sources import read_texts
 
 
 def main():
     args = parse_args()
     instructions = read_table(args.instructions, columns=["id", "instruction"])
-    table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
+    table = read_texts(args.source)
     if not table.height:
-        raise SystemExit(f"{args.teacher}: the table has no row for {args.spec['match'] or 'anyone'}")
-    table = table.select(as_text(column) for column in table)
-    if "finish_reason" not in table.columns:
-        table = table.with_columns(pl.lit(None, pl.String).alias("finish_reason"))
-    found = match_rows(instructions, table).with_columns(reason_against().alias("reason"))
-    responses = found.select(
-        "id",
-        pl.lit(0, pl.Int32).alias("candidate"),
-        pl.lit(args.teacher).alias("teacher"),
-        pl.when(pl.col("reason").is_null() | (pl.col("reason") == "undecodable")).then("response"),
-        "finish_reason",
-        pl.lit(None, pl.Int64).alias("n_tokens"),
-        "reason",
-    )
+        raise SystemExit(f"{args.teacher}: the table has no row{with_values(args.source['match'])}")
+    responses = conform(imported(match_responses(instructions, table), args.teacher), RESPONSES)
     check_rows(responses, instructions["id"].to_list(), value="response")
     write_table(responses, args.output)
-    reasons = ", ".join(
-        f"{reason}: {n}" for reason, n in responses["reason"].drop_nulls().value_counts(sort=True).rows()
+    reasons = [f"{reason}: {n}" for reason, n in responses["reason"].drop_nulls().value_counts(sort=True).rows()]
+    usable = f"{responses['reason'].null_count()} of {responses.height} responses are usable"
+    print(f"{args.teacher}: {'; '.join([usable, *reasons])}")
+
+
+def imported(matched: pl.DataFrame, teacher: str) -> pl.DataFrame:
+    """The columns of RESPONSES from the result of match_responses. finish_reason is null if the table has none."""
+    return matched.select(
+        "id",
+        "response",
+        "reason",
+        pl.lit(0).alias("candidate"),
+        pl.lit(teacher).alias("teacher"),
+        pl.lit(None).alias("n_tokens"),
+        pl.col("finish_reason") if "finish_reason" in matched.columns else pl.lit(None).alias("finish_reason"),
     )
-    print(
-        f"{args.teacher}: {responses['reason'].null_count()} of {responses.height} have a response; {reasons or 'all'}"
-    )
+
+
+def with_values(match: dict) -> str:
+    return f" with {', '.join(f'{column} = {value}' for column, value in match.items())}" if match else ""
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--spec", type=json.loads, required=True, help="path or dataset, columns, match as JSON")
+    parser.add_argument(
+        "--spec", dest="source", type=json.loads, required=True, help="path or dataset, columns, match as JSON"
+    )
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--output", type=Path, required=True, help="parquet of responses")
     return parser.parse_args()

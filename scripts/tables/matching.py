@@ -1,4 +1,4 @@
-"""Rows of a table from elsewhere, each at the instruction it belongs to."""
+"""Rows of an imported table, each next to the instruction that it belongs to."""
 
 import polars as pl
 
@@ -6,37 +6,45 @@ from scripts.tables.sources import normal
 
 
 def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    """The instructions in their order with the table's columns; `there` is null where the table has no row for one.
+    """The instructions in their order with the columns of the table; `found` is null if the table has no row for one.
 
-    By id where the table has ids, else by the instruction's text. Exits where an id stands for another instruction.
+    Rows are matched by id if the table has ids, else by the text of the instruction. If several rows match, the first
+    one is taken. Exits if an id has one instruction here and another one in the table.
     """
-    for name in {"id", "instruction"} - set(table.columns):
-        table = table.with_columns(pl.lit(None, pl.String).alias(name))
-    table = table.with_columns(normal(table["instruction"]).alias("theirs"), pl.lit(True).alias("there"))
+    empty = {name: pl.lit(None, pl.String) for name in ("id", "instruction") if name not in table.columns}
+    table = table.with_columns(**empty)
+    table = table.with_columns(imported_instruction=normal(table["instruction"]), found=True)
     key = "id" if table["id"].null_count() < table.height else "instruction"
-    table = table.with_columns(pl.col("id") if key == "id" else pl.col("theirs").alias("instruction"))
+    if key == "instruction":
+        table = table.with_columns(instruction="imported_instruction")
     first = table.unique(key, keep="first", maintain_order=True)
     if table.height > first.height:
-        print(f"{table.height - first.height} further rows for an instruction left out: the first counts")
+        print(f"rows left out because an earlier row has the same {key}: {table.height - first.height}")
     first = first.drop({"id", "instruction"} - {key})
-    found = instructions.join(first, on=key, how="left", validate="1:1", maintain_order="left")
-    other = found.filter(pl.col("theirs") != pl.col("instruction"))
-    if other.height:
+    matched = instructions.join(first, on=key, how="left", validate="1:1", maintain_order="left")
+    different = matched.filter(pl.col("imported_instruction") != pl.col("instruction"))["id"]
+    if len(different):
         raise SystemExit(
-            f"{other.height} ids stand for another instruction in the table: {other['id'].head(3).to_list()}"
+            f"ids with a different instruction in the table ({len(different)}): {different.head(3).to_list()}"
         )
-    return found
+    return matched
 
 
-def reason_against() -> pl.Expr:
-    """Why a matched response cannot be used; null where it can."""
-    return (
-        pl.when(pl.col("there").is_null())
+def match_responses(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """match_rows of a table with the column response, and `reason`: why the response cannot be used, else null.
+
+    The response is null if it cannot be used, except for `undecodable`, whose text is kept.
+    """
+    response = pl.col("response")
+    reason = (
+        pl.when(pl.col("found").is_null())
         .then(pl.lit("not_in_import"))
-        .when(pl.col("response").is_null())
+        .when(response.is_null())
         .then(pl.lit("no_response"))
-        .when(pl.col("response").str.strip_chars() == "")
+        .when(response.str.strip_chars() == "")
         .then(pl.lit("empty"))
-        .when(pl.col("response").str.contains("\ufffd"))
+        .when(response.str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
+    kept = pl.when(reason.is_null() | (reason == "undecodable")).then(response)
+    return match_rows(instructions, table).with_columns(response=kept, reason=reason)

@@ -155,7 +155,7 @@ def test_the_error_for_a_lone_surrogate_names_file_and_row(tmp_path):
 
 @pytest.mark.fault(8)
 def test_generated_text_with_incomplete_utf8_is_flagged():
-    from scripts.engines.results import told
+    from scripts.engines.results import with_text
 
-    assert told("half an emoji \ufffd", "stop", 5)["reason"] == "undecodable"
-    assert told("a line\u2028separator", "stop", 5)["reason"] is None
+    assert with_text("half an emoji \ufffd", "stop", 5)["reason"] == "undecodable"
+    assert with_text("a line\u2028separator", "stop", 5)["reason"] is None

@@ -1,4 +1,4 @@
-"""What comes from outside is data: weights are no programs, templates run in a sandbox, ids name no files."""
+"""Input from outside is data: weights run no code, templates run in a sandbox, ids are never used as paths."""
 
 import pickle
 import shutil
@@ -17,7 +17,7 @@ from scripts.tables.files import read_table, write_table
 
 
 class Program:
-    """Unpickled, it leaves a file behind."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -28,7 +28,7 @@ class Program:
 
 def test_pickled_weights_are_refused_and_never_run(tiny, tmp_path):
     pickle.loads(pickle.dumps(Program(tmp_path / "works")))
-    assert (tmp_path / "works").exists()  # the program is a real one
+    assert (tmp_path / "works").exists()  # the program works
     folder = Path(shutil.copytree(tiny, tmp_path / "pickled"))
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"weight": Program(tmp_path / "ran")}))
@@ -48,7 +48,7 @@ def test_pickled_weights_are_refused_and_never_run(tiny, tmp_path):
         "{% if %}",
     ],
 )
-def test_a_template_reaches_nothing_outside_itself(tiny, tmp_path, template, monkeypatch):
+def test_a_template_cannot_run_code_or_touch_files(tiny, tmp_path, template, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hostile.jinja").write_text(template)
     with pytest.raises(SystemExit, match="the chat template cannot be used: "):

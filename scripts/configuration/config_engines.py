@@ -1,0 +1,21 @@
+"""What the engine of a config entry declares about itself, read without importing the engine.
+
+An engine is the module scripts/engines/engine_<name>.py. scripts/engines/generation.py says what it declares.
+"""
+
+from scripts.jobs.code import declared
+
+
+def engine_module(engine: str) -> str:
+    """The module of an engine, given by its name in the config."""
+    return f"scripts.engines.engine_{engine}"
+
+
+def is_endpoint(entry: dict) -> bool:
+    """Whether an endpoint computes the answers of a model entry. False for an entry without an engine."""
+    return "engine" in entry and declared(engine_module(entry["engine"]), "ENDPOINT")
+
+
+def gpus_setting(entry: dict) -> str | None:
+    """The setting of the engine's section that must equal `gpus`; None if the engine has no such setting."""
+    return declared(engine_module(entry["engine"]), "GPUS") if "engine" in entry else None
