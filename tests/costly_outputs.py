@@ -147,12 +147,12 @@ def scorer(folder: Path) -> dict:
 def score_likelihoods(folder, tiny, reward_model):
     """Of a base and of a reference model, token by token."""
     inputs, found = write_inputs(folder), {}
-    for prompt, template in (("chat", TEMPLATE), ("plain", None)):
+    for prompt in ("chat", "plain"):
         run(
             "scripts.likelihoods.score_likelihoods",
             name="m",
             teacher="t",
-            model=NAMES | {"model": str(tiny), "chat_template": template},
+            model={"model": str(tiny)} if prompt == "plain" else {"model": str(tiny), "chat_template": TEMPLATE},
             prompt=prompt,
             limits={"max_length": 48, "batch_tokens": 128, "per_token": True},
             instructions=inputs["instructions"],

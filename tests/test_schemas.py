@@ -43,7 +43,8 @@ def new_column(monkeypatch, tmp_path):
 def test_a_new_column_is_required_of_generation_and_kept_if_the_engine_provides_it(new_column, monkeypatch):
     result = {"text": "hello", "finish_reason": "stop", "n_tokens": 1, "reason": None, "entropy": 0.5}
     monkeypatch.setattr(generation, "asker", lambda *spec: lambda rows: [result] * len(rows))
-    options = {"teacher": "t", "model": "{}", "sampling": "{}", "candidates": 1, "api": "{}", "store": new_column}
+    options = {"teacher": "t", "model": '{"model": "m"}', "sampling": '{"max_new_tokens": 1}', "candidates": 1}
+    options |= {"store": new_column}
     options |= {"instructions": new_column / "instructions.parquet", "output": new_column / "responses.parquet"}
     with pytest.raises(ValueError, match="no column entropy"):
         run(generate_responses, monkeypatch, **options)

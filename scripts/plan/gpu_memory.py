@@ -1,5 +1,6 @@
 """Which models of a study do not fit into the memory of its GPUs: weights in use, and states in fine-tuning."""
 
+from scripts.configuration.config_engines import is_endpoint
 from scripts.plan.study_sizes import Study
 
 MEMORY = {"h200": 141, "h100": 80, "a100": 80, "l40s": 48, "rtx4090": 24, "l4": 24}  # GB
@@ -14,9 +15,9 @@ def models_that_do_not_fit(study: Study) -> list[str]:
 
 def teacher_that_does_not_fit(study: Study, name: str) -> str | None:
     entry = study.config["teachers"][name]
-    if "model" not in entry or entry["engine"] == "openai" or not entry["gpus"]:
+    if "model" not in entry or is_endpoint(entry) or not entry["gpus"]:
         return None
-    quantized = "fp8" in entry["model"].lower() or "quantization" in entry["vllm"]
+    quantized = "fp8" in entry["model"].lower() or "quantization" in entry.get(entry["engine"], {})
     needed = (1 if quantized else 2) * study.parameters("teachers", name) / 1e9
     usable = USABLE * MEMORY[study.gpu] * entry["gpus"]
     if needed <= usable:
