@@ -80,7 +80,7 @@ rule import_baseline:
     conda:
         "../envs/train.yaml"
     params:
-        code=code_of("scripts.answers.import_baseline"),
+        versions=versions_of("scripts.answers.import_baseline"),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
     shell:
         """

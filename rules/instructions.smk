@@ -19,7 +19,7 @@ rule prepare_instructions:
     conda:
         "../envs/train.yaml"
     params:
-        code=code_of("scripts.instructions.prepare_instructions"),
+        versions=versions_of("scripts.instructions.prepare_instructions"),
         spec=lambda wildcards: as_json(config["instructions"]),
     shell:
         """

@@ -32,7 +32,7 @@ rule mix_responses:
     conda:
         "../envs/analysis.yaml"
     params:
-        code=code_of("scripts.mixes.mix_responses"),
+        versions=versions_of("scripts.mixes.mix_responses"),
         beta=config["car"]["beta"],
     shell:
         """
@@ -65,7 +65,7 @@ rule mix_rewards:
     conda:
         "../envs/analysis.yaml"
     params:
-        code=code_of("scripts.mixes.take_mixed"),
+        versions=versions_of("scripts.mixes.take_mixed"),
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.mixes.take_mixed \
@@ -94,4 +94,4 @@ use rule mix_rewards as mix_likelihoods with:
         teacher=one_of(MIXES),
         model=one_of([*config["bases"], *config["reference_models"]]),
     params:
-        code=code_of("scripts.mixes.take_mixed"),
+        versions=versions_of("scripts.mixes.take_mixed"),

@@ -68,7 +68,7 @@ rule import_responses:
     conda:
         "../envs/train.yaml"
     params:
-        code=code_of("scripts.responses.import_responses"),
+        versions=versions_of("scripts.responses.import_responses"),
         spec=lambda wildcards: import_spec(wildcards.teacher),
     shell:
         """
@@ -95,7 +95,7 @@ rule select_responses:
     conda:
         "../envs/analysis.yaml"
     params:
-        code=code_of("scripts.responses.select_responses"),
+        versions=versions_of("scripts.responses.select_responses"),
         select=lambda wildcards: config["teachers"][wildcards.teacher]["select"],
         seed=lambda wildcards: config["teachers"][wildcards.teacher]["seed"],
     shell:

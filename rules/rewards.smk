@@ -60,7 +60,7 @@ rule import_rewards:
     conda:
         "../envs/train.yaml"
     params:
-        code=code_of("scripts.rewards.import_rewards"),
+        versions=versions_of("scripts.rewards.import_rewards"),
         spec=lambda wildcards: import_spec(wildcards.teacher, wildcards.reward_model),
     shell:
         """
@@ -90,7 +90,7 @@ rule select_rewards:
     conda:
         "../envs/analysis.yaml"
     params:
-        code=code_of("scripts.rewards.select_rewards"),
+        versions=versions_of("scripts.rewards.select_rewards"),
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.rewards.select_rewards \

@@ -5,9 +5,11 @@ import math
 
 import pytest
 
+import costly_inputs
 import costly_outputs
 from conftest import ROOT
 from scripts.jobs.code import versions_of
+from test_code import COSTLY
 
 FOLDER = ROOT / "tests/data/versions"
 OPENAI, TRANSFORMERS = "scripts.engines.engine_openai", "scripts.engines.engine_transformers"
@@ -21,6 +23,14 @@ STAGES = {
     "train_miniature_judge": ["scripts.miniature.train_miniature_judge"],
     "generate_responses": ["scripts.responses.generate_responses", TRANSFORMERS],
     "generate_responses_openai": ["scripts.responses.generate_responses", OPENAI],
+    "prepare_instructions": ["scripts.instructions.prepare_instructions"],
+    "import_responses": ["scripts.responses.import_responses"],
+    "select_responses": ["scripts.responses.select_responses"],
+    "import_rewards": ["scripts.rewards.import_rewards"],
+    "select_rewards": ["scripts.rewards.select_rewards"],
+    "mix_responses": ["scripts.mixes.mix_responses"],
+    "take_mixed": ["scripts.mixes.take_mixed"],
+    "import_baseline": ["scripts.answers.import_baseline"],
     "score_rewards": ["scripts.rewards.score_rewards"],
     "score_likelihoods": ["scripts.likelihoods.score_likelihoods"],
     "finetune": ["scripts.finetuning.finetune"],
@@ -33,7 +43,7 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_costly_stage_gives_what_it_gave_under_its_version(stage, tmp_path, tiny, tiny_reward_model, pytestconfig):
     versions = json.loads(versions_of(*STAGES[stage]))
-    output = json.loads(json.dumps(getattr(costly_outputs, stage)(tmp_path, tiny, tiny_reward_model)))
+    output = json.loads(json.dumps(function_of(stage)(tmp_path, tiny, tiny_reward_model)))
     path = FOLDER / f"{stage}.json"
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"versions": None, "output": None}
     if pytestconfig.getoption("--record") and recorded["versions"] != versions:
@@ -51,6 +61,10 @@ def test_a_costly_stage_gives_what_it_gave_under_its_version(stage, tmp_path, ti
     )
 
 
+def function_of(stage):
+    return getattr(costly_outputs, stage, None) or getattr(costly_inputs, stage)
+
+
 def differences(before, now, where="output"):
     """The places in which two JSON values differ, numbers by more than rounding on another processor."""
     if isinstance(before, dict) and isinstance(now, dict):
@@ -64,6 +78,10 @@ def differences(before, now, where="output"):
             yield f"{where} was {before} and is {now}"
     elif before != now:
         yield f"{where} was {str(before)[:80]} and is {str(now)[:80]}"
+
+
+def test_the_output_of_every_stage_that_is_kept_by_version_is_held():
+    assert {scripts[0] for scripts in STAGES.values()} == COSTLY
 
 
 def test_a_difference_is_found_wherever_it_is():

@@ -18,6 +18,8 @@ import polars as pl
 from scripts.tables.files import write_table
 from scripts.tables.sources import content_id, normal, read_texts
 
+VERSION = 1
+
 
 def main():
     args = parse_args()

@@ -26,6 +26,7 @@ from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.pairwise_verdicts import VERDICT
 from scripts.tables.files import check_rows, read_table, write_table
 
+VERSION = 1  # of the table; the rows have that of the module that computes them
 GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
 FIXED = {"alpaca_eval": {"max_new_tokens": 1, "logprobs": 5}, "arena_hard": {}}  # sampling that a protocol requires
 FINISH = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."

@@ -17,16 +17,19 @@ import polars as pl
 from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.judgments.reasons import NEVER_ASKED
 from scripts.models.folder import key_of
-from scripts.models.reward_scorer import BLOCK, VERSION, load_scorer
+from scripts.models.reward_scorer import BLOCK, load_scorer
+from scripts.models.reward_scorer import VERSION as ROWS_VERSION
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
+
+VERSION = 1  # of the table; the rows have that of the module that computes them
 
 
 def main():
     args = parse_args()
     prompts = read_table(args.prompts).select("id", "instruction")
     answers, baseline = read_table(args.answers), read_table(args.baseline)
-    store = RowStore(args.store, key_of(args.judge), VERSION)
+    store = RowStore(args.store, key_of(args.judge), ROWS_VERSION)
     scored = []
     for author, texts in (("model", answers), ("baseline", baseline)):
         rows = prompts.join(texts, on="id", validate="1:1", maintain_order="left").filter(

@@ -25,10 +25,13 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry_of
-from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, VERSION, load_scorer
+from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, load_scorer
+from scripts.likelihoods.token_scores import VERSION as ROWS_VERSION
 from scripts.models.folder import key_of
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
+
+VERSION = 1  # of the table; the rows have that of the module that computes them
 
 
 def main():
@@ -38,7 +41,7 @@ def main():
     conversations = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
     rows = conversations.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
     spec = {**args.model, **args.limits, "prompt": args.prompt}
-    store = RowStore(args.store, key_of(spec), VERSION)
+    store = RowStore(args.store, key_of(spec), ROWS_VERSION)
     results = store.fill(rows.to_dicts(), lambda: load_scorer(spec), BLOCK)
     columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
     sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))

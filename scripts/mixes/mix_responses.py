@@ -21,6 +21,8 @@ from scripts.metrics.car import LOSS, car, preferred
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import MIXED_RESPONSES, conform
 
+VERSION = 1
+
 
 def main():
     args = parse_args()

@@ -18,6 +18,8 @@ from scripts.engines.generation import answer_instructions
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import RESPONSES, conform
 
+VERSION = 1  # of the table; the rows have that of the module that computes them
+
 
 def main():
     args = parse_args()

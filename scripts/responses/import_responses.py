@@ -19,6 +19,8 @@ from scripts.tables.matching import match_responses
 from scripts.tables.schemas import RESPONSES, conform
 from scripts.tables.sources import read_texts
 
+VERSION = 1
+
 
 def main():
     args = parse_args()

@@ -18,6 +18,8 @@ import polars as pl
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import RESPONSES, conform
 
+VERSION = 1
+
 
 def main():
     args = parse_args()

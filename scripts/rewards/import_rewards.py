@@ -18,6 +18,8 @@ from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import match_rows
 from scripts.tables.sources import as_text, read_columns, read_source
 
+VERSION = 1
+
 
 def main():
     args = parse_args()

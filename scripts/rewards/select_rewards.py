@@ -11,6 +11,8 @@ import polars as pl
 
 from scripts.tables.files import check_rows, read_table, write_table
 
+VERSION = 1
+
 
 def main():
     args = parse_args()
