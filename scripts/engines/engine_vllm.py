@@ -1,36 +1,48 @@
-"""The engine `vllm`: offline batches on as many GPUs as the config's tensor_parallel_size says."""
+"""The engine `vllm`: offline batches on the number of GPUs that tensor_parallel_size says."""
 
 from transformers import GenerationConfig
 
-from scripts.engines.decoding import answered, likeliest, stop_ids
-from scripts.engines.results import messages_of, row_seed, unanswered
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
+from scripts.engines.results import prompt_room, row_seed
+from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
-BLOCK = 2048  # large, since the engine idles while the last answers of a block come in
+VERSION = 2
+ENVIRONMENT = "vllm"
+ENDPOINT = False
+GPUS = "tensor_parallel_size"
+OPERATIONAL = ("gpu_memory_utilization", "enforce_eager")
+BLOCK = 2048  # large: while the last answers of a block are generated, most of the GPU is idle
+
+
+def check(entry: dict) -> list[str]:
+    """Whether max_model_len leaves room for a prompt next to the longest answer."""
+    longest, context = entry.get("sampling", {}).get("max_new_tokens", 0), entry.get("vllm", {}).get("max_model_len")
+    if context is None or longest < context:
+        return []
+    return [f"sampling.max_new_tokens ({longest}) leaves no room for a prompt in vllm.max_model_len ({context})"]
 
 
 def load(spec: dict):
-    """Start the engine and return its function from rows to answers (see generation.py).
+    """Start the engine and return its function from rows to results (see generation.py).
 
     spec: model, revision, chat_template, trust_remote_code, sampling (max_new_tokens, temperature, top_p, seed,
     options) and vllm (tensor_parallel_size, max_model_len and any other argument of vllm.LLM). `options` are further
-    SamplingParams. A sampled answer has its own seed, so that it does not depend on what it is batched with.
+    SamplingParams. Each sampled row has its own seed, so that it does not depend on the other rows of its batch. Exits
+    if max_new_tokens leaves no room for a prompt.
     """
-    from vllm import LLM, SamplingParams  # here: it takes half a minute, and other engines do without it
+    from vllm import LLM, SamplingParams  # here: the import takes half a minute, and other engines do not need it
     from vllm.inputs import TokensPrompt
 
     names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
     chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
     stops = stop_ids(chat, generation_defaults(spec["model"], spec["revision"]))
-    # pickled weights are not loaded unless the config says so; a model's own generation_config (repetition penalty,
+    # pickled weights are loaded only if the config says so; the model's own generation_config (repetition penalty,
     # top-k) would change what the config's sampling means
     settings = {"load_format": "safetensors", "generation_config": "vllm"} | spec["vllm"]
     llm = LLM(**names, tokenizer_revision=spec["revision"], **settings)
     sampling = spec["sampling"]
-    room = llm.model_config.max_model_len - sampling["max_new_tokens"]
-    if room < 1:
-        raise SystemExit(f"{spec['model']}: max_new_tokens {sampling['max_new_tokens']} fills its context: lower it")
+    room = prompt_room(spec, llm.model_config.max_model_len)
 
     def parameters(row: dict) -> SamplingParams:
         return SamplingParams(
@@ -45,24 +57,24 @@ def load(spec: dict):
         )
 
     def generate(rows: list[dict]) -> list[dict]:
-        prompts = [chat.ask(messages_of(row)) for row in rows]
-        # one prompt too long for the engine would make it refuse all of them
-        answers = [None if len(p) <= room else unanswered("prompt_over_long") for p in prompts]
-        asked = [i for i, answer in enumerate(answers) if answer is None]
-        tokens = [TokensPrompt(prompt_token_ids=prompts[i]) for i in asked]
-        outputs = llm.generate(tokens, [parameters(rows[i]) for i in asked])
-        for i, output in zip(asked, outputs, strict=True):
+        prompts = [prompt_of(chat, row) for row in rows]
+        # if one prompt is too long, vLLM refuses the complete list
+        results = [refused(prompt, room) for prompt in prompts]
+        fitting = [i for i, result in enumerate(results) if result is None]
+        tokens = [TokensPrompt(prompt_token_ids=prompts[i]) for i in fitting]
+        outputs = llm.generate(tokens, [parameters(rows[i]) for i in fitting])
+        for i, output in zip(fitting, outputs, strict=True):
             generated = output.outputs[0]
             first = {token: p.logprob for token, p in generated.logprobs[0].items()} if generated.logprobs else None
-            counted = {"n_prompt_tokens": len(prompts[i])}
-            answers[i] = answered(chat, list(generated.token_ids), stops) | likeliest(chat, first) | counted
-        return answers
+            n_prompt_tokens = {"n_prompt_tokens": len(prompts[i])}
+            results[i] = decode(chat, list(generated.token_ids), stops) | decode_logprobs(chat, first) | n_prompt_tokens
+        return results
 
     return generate
 
 
 def generation_defaults(model: str, revision: str | None) -> GenerationConfig:
-    """The model's generation_config; an empty one where it has none."""
+    """The model's generation_config; an empty one if it has none."""
     try:
         return GenerationConfig.from_pretrained(model, revision=revision)
     except OSError:

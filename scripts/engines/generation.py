@@ -1,12 +1,22 @@
-"""Rows answered by the engine that a config entry names, through the row store.
+"""Results of rows, computed by the engine that a config entry names and kept in the row store.
 
-An engine is a module engine_<name>.py. Its BLOCK is the number of rows stored at a time, which a killed job may have to
-do again. Its `load(spec)` gives a function from rows to results, one per row in their order. A row is a dict of
-instruction, or else messages (role and content), and of whatever tells it from others. A result is a dict of text (None
-where there is none), finish_reason (stop | length), n_tokens (generated tokens, the end of turn not counted),
-n_prompt_tokens, reason (why the text cannot be used, else None), usd where the model has a price and, where sampling
-asks for `logprobs`, those of the likeliest first tokens, as JSON; or an exception for a row that failed, which is asked
-again in the next run.
+An engine is a module engine_<name>.py. It declares as literals, which are read without importing it:
+
+VERSION      raised when its results change; part of the key of stored results
+ENVIRONMENT  the file envs/<ENVIRONMENT>.yaml that it runs in
+ENDPOINT     True if a server computes the results: no GPU, no weights, no chat template, but prices and a key
+GPUS         the setting of its section that must equal `gpus`; None if it has no such setting
+OPERATIONAL  the settings of its section that change no result; they are not part of the key
+BLOCK        rows stored at a time; a killed job may have to compute one block again
+
+It defines two functions. `check(entry)` returns what is wrong with a config entry, one line per problem, without
+loading anything. `load(spec)` returns a function from rows to results, one result per row, in the order of the rows.
+
+A row is a dict of instruction, or else messages (role and content), and of whatever distinguishes it from other rows. A
+result is a dict of text (None if there is no text), finish_reason (stop | length), n_tokens (generated tokens without
+the end of turn), n_prompt_tokens, reason (why the text cannot be used, else None), usd if the model has a price and, if
+sampling asks for `logprobs`, the most likely first tokens with their log-probabilities, as JSON. The result of a row
+that failed is an exception; the next run computes that row again.
 """
 
 from collections.abc import Callable
@@ -15,27 +25,31 @@ from importlib import import_module
 from pathlib import Path
 
 import polars as pl
+from scripts.configuration.config_engines import engine_module
 
+from scripts.engines.results import without_text
 from scripts.models.folder import key_of
 from scripts.tables.row_store import RowStore
 
-# where and how an engine runs changes no answer that is worth paying for again
-OPERATIONAL = ("base_url", "api_key_env", "gpu_memory_utilization", "enforce_eager")
-COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
+RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
 
 
 def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], list[dict]]:
-    """A function from rows to results. The engine is loaded once, when a row is missing in the store.
+    """A function from rows to results. The engine is loaded once, when the first row is missing in the store.
 
-    `spec` is a model entry of the config with its sampling. `api` says how to ask an endpoint. Neither that nor
-    OPERATIONAL is part of the key by which results are stored: a server with another address is asked nothing again.
+    `spec` is a model entry of the config with its sampling. `api` is the config's section on endpoints. Neither `api`
+    nor the engine's OPERATIONAL settings are part of the key of stored results: if only the address of a server
+    changes, nothing is computed again. Exits if the engine's `check` finds a problem.
     """
-    engine = import_module(f"scripts.engines.engine_{spec['engine']}")
-    told = {key: value for key, value in spec.get(spec["engine"], {}).items() if key not in OPERATIONAL}
-    store = RowStore(store_folder, key_of({**spec, spec["engine"]: told}), engine.VERSION)
+    name = spec["engine"]
+    engine = import_module(engine_module(name))
+    settings = {key: value for key, value in spec.get(name, {}).items() if key not in engine.OPERATIONAL}
+    store = RowStore(store_folder, key_of({**spec, name: settings}), engine.VERSION)
 
     @cache
     def load():
+        if problems := engine.check(spec):
+            raise SystemExit(f"{spec['model']}: {'; '.join(problems)}")
         return engine.load({**spec, "api": api})
 
     return lambda rows: store.fill(rows, load, engine.BLOCK)
@@ -44,15 +58,24 @@ def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], l
 def answer_instructions(
     instructions: pl.DataFrame, spec: dict, store_folder: Path, api: dict, candidates: int = 1
 ) -> pl.DataFrame:
-    """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in their order.
+    """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in the same order.
 
-    `instructions` has the columns id and instruction.
+    `instructions` has the columns id and instruction. spec, store_folder and api: see asker.
     """
     ask = asker(spec, store_folder, api)
     frames = []
     for candidate in range(candidates):  # one after the other, so that a larger pool has the same blocks
-        asked = instructions.select("id", "instruction", candidate=pl.lit(candidate, pl.Int32))
-        answers = ask(asked.to_dicts())
-        frames.append(asked.select("id", "candidate").hstack(pl.DataFrame(answers, schema=COLUMNS)))
+        rows = instructions.select("id", "instruction", candidate=pl.lit(candidate, pl.Int32))
+        frames.append(with_results(rows, ask(rows.to_dicts())))
     order = pl.int_range(pl.len()).over("candidate")
     return pl.concat(frames).sort(order, "candidate")
+
+
+def leave_unanswered(instructions: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """The same columns as answer_instructions, without any text and with the same reason in every row."""
+    rows = instructions.select("id", candidate=pl.lit(0, pl.Int32))
+    return with_results(rows, [without_text(reason)] * rows.height)
+
+
+def with_results(rows: pl.DataFrame, results: list[dict]) -> pl.DataFrame:
+    return rows.select("id", "candidate").hstack(pl.DataFrame(results, schema=RESULT_COLUMNS))

@@ -1,15 +1,19 @@
-"""How likely a causal model finds the tokens of responses: two forwards a row."""
+"""The likelihood of each token of a response under a causal model: two forward passes per row."""
+
+from typing import NamedTuple
 
 import polars as pl
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from scripts.likelihoods.chunked_head import head_of, nll_and_rank
-from scripts.models.chat import Chat, PlainText, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left
+from scripts.likelihoods.chunked_head import nll_and_rank, output_head
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
+from scripts.models.chat import Chat, PlainText, Unrenderable
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
-BLOCK = 512
+VERSION = 2
+BLOCK = 512  # rows stored at a time
 RANK_LIMIT = 100
 SUMS = {
     "n_tokens": pl.Int64,
@@ -26,83 +30,132 @@ PER_TOKEN = {"token_nll": pl.List(pl.Float32), "token_rank": pl.List(pl.UInt8), 
 
 
 def load_scorer(spec: dict):
-    """The model's function from rows to sums."""
+    """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
         names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
         text = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+        text.refuse_for_base()
     else:
         names = {key: spec[key] for key in ("model", "revision")}
-        text = PlainText(AutoTokenizer.from_pretrained(spec["model"], revision=spec["revision"]))
+        text = PlainText(load_tokenizer(**names))
     model = load_model(AutoModelForCausalLM, **names)
-    limits = spec["max_length"], spec["batch_tokens"], spec["per_token"]
+    head = output_head(model)
+    batch_tokens = batch_size_that_agrees(
+        lambda rows: [nll for nll, _ in forward(model, head, [(row[:1], row[1:]) for row in rows])],
+        lambda row: nll_alone(model, row),
+        spec["batch_tokens"],
+        spec["model"],
+    )
+    limits = spec["max_length"], batch_tokens, spec["per_token"]
     return lambda rows: score_rows(text, model, rows, *limits)
 
 
 def score_rows(
     text: Chat | PlainText, model, rows: list[dict], max_length: int, batch_tokens: int, per_token: bool = False
 ) -> list[dict]:
-    """SUMS, and PER_TOKEN if asked for, of each row of instruction, response and finish_reason.
+    """One result per row: SUMS, PER_TOKEN if `per_token` is set, and `unusable`, the reason why they are null.
 
-    A row beyond max_length or the model's context is `over_long`; as plain text only if no response token is left. One
-    whose likelihood is no number is `not_finite`.
+    A row has instruction, response and finish_reason. Its two forward passes are with and without the instruction.
+    `unusable` is `over_long` for a row that does not fit into max_length or the model's context, `unrenderable` for
+    texts that the chat template refuses, and `not_finite` for a likelihood that is NaN or infinite.
     """
     limit = min(max_length, context_length(model.config))
-    encoded = [text.example(r["instruction"], r["response"], r["finish_reason"]) for r in rows]
-    lengths = [sum(map(len, parts)) for parts in encoded]
-    if isinstance(text, PlainText):
-        encoded = [(prompt, response[: max(limit - len(prompt), 0)], end) for prompt, response, end in encoded]
+    encoded = [encode(text, row, limit) for row in rows]
+    fitting = [tokens for tokens in encoded if isinstance(tokens, Tokens)]
+    with_prompt = token_scores(model, [(t.prompt, t.response + t.end) for t in fitting], batch_tokens)
+    direct = token_scores(model, [without_prompt(text.bos, t.response) for t in fitting], batch_tokens)
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
-    results = [dict.fromkeys(columns) | {"unusable": "over_long"} for _ in rows]
-    fitting = [i for i, parts in enumerate(encoded) if sum(map(len, parts)) <= limit and parts[1]]
-    given = [(prompt, response + end) for prompt, response, end in (encoded[i] for i in fitting)]
-    alone = [encoded[i][1] for i in fitting]
-    direct = [(text.bos, response) if text.bos else (response[:1], response[1:]) for response in alone]
-    given_scores, direct_scores = (token_scores(model, pairs, batch_tokens) for pairs in (given, direct))
-    for i, (nll, rank), (direct_nll, _) in zip(fitting, given_scores, direct_scores, strict=True):
-        n = len(encoded[i][1])
-        if not (nll.isfinite().all() and direct_nll.isfinite().all()):
-            results[i]["unusable"] = "not_finite"
-            continue
-        values = {
-            "n_tokens": n,
-            "nll": nll[:n].sum().item(),
-            "rank_sum": rank[:n].sum().item(),
-            "end_n_tokens": len(nll) - n,
-            "end_nll": nll[n:].sum().item(),
-            "end_rank_sum": rank[n:].sum().item(),
-            "direct_n_tokens": len(direct_nll),
-            "direct_nll": direct_nll.sum().item(),
-            "truncated": lengths[i] > limit,
-            "token_nll": nll.tolist(),
-            "token_rank": rank.tolist(),
-            "direct_token_nll": direct_nll.tolist(),
-        }
-        results[i] = {name: values[name] for name in columns} | {"unusable": None}
-    return results
+    scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
+    return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
+
+
+class Tokens(NamedTuple):
+    """Token ids of one row, and whether they are only the start of the row."""
+
+    prompt: list[int]
+    response: list[int]
+    end: list[int]
+    truncated: bool
+
+
+def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
+    """Token ids of a row, at most `limit`; or the reason why it has none: `over_long` or `unrenderable`.
+
+    Through a chat template, a longer row does not fit: a truncated row would have another loss. A longer row of plain
+    text is truncated to its start, as in Superfiltering (2402.00530).
+    """
+    try:
+        prompt, response, end = text.example(row["instruction"], row["response"], row["finish_reason"])
+    except Unrenderable:
+        return "unrenderable"
+    over_long = len(prompt) + len(response) + len(end) > limit
+    if over_long and isinstance(text, PlainText):
+        response = response[: max(limit - len(prompt), 0)]
+    fits = len(prompt) + len(response) + len(end) <= limit
+    return Tokens(prompt, response, end, over_long) if fits and response else "over_long"
+
+
+def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list[int]]:
+    """Context and targets of the response only; without BOS its first token is the context and is not scored."""
+    return (bos, response) if bos else (response[:1], response[1:])
+
+
+def summarize(tokens: Tokens, with_prompt: tuple, direct: tuple, columns: list[str]) -> dict:
+    """The columns of one row, from the nll and rank of each of its targets in both forward passes."""
+    (nll, rank), (direct_nll, _), n = with_prompt, direct, len(tokens.response)
+    if not (nll.isfinite().all() and direct_nll.isfinite().all()):
+        return unusable("not_finite", columns)
+    values = {
+        "n_tokens": n,
+        "nll": nll[:n].sum().item(),
+        "rank_sum": rank[:n].sum().item(),
+        "end_n_tokens": len(nll) - n,
+        "end_nll": nll[n:].sum().item(),
+        "end_rank_sum": rank[n:].sum().item(),
+        "direct_n_tokens": len(direct_nll),
+        "direct_nll": direct_nll.sum().item(),
+        "truncated": tokens.truncated,
+        "token_nll": nll.tolist(),
+        "token_rank": rank.tolist(),
+        "direct_token_nll": direct_nll.tolist(),
+    }
+    return {name: values[name] for name in columns} | {"unusable": None}
+
+
+def unusable(reason: str, columns: list[str]) -> dict:
+    return dict.fromkeys(columns) | {"unusable": reason}
 
 
 @torch.inference_mode()
 def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[tuple]:
-    """For each (context ids, target ids): nll in nats (float64) and clipped rank of every target, in their order.
+    """For each pair of (context ids, target ids): nll in nats (float64) and clipped rank of every target, in order.
 
-    Rows are batched by length and padded on the left, so that the targets of a batch end in the same column. Context
-    must not be empty; targets may be.
+    Rows are batched by length and padded on the right. The context must not be empty; the targets may be.
     """
-    scores, head = [None] * len(pairs), head_of(model)
+    scores, head = [None] * len(pairs), output_head(model)
     lengths = [len(context) + len(target) for context, target in pairs]
-    for batch in batches(lengths, batch_tokens):
-        scored = halving(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
+    for batch in batches(lengths, batch_tokens, longest_together(model.config)):
+        scored = halve_if_out_of_memory(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
         for i, score in zip(batch, scored, strict=True):
             scores[i] = score
     return scores
 
 
 def forward(model, head, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
-    """token_scores of one batch. A token is predicted at the position before it."""
-    ids, mask, positions = pad_left([context + target for context, target in pairs], pad=0)
-    body = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
-    sizes = [len(target) for _, target in pairs]
-    hidden = torch.cat([body.last_hidden_state[row, -n - 1 : -1] for row, n in enumerate(sizes)])
-    targets = torch.cat([ids[row, ids.shape[1] - n :] for row, n in enumerate(sizes)])
+    """token_scores of one batch. Each token is predicted at the position before it."""
+    ids, mask = pad_right([context + target for context, target in pairs], pad=0)
+    body = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    spans = [(len(context), len(context) + len(target)) for context, target in pairs]
+    hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, (start, end) in enumerate(spans)])
+    targets = torch.cat([ids[row, start:end] for row, (start, end) in enumerate(spans)])
     nll, rank = nll_and_rank(head, hidden, targets, RANK_LIMIT)
+    sizes = [end - start for start, end in spans]
     return list(zip(nll.split(sizes), rank.split(sizes), strict=True))
+
+
+@torch.inference_mode()
+def nll_alone(model, row: list[int]) -> torch.Tensor:
+    """nll of the tokens of one row after its first, from the model's own logits, without padding or mask."""
+    ids = torch.tensor([row], device=device())
+    logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+    return torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")

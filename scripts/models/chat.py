@@ -105,12 +105,12 @@ class Chat:
         text = rendered.rpartition(MARK)[2]
         found = self.encoder.pattern.search(text)
         if not found:
-            raise SystemExit("the chat template ends a response without a control token: put {{ eos_token }} after it")
+            return [], self.encoder.encode(text)
         return self.encoder.encode(text[: found.end()]), self.encoder.encode(text[found.end() :])
 
     @property
     def end(self) -> list[int]:
-        """Ids of the end of turn: scored and trained on, as the last of a response."""
+        """Ids of the end of turn, scored and trained on as the last of a response; empty if the template has none."""
         return self.closing[0]
 
     @property
@@ -124,6 +124,10 @@ class Chat:
         Prompt, response and end of turn, encoded one after the other, have to be the ids of the rendered conversation
         for short answers of several kinds.
         """
+        if not self.end:
+            raise SystemExit("the chat template ends a response without a control token: put {{ eos_token }} after it")
+        if problem := self.start_problem():
+            raise SystemExit(problem)
         prompt = self.render([user(MARK)], add_generation_prompt=True)
         conversation = self.render([user(MARK), assistant(MARK)], add_generation_prompt=False)
         if not conversation.startswith(prompt.rstrip()):
@@ -144,6 +148,15 @@ class Chat:
                     f"the chat template joins the prompt and the response {probe!r} in one token: end its prompt with "
                     "a newline or a control token instead of a space"
                 )
+
+    def start_problem(self) -> str | None:
+        """What is wrong with the start of a prompt: a BOS that the tokenizer puts before plain text is once in it."""
+        n = next(i for i, token in enumerate([*self.prompt("-"), None]) if [token] != self.bos) if self.bos else 1
+        if n == 1:
+            return None
+        token = self.tokenizer.bos_token
+        written = f"does not write {token}" if n == 0 else f"writes {token} {n} times"
+        return f"the chat template {written} at the start of a text: it has to be there once, {{{{ bos_token }}}}"
 
 
 class Unrenderable(SystemExit):

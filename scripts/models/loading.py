@@ -1,4 +1,4 @@
-"""Models from a folder or the hub: safetensors only, code of their own only if opted in, on the GPU if there is one."""
+"""Load models from a folder or the hub, from safetensors only, onto the GPU if there is one."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 import transformers
 from transformers import AutoConfig
 
-# the environment of ArmoRM, whose own code needs it, has a transformers that knows only the old name
+# ArmoRM's own code needs an older transformers (envs/armorm.yaml), which has only the old name
 DTYPE = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
 
 
@@ -17,67 +17,48 @@ def device() -> str:
 def load_model(auto_class, model: str, revision: str | None = None, **options):
     """A model ready for inference: bfloat16 on a GPU, float32 on a CPU, where half precision is slow and rounds."""
     dtype = torch.bfloat16 if device() == "cuda" else torch.float32
-    return whole_model(auto_class, model, dtype, revision=revision, **options).to(device()).eval()
+    return load_complete_model(auto_class, model, dtype, revision=revision, **options).to(device()).eval()
 
 
-def whole_model(auto_class, model: str, dtype: torch.dtype, **options):
-    """A model with all of its weights. Exits naming those that its files lack: they would be drawn at random.
+def load_complete_model(auto_class, model: str, dtype: torch.dtype, **options):
+    """A model with all of its weights. Exits naming weights that its files lack: they would be drawn at random.
 
-    Attention scores that are capped (Gemma 2) need the implementation `eager`: sdpa leaves the cap out.
+    Models with capped attention scores (Gemma 2) need the attention implementation `eager`: sdpa ignores the cap.
     """
-    named = {key: value for key, value in options.items() if key in ("revision", "trust_remote_code")}
-    config = AutoConfig.from_pretrained(model, **named).get_text_config()
+    config_options = {key: value for key, value in options.items() if key in ("revision", "trust_remote_code")}
+    config = AutoConfig.from_pretrained(model, **config_options).get_text_config()
     if getattr(config, "attn_logit_softcapping", None):
         options = {"attn_implementation": "eager"} | options
     options |= {DTYPE: dtype, "use_safetensors": True, "output_loading_info": True}
-    loaded, found = auto_class.from_pretrained(model, **options)
-    if missing := sorted(found["missing_keys"]):
-        names = ", ".join(missing[:3])
-        raise SystemExit(f"{model}: its files lack {len(missing)} weights of {type(loaded).__name__}, such as {names}")
+    loaded, report = auto_class.from_pretrained(model, **options)
+    if missing := sorted(report["missing_keys"]):
+        names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        advice = "use a model that was saved with them"
+        raise SystemExit(f"{model}: its files lack weights of {type(loaded).__name__} ({names}): {advice}")
     return loaded
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """torch.OutOfMemoryError is a RuntimeError; what a CPU's allocator raises has no type of its own."""
+    """Whether an error means that memory ran out; on a CPU it is a RuntimeError without a type of its own."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def halving(compute: Callable[[list], list], rows: list) -> list:
-    """compute(rows), one result a row; where memory runs out, of each half alone. Exits where one row is too long."""
+def halve_if_out_of_memory(compute: Callable[[list], list], rows: list) -> list:
+    """compute(rows), one result per row; if memory runs out, each half separately. Exits if one row is too long."""
     try:
         return compute(rows)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
     if len(rows) == 1:
-        raise SystemExit("a single row does not fit into memory: use a larger GPU, or allow shorter rows")
+        raise SystemExit("a single row does not fit into memory: use a larger GPU, or lower the maximum length")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(rows) // 2
-    print(f"out of memory with {len(rows)} rows: going on with {half}", flush=True)
-    return halving(compute, rows[:half]) + halving(compute, rows[half:])
+    print(f"out of memory in a batch of {len(rows)}: retrying with batches of {half}", flush=True)
+    return halve_if_out_of_memory(compute, rows[:half]) + halve_if_out_of_memory(compute, rows[half:])
 
 
 def context_length(config) -> int:
-    """The longest row in tokens a model can read, from its config; unbounded where the config does not say."""
+    """The longest row a model can read, in tokens, from its config; 10**9 if the config does not say."""
     return getattr(config.get_text_config(), "max_position_embeddings", None) or 10**9
-
-
-def pad_left(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Ids, attention mask and position ids of shape (rows, longest row), the padding on the left."""
-    longest = max(len(row) for row in rows)
-    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device())
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device())
-    return ids, mask, (mask.cumsum(1) - 1).clamp(min=0)
-
-
-def batches(lengths: list[int], tokens: int) -> list[list[int]]:
-    """Row numbers grouped by length, so that a padded batch holds at most `tokens` tokens (or a single row)."""
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i), reverse=True)
-    groups: list[list[int]] = []
-    for i in order:
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= tokens:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups

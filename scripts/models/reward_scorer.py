@@ -1,4 +1,4 @@
-"""Rewards of conversations by a sequence classifier with one output."""
+"""Score conversations with a reward model: a sequence classifier with one output."""
 
 import math
 from contextlib import contextmanager
@@ -7,25 +7,34 @@ from itertools import count
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halving, load_model, pad_left
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
+from scripts.models.chat import Chat, Unrenderable
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
-BLOCK = 512
+VERSION = 2
+BLOCK = 512  # rows stored at a time
 
 
 def load_scorer(spec: dict):
-    """The reward model's function from rows to rewards."""
-    names = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
-    chat = Chat(load_tokenizer(**names, chat_template=spec["chat_template"]))
+    """Load a reward model; return the function from rows (instruction, response) to results. spec: its config entry."""
+    source = {key: spec[key] for key in ("model", "revision", "trust_remote_code")}
+    chat = Chat(load_tokenizer(**source, chat_template=spec["chat_template"]))
     attention = {"attn_implementation": spec["attn_implementation"]} if spec["attn_implementation"] else {}
-    model = load_model(AutoModelForSequenceClassification, **names, **attention)
+    model = load_model(AutoModelForSequenceClassification, **source, **attention)
     if spec["output"] == "logits" and model.config.num_labels != 1:
         raise SystemExit(f"{spec['model']} has {model.config.num_labels} outputs; a reward model has one")
 
+    batch_tokens = batch_size_that_agrees(
+        lambda rows: torch.tensor(forward(model, rows, spec["output"])).split(1),
+        lambda row: reward_alone(model, row, spec["output"]),
+        spec["batch_tokens"],
+        spec["model"],
+    )
+
     def score(rows: list[dict]) -> list[dict]:
         pairs = [(row["instruction"], row["response"]) for row in rows]
-        return score_rows(chat, model, pairs, spec["batch_tokens"], spec["output"])
+        return score_rows(chat, model, pairs, batch_tokens, spec["output"])
 
     return score
 
@@ -33,41 +42,59 @@ def load_scorer(spec: dict):
 def score_rows(
     chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int, output: str = "logits"
 ) -> list[dict]:
-    """reward of each (instruction, response), or null and why: `over_long` for the model's context, `not_finite`."""
-    ids = [chat.conversation(instruction, response) for instruction, response in pairs]
-    results = [{"reward": None, "unusable": "over_long"} for _ in ids]
-    fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
-    for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
+    """reward and `unusable`, the reason why it is null, for each pair of (instruction, response).
+
+    `unusable` is `over_long` if the row does not fit into the model's context, and `not_finite` if the reward is NaN or
+    infinite, and `unrenderable` if the chat template refuses the texts. `output` names the field of the model's output that has the reward.
+    """
+    ids = [rendered(chat, instruction, response) for instruction, response in pairs]
+    results = [{"reward": None, "unusable": "unrenderable" if row is None else "over_long"} for row in ids]
+    fitting = [i for i, row in enumerate(ids) if row is not None and len(row) <= context_length(model.config)]
+    for batch in batches([len(ids[i]) for i in fitting], batch_tokens, longest_together(model.config)):
         numbers = [fitting[j] for j in batch]
-        rewards = halving(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
+        rewards = halve_if_out_of_memory(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
         for i, reward in zip(numbers, rewards, strict=True):
             finite = math.isfinite(reward)
             results[i] = {"reward": reward if finite else None, "unusable": None if finite else "not_finite"}
     return results
 
 
+def rendered(chat: Chat, instruction: str, response: str) -> list[int] | None:
+    """Ids of a conversation; None if the chat template refuses its texts."""
+    try:
+        return chat.conversation(instruction, response)
+    except Unrenderable:
+        return None
+
+
 @torch.inference_mode()
 def forward(model, rows: list[list[int]], output: str) -> list[float]:
-    """The classifier's output for each row of ids, from the field `output` of what it returns.
+    """The field `output` of the classifier's output, for each row of ids.
 
-    A classifier takes its score at the last token that is not its padding token, and was trained so: that token is
-    kept, even where it is the end of turn. One without a padding token takes the last token; for it, padding is an id
-    that stands in no row. Either way a row scores in a batch as it does alone.
+    A classifier takes its score at the last token that is not its padding token, as in its training; its padding token
+    is therefore kept, even if it is the end of turn. A classifier without a padding token takes the last token: rows
+    are then padded with an id that occurs in none of them. In both cases a row has the same score in a batch and alone.
     """
     config = model.config.get_text_config()
     pad = config.pad_token_id
     if pad is None:
         used = {token for row in rows for token in row}
         pad = next(token for token in count() if token not in used)
-    ids, mask, positions = pad_left(rows, pad)
+    ids, mask = pad_right(rows, pad)
     with padding_token(config, pad):
-        scores = model(input_ids=ids, attention_mask=mask, position_ids=positions)[output]
+        scores = model(input_ids=ids, attention_mask=mask)[output]
     return scores.reshape(len(rows)).double().tolist()
+
+
+@torch.inference_mode()
+def reward_alone(model, row: list[int], output: str) -> torch.Tensor:
+    """The reward of one row of ids without padding or mask."""
+    return model(input_ids=torch.tensor([row], device=device()))[output].reshape(1)
 
 
 @contextmanager
 def padding_token(config, pad: int):
-    """`config` with `pad` as its padding token for as long as the block lasts."""
+    """`config` with `pad` as its padding token, inside the block."""
     own, config.pad_token_id = config.pad_token_id, pad
     try:
         yield

@@ -1,4 +1,4 @@
-"""How many parameters a model has, without loading it."""
+"""The number of parameters of a model, without loading it."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,9 @@ from safetensors import safe_open
 
 
 def parameters_of(entry: dict) -> float | None:
-    """From the files of a local folder, from what the config says, or from its name; None where nothing tells.
+    """The number from the files of a local folder, else from the config, else from the model's name; None if unknown.
 
-    A name tells by a part such as 72B, 0.6b or 360M.
+    In a name, a part such as 72B, 0.6b or 360M is the number.
     """
     if files := sorted(Path(entry["model"]).glob("*.safetensors")) if "model" in entry else []:
         return float(sum(map(parameters_in, files)))

@@ -56,6 +56,8 @@ class Encoder:
         template = str(tokenizer.chat_template or "")
         written = {text for text in self.added if text.strip() and text in template}  # Gemma has tokens of white space
         self.control = written | {text for text, token in self.added.items() if text and token.special}
+        special = [text for text, token in self.added.items() if token.special]
+        self.special_ids = set(tokenizer.convert_tokens_to_ids(special))
         longest_first = sorted(self.control, key=len, reverse=True)
         self.pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 

@@ -1,4 +1,4 @@
-"""SHA-256 of values and of files; that of a large file is computed once."""
+"""SHA-256 of values and files. That of a large file is computed once and cached."""
 
 import hashlib
 import json
@@ -6,31 +6,31 @@ from pathlib import Path
 
 from scripts.tables.files import write_json
 
-KEPT = Path(".snakemake/digests")  # where Snakemake's own records are
-LARGE = 16 * 2**20  # bytes; a smaller file is read each time
+CACHE = Path(".snakemake/digests")  # next to Snakemake's own records
+LARGE = 16 * 2**20  # bytes; smaller files are read each time
 
 
 def digest(value) -> str:
-    """SHA-256 of a JSON-able value, independent of the order of its keys."""
+    """SHA-256 of a value that JSON can represent, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """Of a file, read now."""
+    """SHA-256 of a file, which is always read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_of_input(path: Path) -> str:
-    """Of a file that others made; a large one is read again only when its size, time or inode has changed."""
-    found = path.stat()
-    if found.st_size < LARGE:
+    """SHA-256 of a user's file; a large one is read again only if its size, modification time or inode has changed."""
+    status = path.stat()
+    if status.st_size < LARGE:
         return sha256(path)
-    state = [str(path.resolve()), found.st_size, found.st_mtime_ns, found.st_ino]
-    record = KEPT / f"{digest(state[0])[:24]}.json"
-    if record.exists() and (kept := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
-        return kept["sha256"]
+    state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+    record = CACHE / f"{digest(state[0])[:24]}.json"
+    if record.exists() and (cached := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
+        return cached["sha256"]
     value = sha256(path)
-    KEPT.mkdir(parents=True, exist_ok=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
     write_json({"state": state, "sha256": value}, record)
     return value
