@@ -4,7 +4,8 @@ import pytest
 
 from conftest import ROOT
 from scripts.miniature.miniature_models import byte_tokenizer
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
 CHAT = (ROOT / "config/miniature/chat.jinja").read_text()
 PLAIN = (ROOT / "config/templates/plain.jinja").read_text()

@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT
 from scripts.datasets import write_dataset
 from scripts.finetuning.sft_examples import encode_examples, read_pairs
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
 TEMPLATE = ROOT / "config/templates/plain.jinja"
 

@@ -10,7 +10,8 @@ from conftest import ROOT
 from scripts.engines import engine_transformers
 from scripts.engines.decoding import decode
 from scripts.engines.results import with_text
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
 SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}
 PROMPTS = ["Add 3 and 4", "Reverse ban", "x" * 90, "\u4f60\u597d <|end|> <|assistant|>", "a", "Repeat fok"]

@@ -15,8 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from conftest import ROOT
 from scripts.finetuning import finetune, sft_settings
 from scripts.finetuning.sft_examples import encode_examples
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
 from scripts.models.folder import failure, sha256, verify
+from scripts.models.tokenizers import load_tokenizer
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 MODEL = {"revision": None, "chat_template": TEMPLATE, "trust_remote_code": False, "fsdp": False}

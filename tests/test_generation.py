@@ -13,7 +13,8 @@ import pytest
 from conftest import ROOT
 from scripts.engines import engine_transformers
 from scripts.engines.generation import answer_instructions
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 100_000, "options": {}}

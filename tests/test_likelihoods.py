@@ -22,7 +22,8 @@ from scripts.finetuning.sft_examples import encode_examples
 from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.token_scores import score_rows, token_scores
 from scripts.metrics.definitions import METRICS
-from scripts.models.chat import Chat, PlainText, load_tokenizer
+from scripts.models.chat import Chat, PlainText
+from scripts.models.tokenizers import load_tokenizer
 
 TEMPLATE = str(ROOT / "config/templates/plain.jinja")
 

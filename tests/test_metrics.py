@@ -13,8 +13,9 @@ from conftest import ROOT
 from scripts.likelihoods.token_scores import SUMS, score_rows
 from scripts.metrics.car import preferred
 from scripts.metrics.definitions import METRICS, PARTS, REFERENCE_METRICS, better, data_set_values
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
 from scripts.models.reward_scorer import score_rows as score_reward_rows
+from scripts.models.tokenizers import load_tokenizer
 from scripts.ranking.measure_diversity import added_bytes
 
 # the sums of two responses

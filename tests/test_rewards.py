@@ -4,8 +4,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
 from scripts.models.reward_scorer import score_rows
+from scripts.models.tokenizers import load_tokenizer
 
 PAIRS = [
     ("Add 3 and 4", "7"),

@@ -19,7 +19,8 @@ def main():
         base: sum(pair.startswith(f"{base}/") for pair in missing) * facts.get("weight_bytes", 0)
         for base, facts in json.loads(args.facts.read_text(encoding="utf-8"))["bases"].items()
     }
-    free = shutil.disk_usage(args.output.parent).free
+    existing = next(path for path in (args.checkpoints, *args.checkpoints.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     total = sum(needed.values())
     if total > free:
         parts = ", ".join(f"{base} {n / 1e9:.1f} GB" for base, n in needed.items())

@@ -24,12 +24,14 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers import AutoTokenizer
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from scripts.checks.checked_models import models_of
 from scripts.configuration.config_engines import engine_module, is_endpoint
-from scripts.models.chat import Chat, load_tokenizer, user
+from scripts.models.chat import Chat, user
 from scripts.models.loading import load_config, pretrained
+from scripts.models.tokenizers import load_tokenizer
+from scripts.models.weights import wrong_weights
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
@@ -43,12 +45,21 @@ def main():
     facts, problems = {section: {} for section in args.models}, []
     for section, models in args.models.items():
         for name, entry in models.items():
-            facts[section][name], wrong = check_model(section, entry)
-            problems += [f"{section}.{name}: {problem}" for problem in wrong + check_settings(entry)]
+            facts[section][name], wrong = check_safely(section, entry)
+            problems += [f"{section}.{name}: {problem}" for problem in wrong]
     if problems:
         raise SystemExit("\n".join(problems))
     write_json(facts, args.output)
     print(json.dumps(facts, indent=2))
+
+
+def check_safely(section: str, entry: dict) -> tuple[dict, list[str]]:
+    """check_model and check_settings; an error in foreign files is a problem of this model and hides no other."""
+    try:
+        facts, problems = check_model(section, entry)
+        return facts, problems + check_settings(entry)
+    except Exception as error:
+        return {}, [f"its files cannot be read: {type(error).__name__}: {first_line(error)}"]
 
 
 def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
@@ -67,6 +78,8 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     problems = wrong_lengths(entry, facts["context_length"] or 10**9)
     if entry.get("output") == "logits" and config.num_labels != 1:
         problems.append(f"it has {config.num_labels} outputs; a reward model has one")
+    if section in ("bases", "reference_models") and not is_causal(config):
+        problems.append(f"{config.model_type} is not a causal language model of transformers, which this role needs")
     try:
         found, wrong = check_tokenizer(section, entry, config.get_text_config().vocab_size)
     except (OSError, ValueError, ImportError) as error:
@@ -83,6 +96,8 @@ def find_weights(entry: dict) -> tuple[dict, list[str]]:
     """model, commit and weight_bytes of a folder or a hub name; or why there are none, or why it was not checked."""
     model, folder = entry["model"], Path(entry["model"])
     if folder.is_dir():
+        if problems := wrong_weights(folder):
+            return {}, problems
         sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
         commit = None
     else:
@@ -124,19 +139,38 @@ def wrong_lengths(entry: dict, context: int) -> list[str]:
 def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, list[str]]:
     """Hash of the chat template, and the end of a turn; or what is wrong with the template or with its tokens."""
     if section == "reference_models":
-        tokenizer = AutoTokenizer.from_pretrained(entry["model"], revision=entry["revision"])
+        tokenizer = load_tokenizer(**pretrained(entry))
         return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
     try:
-        chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+        chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]), entry["model"])
+        rendered = chat.render([user("-")], add_generation_prompt=True)
     except SystemExit as problem:
         return {}, [str(problem)]
     tokenizer = chat.tokenizer
-    rendered = tokenizer.apply_chat_template([user("-")], tokenize=False, add_generation_prompt=True)
     split = [mark for mark in sorted(set(MARKUP.findall(rendered))) if mark not in tokenizer.get_vocab()]
     problems = [f"its chat template writes {mark}, which is not a token of its tokenizer" for mark in split]
     if max(chat.prompt("-") + chat.end) >= vocabulary:
         problems.append("its chat template uses a token beyond the model's vocabulary")
+    if not problems:
+        problems += wrong_template(section, entry, chat)
     return {"chat_template": digest(tokenizer.chat_template), "end_of_turn": tokenizer.decode(chat.end)}, problems
+
+
+def wrong_template(section: str, entry: dict, chat: Chat) -> list[str]:
+    """Why a base cannot be scored and trained with its template, or a file that replaces a model's own is wrong."""
+    try:
+        if section == "bases":
+            chat.refuse_for_base()
+        problem = chat.start_problem() if entry["chat_template"] else None
+    except SystemExit as refused:
+        problem = str(refused)
+    return [problem] if problem else []
+
+
+def is_causal(config) -> bool:
+    """Whether transformers, or the model's own code, has a causal language model of this kind."""
+    own = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    return own or type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
 
 
 def first_line(error: Exception) -> str:

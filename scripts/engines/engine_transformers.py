@@ -3,25 +3,20 @@
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from scripts.engines.decoding import decode, decode_logprobs, stop_ids
-from scripts.engines.results import messages_of, prompt_room, row_seed, without_text
-from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import (
-    batches,
-    context_length,
-    halve_if_out_of_memory,
-    load_model,
-    out_of_memory,
-    pad_left,
-    pretrained,
-)
+from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
+from scripts.engines.results import prompt_room, row_seed
+from scripts.models.batching import PROBE, agree, batches, longest_together, pad_left
+from scripts.models.chat import Chat
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, out_of_memory, pretrained
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
+VERSION = 2
 ENVIRONMENT = "train"
 ENDPOINT = False
 GPUS = None
 OPERATIONAL = ()
 BLOCK = 512
+FIRST = torch.tensor([5])  # the token that a probe continues with
 
 
 def check(entry: dict) -> list[str]:
@@ -40,17 +35,18 @@ def load(spec: dict):
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
     stops = stop_ids(chat, model.generation_config)
     # the model's own defaults (repetition penalty, top-k) would change what the config's sampling means
-    model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=chat.end[-1])
+    model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=[*chat.end, *stops][-1])
     sampling = spec["sampling"]
     room = prompt_room(spec, context_length(model.config))
+    batch_tokens = sampling["batch_tokens"] if batches_agree(model) else 1
 
     def generate(rows: list[dict]) -> list[dict]:
         torch.manual_seed(row_seed(sampling["seed"], rows))
-        prompts = [chat.ask(messages_of(row)) for row in rows]
-        results = [None if len(p) <= room else without_text("prompt_over_long") for p in prompts]
+        prompts = [prompt_of(chat, row) for row in rows]
+        results = [refused(prompt, room) for prompt in prompts]
         fitting = [i for i, result in enumerate(results) if result is None]
         lengths = [len(prompts[i]) + sampling["max_new_tokens"] for i in fitting]
-        for batch in batches(lengths, sampling["batch_tokens"]):
+        for batch in batches(lengths, batch_tokens, longest_together(model.config)):
             numbers = [fitting[j] for j in batch]
             generated = within_memory(
                 lambda batch: continue_prompts(model, batch, sampling), [prompts[i] for i in numbers], sampling
@@ -61,6 +57,36 @@ def load(spec: dict):
         return results
 
     return generate
+
+
+def batches_agree(model) -> bool:
+    """Whether two prompts in a batch give the logits that each gives alone, for the first tokens; else a line says so.
+
+    Padding on the left changes what some architectures compute (RWKV, MiniMax, XLNet, RecurrentGemma).
+    """
+    together = first_logits(model, PROBE)
+    separate = torch.cat([first_logits(model, [row]) for row in PROBE])
+    if all(agree(a, b) for a, b in zip(together, separate, strict=True)):
+        return True
+    print(f"{type(model).__name__} generates something else in a batch: one prompt at a time", flush=True)
+    return False
+
+
+@torch.inference_mode()
+def first_logits(model, prompts: list[list[int]]) -> torch.Tensor:
+    """Logits (prompts, 2 * vocabulary) of the first two tokens, the first of which is always the same."""
+    ids, mask = pad_left(prompts, pad=model.generation_config.pad_token_id)
+    out = model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        max_new_tokens=2,
+        do_sample=False,
+        eos_token_id=None,
+        output_logits=True,
+        return_dict_in_generate=True,
+        logits_processor=[lambda ids, scores: scores.new_full(scores.shape, -1e9).index_fill(1, FIRST.to(device()), 0)],
+    )
+    return torch.cat(out.logits, dim=1).float()
 
 
 def within_memory(compute, prompts: list[list[int]], sampling: dict) -> list[tuple]:
@@ -86,7 +112,7 @@ def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> list[tu
     The ids include the padding after an end; decoding is greedy at temperature 0. The log-probabilities are a dict from
     id to log-probability of the `logprobs` most likely tokens, or None if sampling does not ask for them.
     """
-    ids, mask, _ = pad_left(prompts, pad=model.generation_config.pad_token_id)
+    ids, mask = pad_left(prompts, pad=model.generation_config.pad_token_id)
     options = {"do_sample": False}
     if sampling["temperature"] > 0:
         options = {"do_sample": True, "temperature": sampling["temperature"], "top_p": sampling["top_p"], "top_k": 0}

@@ -2,12 +2,13 @@
 
 from transformers import GenerationConfig
 
-from scripts.engines.decoding import decode, decode_logprobs, stop_ids
-from scripts.engines.results import messages_of, prompt_room, row_seed, without_text
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
+from scripts.engines.results import prompt_room, row_seed
+from scripts.models.chat import Chat
 from scripts.models.loading import pretrained
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
+VERSION = 2
 ENVIRONMENT = "vllm"
 ENDPOINT = False
 GPUS = "tensor_parallel_size"
@@ -56,9 +57,9 @@ def load(spec: dict):
         )
 
     def generate(rows: list[dict]) -> list[dict]:
-        prompts = [chat.ask(messages_of(row)) for row in rows]
+        prompts = [prompt_of(chat, row) for row in rows]
         # if one prompt is too long, vLLM refuses the complete list
-        results = [None if len(p) <= room else without_text("prompt_over_long") for p in prompts]
+        results = [refused(prompt, room) for prompt in prompts]
         fitting = [i for i, result in enumerate(results) if result is None]
         tokens = [TokensPrompt(prompt_token_ids=prompts[i]) for i in fitting]
         outputs = llm.generate(tokens, [parameters(rows[i]) for i in fitting])

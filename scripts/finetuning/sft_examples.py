@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scripts.models.chat import Chat
+from scripts.models.chat import Chat, Unrenderable
 from scripts.tables.files import read_table
 
 
@@ -20,12 +20,16 @@ def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
 def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[list[dict], dict[str, int]]:
     """input_ids and labels (-100 on the prompt) of each usable pair, and counts of the used and unused pairs.
 
-    A pair longer than max_length is truncated to its start, and dropped if no response token remains.
+    A pair longer than max_length is truncated to its start, and dropped if no response token remains or the chat template refuses its texts.
     """
-    examples, truncated, dropped = [], 0, 0
+    examples, truncated, dropped, unrenderable = [], 0, 0, 0
     usable = pairs.filter(pl.col("reason").is_null())
     for row in usable.iter_rows(named=True):
-        prompt, text, end = chat.example(row["instruction"], row["response"], row["finish_reason"])
+        try:
+            prompt, text, end = chat.example(row["instruction"], row["response"], row["finish_reason"])
+        except Unrenderable:
+            unrenderable += 1
+            continue
         ids = (prompt + text + end)[:max_length]
         if len(ids) <= len(prompt):
             dropped += 1
@@ -33,7 +37,7 @@ def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[l
         truncated += len(ids) < len(prompt + text + end)
         examples.append({"input_ids": ids, "labels": [-100] * len(prompt) + ids[len(prompt) :]})
     counts = {"n_examples": len(examples), "n_truncated": truncated, "n_dropped_prompt_fills_max_length": dropped}
-    return examples, counts | {"n_set_aside": pairs.height - usable.height}
+    return examples, counts | {"n_unrenderable": unrenderable, "n_set_aside": pairs.height - usable.height}
 
 
 def digest_of_examples(examples: list[dict]) -> str:

@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 import polars as pl
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from scripts.likelihoods.chunked_head import nll_and_rank, output_head
-from scripts.models.chat import Chat, PlainText, load_tokenizer
-from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left, pretrained
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
+from scripts.models.chat import Chat, PlainText, Unrenderable
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
+VERSION = 2
 BLOCK = 512  # rows stored at a time
 RANK_LIMIT = 100
 SUMS = {
@@ -31,10 +33,18 @@ def load_scorer(spec: dict):
     """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
         text = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
+        text.refuse_for_base()
     else:
-        text = PlainText(AutoTokenizer.from_pretrained(spec["model"], revision=spec["revision"]))
+        text = PlainText(load_tokenizer(**pretrained(spec)))
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
-    limits = spec["max_length"], spec["batch_tokens"], spec["per_token"]
+    head = output_head(model)
+    batch_tokens = batch_size_that_agrees(
+        lambda rows: [nll for nll, _ in forward(model, head, [(row[:1], row[1:]) for row in rows])],
+        lambda row: nll_alone(model, row),
+        spec["batch_tokens"],
+        spec["model"],
+    )
+    limits = spec["max_length"], batch_tokens, spec["per_token"]
     return lambda rows: score_rows(text, model, rows, *limits)
 
 
@@ -44,17 +54,17 @@ def score_rows(
     """One result per row: SUMS, PER_TOKEN if `per_token` is set, and `unusable`, the reason why they are null.
 
     A row has instruction, response and finish_reason. Its two forward passes are with and without the instruction.
-    `unusable` is `over_long` for a row that does not fit into max_length or the model's context, and `not_finite` for
-    a likelihood that is NaN or infinite.
+    `unusable` is `over_long` for a row that does not fit into max_length or the model's context, `unrenderable` for
+    texts that the chat template refuses, and `not_finite` for a likelihood that is NaN or infinite.
     """
     limit = min(max_length, context_length(model.config))
     encoded = [encode(text, row, limit) for row in rows]
-    fitting = [tokens for tokens in encoded if tokens]
+    fitting = [tokens for tokens in encoded if isinstance(tokens, Tokens)]
     with_prompt = token_scores(model, [(t.prompt, t.response + t.end) for t in fitting], batch_tokens)
     direct = token_scores(model, [without_prompt(text.bos, t.response) for t in fitting], batch_tokens)
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
     scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
-    return [next(scored) if tokens else unusable("over_long", columns) for tokens in encoded]
+    return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
 
 
 class Tokens(NamedTuple):
@@ -66,18 +76,21 @@ class Tokens(NamedTuple):
     truncated: bool
 
 
-def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | None:
-    """Token ids of a row, at most `limit`; None if the row does not fit or has no response token.
+def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
+    """Token ids of a row, at most `limit`; or the reason why it has none: `over_long` or `unrenderable`.
 
     Through a chat template, a longer row does not fit: a truncated row would have another loss. A longer row of plain
     text is truncated to its start, as in Superfiltering (2402.00530).
     """
-    prompt, response, end = text.example(row["instruction"], row["response"], row["finish_reason"])
+    try:
+        prompt, response, end = text.example(row["instruction"], row["response"], row["finish_reason"])
+    except Unrenderable:
+        return "unrenderable"
     over_long = len(prompt) + len(response) + len(end) > limit
     if over_long and isinstance(text, PlainText):
         response = response[: max(limit - len(prompt), 0)]
     fits = len(prompt) + len(response) + len(end) <= limit
-    return Tokens(prompt, response, end, over_long) if fits and response else None
+    return Tokens(prompt, response, end, over_long) if fits and response else "over_long"
 
 
 def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list[int]]:
@@ -115,12 +128,11 @@ def unusable(reason: str, columns: list[str]) -> dict:
 def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[tuple]:
     """For each pair of (context ids, target ids): nll in nats (float64) and clipped rank of every target, in order.
 
-    Rows are batched by length and padded on the left, so that the targets of a batch end in the same column. The
-    context must not be empty; the targets may be.
+    Rows are batched by length and padded on the right. The context must not be empty; the targets may be.
     """
     scores, head = [None] * len(pairs), output_head(model)
     lengths = [len(context) + len(target) for context, target in pairs]
-    for batch in batches(lengths, batch_tokens):
+    for batch in batches(lengths, batch_tokens, longest_together(model.config)):
         scored = halve_if_out_of_memory(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
         for i, score in zip(batch, scored, strict=True):
             scores[i] = score
@@ -129,10 +141,19 @@ def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: 
 
 def forward(model, head, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
     """token_scores of one batch. Each token is predicted at the position before it."""
-    ids, mask, positions = pad_left([context + target for context, target in pairs], pad=0)
-    body = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
-    sizes = [len(target) for _, target in pairs]
-    hidden = torch.cat([body.last_hidden_state[row, -n - 1 : -1] for row, n in enumerate(sizes)])
-    targets = torch.cat([ids[row, ids.shape[1] - n :] for row, n in enumerate(sizes)])
+    ids, mask = pad_right([context + target for context, target in pairs], pad=0)
+    body = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    spans = [(len(context), len(context) + len(target)) for context, target in pairs]
+    hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, (start, end) in enumerate(spans)])
+    targets = torch.cat([ids[row, start:end] for row, (start, end) in enumerate(spans)])
     nll, rank = nll_and_rank(head, hidden, targets, RANK_LIMIT)
+    sizes = [end - start for start, end in spans]
     return list(zip(nll.split(sizes), rank.split(sizes), strict=True))
+
+
+@torch.inference_mode()
+def nll_alone(model, row: list[int]) -> torch.Tensor:
+    """nll of the tokens of one row after its first, from the model's own logits, without padding or mask."""
+    ids = torch.tensor([row], device=device())
+    logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+    return torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")

@@ -1,112 +1,166 @@
 """From an instruction and a response to token ids: the same ids in generation, likelihoods, rewards and fine-tuning.
 
-Text written by people or models is data: a control token in it (`<|im_end|>`, `</s>`) is tokenized as plain characters.
-Everything else is tokenized as the chat template renders it.
+Text written by people or models is data: a control token in it (`<|im_end|>`, `</s>`) is encoded as plain characters.
+Everything else is encoded as the chat template renders it.
 """
 
-import re
 from datetime import datetime
-from itertools import count, zip_longest
-from pathlib import Path
+from functools import cached_property
+from itertools import count
 
 from jinja2 import TemplateError
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-TODAY = datetime(2024, 7, 26)  # the date that every template gets: the default of Llama 3's own template
-MARK = "\ue000"  # a private-use character as the text of a message when the template itself is examined
+from scripts.models.tokenizers import Encoder
 
-
-def load_tokenizer(
-    model: str, revision: str | None = None, chat_template: str | None = None, trust_remote_code: bool = False
-) -> PreTrainedTokenizerBase:
-    """The model's tokenizer. The template of the file `chat_template`, if given, replaces the tokenizer's own.
-
-    Exits if there is no chat template.
-    """
-    tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
-    if chat_template:
-        tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
-    if not tokenizer.chat_template:
-        raise SystemExit(f"{model} has no chat template: name a file under `chat_template` of its config entry")
-    return tokenizer
+TODAY = datetime(2024, 7, 26)  # the date that templates are given, always: Llama 3's own default
+MARK = "\ue000"  # a private-use character that replaces a text while a template is examined
+# short answers of the kinds that people ask for: what joins a prompt and its answer differs between them
+PROBES = ["Yes", "7", "def f(x):", "问题", "🙂", "the answer"]
 
 
 class Chat:
     """One tokenizer and its chat template.
 
-    `end`: the ids that follow a response, up to and including the end-of-turn token. What a template adds after it (a
-    newline in Qwen's) is neither scored nor trained on. `bos`: the id that the tokenizer puts before plain text, or an
-    empty list. Exits if the template has no end of turn, or if the prompt is not the beginning of the conversation.
+    A teacher needs `ask`, a reward model `conversation`. A base model also needs `example`: its template has to begin a
+    conversation with the prompt, to write nothing between the prompt and the response, and to end a response with a
+    control token; `refuse_for_base` exits if it does not. `bos` is the id that the tokenizer puts before plain text, or
+    nothing.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, model: str = "the model"):
+        if not tokenizer.chat_template:
+            raise SystemExit(f"{model} has no chat template: name a file under `chat_template` of its config entry")
         self.tokenizer = tokenizer
-        control = sorted({str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}, key=len, reverse=True)
-        self.control = re.compile("|".join(re.escape(token) for token in control) or r"(?!)")
+        self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)
-        self.end = self._end_of_turn()
 
     def prompt(self, instruction: str) -> list[int]:
         """Ids of the conversation up to the beginning of the response."""
         return self.ask([user(instruction)])
 
     def ask(self, messages: list[dict]) -> list[int]:
-        """Ids of a conversation (dicts of role and content) up to the beginning of the next response."""
-        return self._tokenize(messages, add_generation_prompt=True)
-
-    def response(self, text: str) -> list[int]:
-        """Ids of the text of a response, with control tokens as plain characters."""
-        return plain_ids(self.tokenizer, text)
+        """Ids of any conversation (dicts of role and content) up to the place where the next response begins."""
+        return self.encode(messages, add_generation_prompt=True)
 
     def conversation(self, instruction: str, response: str) -> list[int]:
-        """Ids of the complete conversation as the template renders it; the input of reward models."""
-        return self._tokenize([user(instruction), assistant(response)], add_generation_prompt=False)
+        """Ids of the complete conversation as the template renders it; what reward models read."""
+        return self.encode([user(instruction), assistant(response)], add_generation_prompt=False)
+
+    def response(self, text: str) -> list[int]:
+        """Ids of a response's own text as they follow a prompt."""
+        return self.encoder.encode_data(text, after=self.before_response)
 
     def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
-        """Ids of the prompt, of the response's text, and of the end of turn (empty for a cut response)."""
-        return self.prompt(instruction), self.response(response), [] if finish_reason == "length" else self.end
+        """Ids of the prompt, of the response's text, and of the end of turn, which a cut response does not have.
 
-    def _tokenize(self, messages: list[dict], add_generation_prompt: bool) -> list[int]:
-        # a mark replaces each control token in a message; after rendering, the token is put back as plain characters
-        replaced, marked = [], []
+        Together they are the ids of the rendered conversation up to the end of turn, in which a template may have
+        removed white space around the response. Only where a response begins with white space that the tokenizer joins
+        with the end of the prompt do they differ: the prompt's ids stay those that generation starts from.
+        """
+        prompt, conversation = self.prompt(instruction), self.conversation(instruction, response)
+        end = self.end if finish_reason != "length" else []
+        text = self.between(prompt, conversation)
+        return prompt, self.response(response) if text is None else text, end
+
+    def between(self, prompt: list[int], conversation: list[int]) -> list[int] | None:
+        """Ids of a conversation after the prompt and before the end of turn; None if these two do not enclose it."""
+        closing = self.end + self.tail
+        if conversation[: len(prompt)] != prompt or conversation[-len(closing) :] != closing:
+            return None
+        return conversation[len(prompt) : -len(closing)]
+
+    def encode(self, messages: list[dict], add_generation_prompt: bool) -> list[int]:
+        """Ids of a rendered conversation. Raises Unrenderable if the template refuses these messages."""
         text = "".join(message["content"] for message in messages)
-        mark = next(mark for mark in map("\ue000{}\ue001".format, count()) if mark not in text)
-        for message in messages:
-            replaced += self.control.findall(message["content"])
-            marked.append({**message, "content": self.control.sub(mark, message["content"])})
-        pieces = self._render(marked, add_generation_prompt).split(mark)
-        if len(pieces) != len(replaced) + 1:
-            raise SystemExit(
-                "the chat template drops or repeats a message that contains control tokens: "
-                "name another file under `chat_template`"
-            )
-        ids = []
-        for piece, token in zip_longest(pieces, replaced, fillvalue=""):
-            ids += self.tokenizer(piece, add_special_tokens=False).input_ids
-            ids += self.response(token)
-        return ids
+        if not self.encoder.pattern.search(text):
+            return self.encoder.encode(self.render(messages, add_generation_prompt))
+        marks: dict[str, str] = {}
+        names = (mark for mark in map("\ue000{}\ue001".format, count()) if mark not in text)
 
-    def _render(self, messages: list[dict], add_generation_prompt: bool) -> str:
-        options = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
+        def replaced(found) -> str:
+            marks[mark := next(names)] = found[0]
+            return mark
+
+        marked = [{**m, "content": self.encoder.pattern.sub(replaced, m["content"])} for m in messages]
+        return self.encoder.encode_marked(self.render(marked, add_generation_prompt), marks)
+
+    def render(self, messages: list[dict], add_generation_prompt: bool) -> str:
+        how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
         try:
-            return self.tokenizer.apply_chat_template(messages, **options)
-        except (TemplateError, OverflowError) as error:  # the template is wrong, or its sandbox refuses it
-            raise SystemExit(f"the chat template cannot be used: {error}") from None
+            return self.tokenizer.apply_chat_template(messages, **how)
+        except (TemplateError, OverflowError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise Unrenderable(f"the chat template cannot be used: {error}") from None
 
-    def _end_of_turn(self) -> list[int]:
-        prompt = self._render([user(MARK)], add_generation_prompt=True)
-        conversation = self._render([user(MARK), assistant(MARK)], add_generation_prompt=False)
-        if not conversation.startswith(prompt):
+    @cached_property
+    def before_response(self) -> str:
+        """The template's text between its last control token and the response."""
+        prompt = self.render([user(MARK)], add_generation_prompt=True)
+        return self.encoder.pattern.split(prompt.rpartition(MARK)[2])[-1]
+
+    @cached_property
+    def closing(self) -> tuple[list[int], list[int]]:
+        """Ids behind a response: up to and with its first control token, and after that (a newline in Qwen's)."""
+        rendered = self.render([user(MARK), assistant(MARK)], add_generation_prompt=False)
+        text = rendered.rpartition(MARK)[2]
+        found = self.encoder.pattern.search(text)
+        if not found:
+            return [], self.encoder.encode(text)
+        return self.encoder.encode(text[: found.end()]), self.encoder.encode(text[found.end() :])
+
+    @property
+    def end(self) -> list[int]:
+        """Ids of the end of turn, scored and trained on as the last of a response; empty if the template has none."""
+        return self.closing[0]
+
+    @property
+    def tail(self) -> list[int]:
+        """Ids that the template writes after the end of turn: neither scored nor trained on."""
+        return self.closing[1]
+
+    def refuse_for_base(self) -> None:
+        """Exit unless a base can be scored and trained with this template: see the class.
+
+        Prompt, response and end of turn, encoded one after the other, have to be the ids of the rendered conversation
+        for short answers of several kinds.
+        """
+        if not self.end:
+            raise SystemExit("the chat template ends a response without a control token: put {{ eos_token }} after it")
+        if problem := self.start_problem():
+            raise SystemExit(problem)
+        prompt = self.render([user(MARK)], add_generation_prompt=True)
+        conversation = self.render([user(MARK), assistant(MARK)], add_generation_prompt=False)
+        if not conversation.startswith(prompt.rstrip()):
             raise SystemExit(
-                "the chat template renders the prompt differently when a response follows: "
-                f"{conversation!r} does not begin with {prompt!r}; name another file under `chat_template`"
+                "the chat template renders the prompt differently once a response follows: "
+                f"{prompt!r} does not begin {conversation!r}; name another file under `chat_template`"
             )
-        ids = self.tokenizer(conversation.rsplit(MARK, 1)[1], add_special_tokens=False).input_ids
-        special = {i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special}
-        for i, token in enumerate(ids):
-            if token in special:
-                return ids[: i + 1]
-        raise SystemExit("the chat template ends a response without a special token: put {{ eos_token }} after it")
+        added = conversation[len(prompt) :].partition(MARK)[0] if conversation.startswith(prompt) else ""
+        if added.strip():
+            raise SystemExit(
+                f"the chat template writes {added!r} between the prompt and the response, which is in no prompt that "
+                "the model continues; name another file under `chat_template`"
+            )
+        for probe in PROBES:
+            together = self.between(self.prompt("-"), self.conversation("-", probe))
+            if together is None or self.encoder.tokenizer.decode(together).strip() != probe:
+                raise SystemExit(
+                    f"the chat template joins the prompt and the response {probe!r} in one token: end its prompt with "
+                    "a newline or a control token instead of a space"
+                )
+
+    def start_problem(self) -> str | None:
+        """What is wrong with the start of a prompt: a BOS that the tokenizer puts before plain text is once in it."""
+        n = next(i for i, token in enumerate([*self.prompt("-"), None]) if [token] != self.bos) if self.bos else 1
+        if n == 1:
+            return None
+        token = self.tokenizer.bos_token
+        written = f"does not write {token}" if n == 0 else f"writes {token} {n} times"
+        return f"the chat template {written} at the start of a text: it has to be there once, {{{{ bos_token }}}}"
+
+
+class Unrenderable(SystemExit):
+    """A chat template refuses a conversation, or fails on it; a reason of one row, not the end of a job."""
 
 
 class PlainText:
@@ -116,21 +170,17 @@ class PlainText:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
-        self.tokenizer = tokenizer
+        self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)
 
     def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
         """Ids of the prompt and of the response's text."""
-        return self.bos + plain_ids(self.tokenizer, f"{instruction}\n"), plain_ids(self.tokenizer, response), []
-
-
-def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Ids of a text, with control tokens as plain characters."""
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        prompt = self.bos + self.encoder.encode_data(f"{instruction}\n")
+        return prompt, self.encoder.encode_data(response, after="\n"), []
 
 
 def start_of_text(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The id that the tokenizer puts before plain text, its BOS, or an empty list."""
+    """The id that the tokenizer puts before plain text, its BOS; or nothing."""
     return [tokenizer.bos_token_id] if tokenizer.bos_token_id in tokenizer("").input_ids else []
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 from scripts.tables.digests import sha256, sha256_of_input
@@ -21,12 +22,15 @@ def publish(scratch: Path, folder: Path, **facts) -> dict:
 
     The manifest has the SHA-256 of every file, and the `facts`.
     """
+    files = {file.name: sha256(file) for file in sorted(scratch.iterdir())}
+    beside = folder.with_name(f".{folder.name}.new")  # on the file system of `folder`, where a rename is possible
+    shutil.rmtree(beside, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(scratch, beside)
     make_empty(folder)
-    files = {}
-    for file in sorted(scratch.iterdir()):
-        files[file.name] = sha256(file)
-        os.replace(file, folder / file.name)
-    scratch.rmdir()
+    for name in files:
+        os.replace(beside / name, folder / name)
+    beside.rmdir()
     write_json({"files": files, **facts}, folder / "manifest.json")
     return {"files": files, **facts}
 

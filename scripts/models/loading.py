@@ -1,4 +1,4 @@
-"""Load models from a folder or the hub, from safetensors only, onto the GPU if there is one; split rows in batches."""
+"""Load models from a folder or the hub, from safetensors only, onto the GPU if there is one."""
 
 from collections.abc import Callable
 
@@ -70,23 +70,3 @@ def halve_if_out_of_memory(compute: Callable[[list], list], rows: list) -> list:
 def context_length(config) -> int:
     """The longest row a model can read, in tokens, from its config; 10**9 if the config does not say."""
     return getattr(config.get_text_config(), "max_position_embeddings", None) or 10**9
-
-
-def pad_left(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Ids, attention mask and position ids of shape (rows, longest row), padded on the left."""
-    longest = max(len(row) for row in rows)
-    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device())
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device())
-    return ids, mask, (mask.cumsum(1) - 1).clamp(min=0)
-
-
-def batches(lengths: list[int], tokens: int) -> list[list[int]]:
-    """Row numbers grouped by length, so that a padded batch has at most `tokens` tokens, or only one row."""
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i), reverse=True)
-    groups: list[list[int]] = []
-    for i in order:
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= tokens:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups

@@ -7,10 +7,12 @@ from itertools import count
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from scripts.models.chat import Chat, load_tokenizer
-from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left, pretrained
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
+from scripts.models.chat import Chat, Unrenderable
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
+VERSION = 2
 BLOCK = 512  # rows stored at a time
 
 
@@ -22,9 +24,16 @@ def load_scorer(spec: dict):
     if spec["output"] == "logits" and model.config.num_labels != 1:
         raise SystemExit(f"{spec['model']} has {model.config.num_labels} outputs; a reward model has one")
 
+    batch_tokens = batch_size_that_agrees(
+        lambda rows: torch.tensor(forward(model, rows, spec["output"])).split(1),
+        lambda row: reward_alone(model, row, spec["output"]),
+        spec["batch_tokens"],
+        spec["model"],
+    )
+
     def score(rows: list[dict]) -> list[dict]:
         pairs = [(row["instruction"], row["response"]) for row in rows]
-        return score_rows(chat, model, pairs, spec["batch_tokens"], spec["output"])
+        return score_rows(chat, model, pairs, batch_tokens, spec["output"])
 
     return score
 
@@ -35,18 +44,27 @@ def score_rows(
     """reward and `unusable`, the reason why it is null, for each pair of (instruction, response).
 
     `unusable` is `over_long` if the row does not fit into the model's context, and `not_finite` if the reward is NaN or
-    infinite. `output` names the field of the model's output that has the reward.
+    infinite, and `unrenderable` if the chat template refuses the texts. `output` names the field of the model's output
+    that has the reward.
     """
-    ids = [chat.conversation(instruction, response) for instruction, response in pairs]
-    results = [{"reward": None, "unusable": "over_long"} for _ in ids]
-    fitting = [i for i, row in enumerate(ids) if len(row) <= context_length(model.config)]
-    for batch in batches([len(ids[i]) for i in fitting], batch_tokens):
+    ids = [rendered(chat, instruction, response) for instruction, response in pairs]
+    results = [{"reward": None, "unusable": "unrenderable" if row is None else "over_long"} for row in ids]
+    fitting = [i for i, row in enumerate(ids) if row is not None and len(row) <= context_length(model.config)]
+    for batch in batches([len(ids[i]) for i in fitting], batch_tokens, longest_together(model.config)):
         numbers = [fitting[j] for j in batch]
         rewards = halve_if_out_of_memory(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
         for i, reward in zip(numbers, rewards, strict=True):
             finite = math.isfinite(reward)
             results[i] = {"reward": reward if finite else None, "unusable": None if finite else "not_finite"}
     return results
+
+
+def rendered(chat: Chat, instruction: str, response: str) -> list[int] | None:
+    """Ids of a conversation; None if the chat template refuses its texts."""
+    try:
+        return chat.conversation(instruction, response)
+    except Unrenderable:
+        return None
 
 
 @torch.inference_mode()
@@ -62,10 +80,16 @@ def forward(model, rows: list[list[int]], output: str) -> list[float]:
     if pad is None:
         used = {token for row in rows for token in row}
         pad = next(token for token in count() if token not in used)
-    ids, mask, positions = pad_left(rows, pad)
+    ids, mask = pad_right(rows, pad)
     with padding_token(config, pad):
-        scores = model(input_ids=ids, attention_mask=mask, position_ids=positions)[output]
+        scores = model(input_ids=ids, attention_mask=mask)[output]
     return scores.reshape(len(rows)).double().tolist()
+
+
+@torch.inference_mode()
+def reward_alone(model, row: list[int], output: str) -> torch.Tensor:
+    """The reward of one row of ids without padding or mask."""
+    return model(input_ids=torch.tensor([row], device=device()))[output].reshape(1)
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from scripts.configuration.config_files import wrong_folder
-from scripts.models.chat import Chat, load_tokenizer
+from scripts.models.chat import Chat
 from scripts.models.loading import load_model
+from scripts.models.tokenizers import load_tokenizer
 from scripts.tables.files import read_table, write_table
 
 
