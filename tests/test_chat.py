@@ -4,7 +4,7 @@ import pytest
 
 from conftest import ROOT
 from scripts.miniature.miniature_models import byte_tokenizer
-from scripts.models.chat import Chat
+from scripts.models.chat import Chat, Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 
 CHAT = (ROOT / "config/miniature/chat.jinja").read_text()
@@ -65,17 +65,42 @@ def test_a_cut_response_has_no_end():
 
 
 def test_a_template_without_an_end_of_turn_is_an_error():
-    with pytest.raises(SystemExit, match="without a special token"):
-        chat(PLAIN.replace("message.content + eos_token", "message.content"))
+    with pytest.raises(SystemExit, match="without a control token"):
+        chat(PLAIN.replace("message.content + eos_token", "message.content")).refuse_for_base()
 
 
 def test_a_template_that_changes_the_prompt_when_a_response_follows_is_an_error():
     rewriting = CHAT.replace("{%- for", '{%- if messages|length > 1 -%}{{ "again" }}{%- endif -%}{%- for', 1)
-    with pytest.raises(SystemExit, match="differently when a response follows"):
-        chat(rewriting)
+    with pytest.raises(SystemExit, match="differently once a response follows"):
+        chat(rewriting).refuse_for_base()
 
 
 @pytest.mark.fault(13)
 def test_a_model_without_a_template_is_an_error_that_names_it(tiny):
     with pytest.raises(SystemExit, match=f"{tiny} has no chat template"):
-        load_tokenizer(str(tiny))
+        Chat(load_tokenizer(str(tiny)))
+
+
+@pytest.mark.parametrize(
+    "bos, written", [("", "does not write"), ("{{- bos_token -}}{{- bos_token -}}", "writes .* 2 times")]
+)
+def test_a_template_that_lacks_or_doubles_the_start_of_text_is_an_error(bos, written):
+    with pytest.raises(SystemExit, match=f"{written}.* at the start of a text"):
+        chat(CHAT.replace("{{- bos_token -}}", bos)).refuse_for_base()
+
+
+def test_a_template_that_trims_a_response_trains_on_what_it_renders():
+    trimming = chat(CHAT.replace("message.content +", "message.content | trim +"))
+    prompt, text, end = trimming.example("Add 3 and 4", "  7 ", "stop")
+    assert trimming.tokenizer.decode(text) == "7"
+    assert prompt + text + end == trimming.conversation("Add 3 and 4", "  7 ")
+
+
+def test_a_template_that_refuses_a_conversation_refuses_a_row():
+    with pytest.raises(Unrenderable, match="roles user and assistant only"):
+        chat(PLAIN).ask([{"role": "system", "content": "x"}])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_template(tiny, tmp_path):
+    (tmp_path / "marked.jinja").write_bytes(b"\xef\xbb\xbf" + PLAIN.encode())
+    assert load_tokenizer(str(tiny), chat_template=str(tmp_path / "marked.jinja")).chat_template == PLAIN

@@ -161,13 +161,14 @@ def test_a_one_token_response_without_a_direct_prediction_has_no_ifd():
 
 def test_a_reference_model_reads_instruction_newline_response_and_truncates_long_responses(tiny, model):
     text = PlainText(load_tokenizer(str(tiny), chat_template=TEMPLATE))
+    tokenizer = text.encoder.tokenizer
     examples = [*rows(5), {"instruction": "a", "response": "b" * 300, "finish_reason": "stop"}]
     examples += [{"instruction": "c" * 300, "response": "d", "finish_reason": "stop"}]
     got = score_rows(text, model, examples, max_length=200, batch_tokens=500)
-    bos = [text.tokenizer.bos_token_id]
+    bos = [tokenizer.bos_token_id]
     for row, sums in zip(examples[:6], got, strict=False):
-        prompt = bos + [i for i in text.tokenizer(row["instruction"] + "\n", add_special_tokens=False).input_ids]
-        response = text.tokenizer(row["response"], add_special_tokens=False).input_ids[: 200 - len(prompt)]
+        prompt = bos + [i for i in tokenizer(row["instruction"] + "\n", add_special_tokens=False).input_ids]
+        response = tokenizer(row["response"], add_special_tokens=False).input_ids[: 200 - len(prompt)]
         nll, rank = direct_scores(model, prompt, response)
         assert (sums["n_tokens"], sums["end_n_tokens"]) == (len(response), 0)
         assert sums["nll"] == pytest.approx(sum(nll), rel=1e-5) and sums["rank_sum"] == sum(rank)

@@ -20,7 +20,8 @@ def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
 def encode_examples(chat: Chat, pairs: pl.DataFrame, max_length: int) -> tuple[list[dict], dict[str, int]]:
     """input_ids and labels (-100 on the prompt) of each usable pair, and counts of the used and unused pairs.
 
-    A pair longer than max_length is truncated to its start, and dropped if no response token remains or the chat template refuses its texts.
+    A pair longer than max_length is truncated to its start. It is dropped if no response token remains, or if the
+    chat template refuses its texts.
     """
     examples, truncated, dropped, unrenderable = [], 0, 0, 0
     usable = pairs.filter(pl.col("reason").is_null())

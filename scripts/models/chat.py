@@ -28,9 +28,10 @@ class Chat:
     nothing.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, model: str = "the model"):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
         if not tokenizer.chat_template:
-            raise SystemExit(f"{model} has no chat template: name a file under `chat_template` of its config entry")
+            name = tokenizer.name_or_path or "the model"
+            raise SystemExit(f"{name} has no chat template: name a file under `chat_template` of its config entry")
         self.tokenizer = tokenizer
         self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)

@@ -53,7 +53,7 @@ def test_a_template_cannot_run_code_or_touch_files(tiny, tmp_path, template, mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hostile.jinja").write_text(template)
     with pytest.raises(SystemExit, match="the chat template cannot be used: "):
-        Chat(load_tokenizer(str(tiny), chat_template=str(tmp_path / "hostile.jinja")))
+        Chat(load_tokenizer(str(tiny), chat_template=str(tmp_path / "hostile.jinja"))).prompt("-")
     assert not (tmp_path / "ran").exists()
 
 
