@@ -24,11 +24,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers import AutoTokenizer
 
 from scripts.checks.checked_models import models_of
 from scripts.configuration.config_engines import engine_module, is_endpoint
-from scripts.models.chat import Chat, load_tokenizer, user
+from scripts.models.chat import Chat, load_tokenizer, read_tokenizer, user
 from scripts.models.loading import load_config, pretrained
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
@@ -123,10 +122,10 @@ def wrong_lengths(entry: dict, context: int) -> list[str]:
 
 def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, list[str]]:
     """Hash of the chat template, and the end of a turn; or what is wrong with the template or with its tokens."""
-    if section == "reference_models":
-        tokenizer = AutoTokenizer.from_pretrained(entry["model"], revision=entry["revision"])
-        return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
     try:
+        if section == "reference_models":
+            tokenizer = read_tokenizer(**pretrained(entry))
+            return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
         chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
     except SystemExit as problem:
         return {}, [str(problem)]

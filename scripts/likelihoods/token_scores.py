@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import polars as pl
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from scripts.likelihoods.chunked_head import nll_and_rank, output_head
-from scripts.models.chat import Chat, PlainText, load_tokenizer
+from scripts.models.chat import Chat, PlainText, load_tokenizer, read_tokenizer
 from scripts.models.loading import batches, context_length, halve_if_out_of_memory, load_model, pad_left, pretrained
 
 VERSION = 1
@@ -32,7 +32,7 @@ def load_scorer(spec: dict):
     if spec["prompt"] == "chat":
         text = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     else:
-        text = PlainText(AutoTokenizer.from_pretrained(spec["model"], revision=spec["revision"]))
+        text = PlainText(read_tokenizer(**pretrained(spec)))
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
     limits = spec["max_length"], spec["batch_tokens"], spec["per_token"]
     return lambda rows: score_rows(text, model, rows, *limits)

@@ -16,6 +16,14 @@ TODAY = datetime(2024, 7, 26)  # the date that every template gets: the default 
 MARK = "\ue000"  # a private-use character as the text of a message when the template itself is examined
 
 
+def read_tokenizer(model: str, revision: str | None = None, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The model's tokenizer. Exits with one line if there is no such model, or no access to it."""
+    try:
+        return AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
+    except OSError as error:
+        raise SystemExit(f"{model}: its tokenizer cannot be read: {' '.join(str(error).split())}") from None
+
+
 def load_tokenizer(
     model: str, revision: str | None = None, chat_template: str | None = None, trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
@@ -23,7 +31,7 @@ def load_tokenizer(
 
     Exits if there is no chat template.
     """
-    tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
+    tokenizer = read_tokenizer(model, revision, trust_remote_code)
     if chat_template:
         tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
     if not tokenizer.chat_template:
