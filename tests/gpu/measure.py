@@ -37,6 +37,9 @@ from tests.gpu import resuming, scoring, training
 from tests.gpu.shapes import FULL, PUBLISHED, SMALL, SMALLEST, Scale, synchronize, used_gib
 from tests.gpu.training import END_TO_END
 
+# examples in a forward pass whose activations should fit into 80 GB; Gemma 2 caps its attention, which FlashAttention
+# cannot do
+KEPT = {"qwen2-1.5b": 8, "qwen2.5-3b": 4, "llama-3.2-3b": 4}
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "liger-kernel", "triton", "polars", "datasets")
 
 
@@ -77,48 +80,53 @@ def all_steps() -> dict[str, Step]:
     steps["head"] = Step(scoring.head_memory, 5)
     steps["out of memory"] = Step(partial(scoring.halving, "qwen2.5-0.5b"), 12)
     steps["killed and resumed"] = Step(resuming.killed_and_resumed, 60)
-    return steps | further() | (with_kernels() if torch.cuda.is_available() else {})
+    return steps | (with_kernels() if torch.cuda.is_available() else {}) | further()
 
 
 def likely_faster() -> dict[str, Step]:
-    """Activations that are kept, and rows end to end without padding: 8 examples, or all 32, in a forward pass."""
+    """Activations that are kept, and rows end to end without padding: KEPT examples, or all 32, in a forward pass."""
     steps = {}
     for shape in PUBLISHED:
         steps[f"fine-tuning/{shape}/kept"] = fine_tuning(shape, gradient_checkpointing=False)
-        if shape != "gemma-2-2b":  # its attention is capped, which FlashAttention cannot do
-            kept = fine_tuning(shape, gradient_checkpointing=False, micro_batch_size=8, **END_TO_END)
-            steps[f"fine-tuning/{shape}/kept, end to end, 8"] = kept
+        if shape in KEPT:
+            steps[f"fine-tuning/{shape}/kept, end to end"] = kept_end_to_end(shape, KEPT[shape])
             steps[f"fine-tuning/{shape}/end to end, 32"] = fine_tuning(shape, micro_batch_size=32, **END_TO_END)
     return steps
 
 
-def with_kernels() -> dict[str, Step]:
-    """Liger kernels, which need a GPU, and FlexAttention, which is compiled."""
-    steps = {}
-    liger = {"use_liger_kernel": True}
-    for shape in PUBLISHED:
-        how = {} if shape == "gemma-2-2b" else {"micro_batch_size": 8, **END_TO_END}
-        how["trl"] = how.get("trl", {}) | liger
-        steps[f"fine-tuning/{shape}/liger, kept"] = fine_tuning(shape, gradient_checkpointing=False, **how)
-    flex = {"attention": "flex_attention", "micro_batch_size": 8}
-    return steps | {"fine-tuning/gemma-2-2b/flex attention, 8": fine_tuning("gemma-2-2b", 60, **flex)}
-
-
 def further() -> dict[str, Step]:
-    """One setting at a time, on the smallest shape."""
+    """One setting at a time on the smallest shape, and for Gemma 2 FlexAttention, which is compiled."""
     free = {"padding_free": True, "max_length": None}
     options = {
-        "kept, 8": {"gradient_checkpointing": False, "micro_batch_size": 8},
-        "kept, 16": {"gradient_checkpointing": False, "micro_batch_size": 16},
         "8": {"micro_batch_size": 8},
-        "16": {"micro_batch_size": 16},
         "sdpa, end to end, 8": {"micro_batch_size": 8, "trl": free},
         "attention saved": {"trl": {"gradient_checkpointing_kwargs": {"selective": True}}},
         "eager attention": {"attention": "eager"},
     }
     if import_utils.is_flash_attn_2_available():
         options["flash attention"] = {"attention": "flash_attention_2"}
-    return {f"fine-tuning/qwen2-1.5b/{name}": fine_tuning("qwen2-1.5b", **how) for name, how in options.items()}
+    steps = {f"fine-tuning/qwen2-1.5b/{name}": fine_tuning("qwen2-1.5b", **how) for name, how in options.items()}
+    steps["fine-tuning/qwen2-1.5b/kept, end to end, 16"] = kept_end_to_end("qwen2-1.5b", 16)
+    if torch.cuda.is_available():
+        flex = fine_tuning("gemma-2-2b", 60, attention="flex_attention", micro_batch_size=8)
+        steps["fine-tuning/gemma-2-2b/flex attention, 8"] = flex
+    return steps
+
+
+def with_kernels() -> dict[str, Step]:
+    """Liger's kernels, which need a GPU."""
+    liger, steps = {"use_liger_kernel": True}, {}
+    for shape in PUBLISHED:
+        kept = partial(fine_tuning, shape, gradient_checkpointing=False)
+        steps[f"fine-tuning/{shape}/liger, kept"] = kept(trl=liger)
+        if shape in KEPT:
+            steps[f"fine-tuning/{shape}/liger, kept, end to end"] = kept_end_to_end(shape, KEPT[shape], **liger)
+    return steps
+
+
+def kept_end_to_end(shape: str, examples: int, **trl) -> Step:
+    how = {"gradient_checkpointing": False, "micro_batch_size": examples, "attention": END_TO_END["attention"]}
+    return fine_tuning(shape, **how, trl=END_TO_END["trl"] | trl)
 
 
 def fine_tuning(shape: str, seconds: float = 10, essential: bool = False, **options) -> Step:
