@@ -1,4 +1,4 @@
-"""The configuration, filled with its defaults and checked before any job; functions that give a rule what it reads of it."""
+"""The configuration: filled with its defaults, then checked, before any job. Functions give a rule what it reads."""
 
 import json
 import os
@@ -27,7 +27,7 @@ RESULTS = f"results/{config['study']}"
 TEACHERS = sorted(name for name, teacher in config["teachers"].items() if not is_pool(teacher))
 COMPARED = [name for name in TEACHERS if config["teachers"][name]["compare"]]
 BASES = sorted(config["bases"])
-# {base}/{teacher}: each base with each teacher, except mixes made for another base
+# {base}/{teacher}: each base with each teacher, except with a mix for another base
 PAIRS = [f"{base}/{name}" for base in BASES for name in TEACHERS if config["teachers"][name].get("base", base) == base]
 
 
@@ -60,14 +60,14 @@ def costly_scripts(jobs):
 
 
 def model_inputs(entry):
-    """The files of a model that the workflow itself makes: its manifest, its chat template."""
+    """The files of a model that the workflow itself writes: its manifest, its chat template."""
     manifest = [f"{os.path.normpath(entry['model'])}/manifest.json"] if is_workflow_output(entry["model"]) else []
     template = entry.get("chat_template")
     return manifest + ([template] if template and is_workflow_output(template) else [])
 
 
 def model_files(entry):
-    """SHA-256 of the local files of a model that the workflow does not make, and of its template, as a param."""
+    """SHA-256 of a model's other local files, as a param: those that the user has written."""
     own = {
         key: entry[key] for key in ("model", "chat_template") if entry.get(key) and not is_workflow_output(entry[key])
     }
@@ -126,7 +126,7 @@ def deciding_rewards(selection):
     return [f"{RESULTS}/rewards/{selection['reward_model']}/{selection['pool']}.parquet"]
 
 
-# rewards: a teacher's are imported with its responses, or scored; those of selections and mixes follow from others
+# rewards: imported with the responses, or computed; selections and mixes take those of other teachers
 
 IMPORTED_REWARDS = [
     (reward_model, teacher)
@@ -144,8 +144,8 @@ SCORED_REWARDS = [
 def only_pairs(pairs):
     """A constraint for {reward_model} in a path with {reward_model}/{teacher}: only these pairs match.
 
-    A constraint sees one wildcard. To constrain two together, that of the first reads on behind it: a name, if
-    (?= ... ) a teacher that belongs to it follows.
+    Snakemake constrains each wildcard separately, so this constraint also looks at the text that follows the name:
+    skywork(?=/qwen[.]) matches the name skywork in skywork/qwen.parquet, and nothing in skywork/llama.parquet.
     """
     return "|".join(rf"{re.escape(name)}(?=/{re.escape(teacher)}[.])" for name, teacher in sorted(pairs)) or "(?!)"
 

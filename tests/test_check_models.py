@@ -105,7 +105,7 @@ def test_all_problems_are_reported_at_once_in_a_line_each(tmp_path, tiny, hub):
         },
         "reward_models": {"no-head": {**base(tiny), "output": "logits"}},
     }
-    said, _ = check(tmp_path, models, hub)
+    output, _ = check(tmp_path, models, hub)
     expected = [
         "teachers.typo: no model acme/roket-7b on the hub, or no access to it (did you mean acme/rocket-7b",
         "teachers.shut: acme/gated is gated: accept its license at https://huggingface.co/acme/gated and set HF_TOKEN",
@@ -119,16 +119,16 @@ def test_all_problems_are_reported_at_once_in_a_line_each(tmp_path, tiny, hub):
         "bases.foreign: its chat template writes <|im_start|>, which is not a token of its tokenizer",
         "reward_models.no-head: it has 2 outputs; a reward model has one",
     ]
-    lines = [line for line in said.splitlines() if line.startswith(("teachers.", "bases.", "reward_models."))]
+    lines = [line for line in output.splitlines() if line.startswith(("teachers.", "bases.", "reward_models."))]
     for line in expected:
-        assert any(said_line.startswith(line) for said_line in lines), (line, said)
-    assert "Traceback" not in said
+        assert any(found.startswith(line) for found in lines), (line, output)
+    assert "Traceback" not in output
 
 
 @pytest.mark.fault(30)
 def test_a_model_on_an_unreachable_hub_is_not_checked_and_is_no_error(tmp_path):
-    said, facts = check(tmp_path, {"bases": {"b": base("acme/rocket-7b")}})
-    assert facts["bases"]["b"]["model"] == "acme/rocket-7b" and "not checked" in facts["bases"]["b"], said
+    output, facts = check(tmp_path, {"bases": {"b": base("acme/rocket-7b")}})
+    assert facts["bases"]["b"]["model"] == "acme/rocket-7b" and "not checked" in facts["bases"]["b"], output
 
 
 def test_models_that_were_not_checked_are_named_and_how_to_try_again(tmp_path, monkeypatch, capsys):
@@ -166,17 +166,17 @@ def test_a_ranking_needs_no_key_of_a_judge_and_another_running_time_checks_nothi
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     config["reward_models"]["right-answer"]["model"] = str(tiny_reward_model)
     config["judges"] = {"api": {"model": "gpt", "engine": "openai", "openai": {"api_key_env": "NOT_SET_ANYWHERE"}}}
-    asked = {}
+    outputs = {}
     for target, runtime in (("rank", 60), ("rank", 70), ("all", 70)):
         config["reward_models"]["right-answer"]["runtime"] = runtime
         (checkout / "mine.yaml").write_text(yaml.safe_dump(config))
         done = snakemake(
             f"results/miniature/checks/{target}.json", "--cores", "1", "--configfile", "mine.yaml", cwd=checkout
         )
-        asked[target, runtime] = done.stdout
-    assert "1 of 1 steps (100%) done" in asked["rank", 60]
-    assert "Nothing to be done" in asked["rank", 70]
-    assert "the environment variable NOT_SET_ANYWHERE is not set" in asked["all", 70]
+        outputs[target, runtime] = done.stdout
+    assert "1 of 1 steps (100%) done" in outputs["rank", 60]
+    assert "Nothing to be done" in outputs["rank", 70]
+    assert "the environment variable NOT_SET_ANYWHERE is not set" in outputs["all", 70]
 
 
 def test_the_target_check_runs_nothing_else(checkout, tiny, tiny_reward_model):
@@ -195,6 +195,6 @@ def test_the_target_check_runs_nothing_else(checkout, tiny, tiny_reward_model):
     assert done.returncode == 0, done.stdout
     assert f"  bases.b: {tiny}, a folder, 0.00 GB of weights, 512 tokens of context\n" in done.stdout
     assert "3 of 3 models were checked: nothing is wrong.\n" in done.stdout
-    made = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
-    assert made == {"checks/all.json", "checks/disk.json", "rows/code.json"}  # the last records the code of the check
+    files = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
+    assert files == {"checks/all.json", "checks/disk.json", "rows/code.json"}  # the last records the code of the check
     assert not (checkout / "results/mine/instructions.parquet").exists()

@@ -1,4 +1,4 @@
-"""The text of a configuration: keys that YAML reads in an unexpected way, and sections given with --config."""
+"""Duplicate keys of a configuration, keys that are not text, and sections given with --config."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ CAR = {"reward_model": "right-answer", "beta": 1.0}
         ("", []),
     ],
 )
-def test_a_key_that_is_there_twice_or_is_not_text_is_an_error_with_its_line(text, lines):
+def test_a_duplicate_key_and_a_key_that_is_not_text_are_errors_with_their_lines(text, lines):
     found = wrong_keys(text, "f")
     assert len(found) == len(lines) and all(a.startswith(b) for a, b in zip(found, lines, strict=True)), found
 

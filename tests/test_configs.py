@@ -1,4 +1,4 @@
-"""The configurations that ship: each plans without an error, and the paper's plan has the jobs the paper has."""
+"""The shipped configurations: a dry run of each has no error, and that of the paper has the jobs of the paper."""
 
 import re
 import resource
@@ -12,8 +12,8 @@ def children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def plan(name, *targets) -> dict[str, int]:
-    """Rule to number of jobs of a dry run; it has to take less than 15 seconds of its processor."""
+def jobs_of(name, *targets) -> dict[str, int]:
+    """The number of jobs of each rule in a dry run, which must take less than 15 seconds of processor time."""
     before = children_seconds()
     command = ["snakemake", "-n", "--configfile", f"config/{name}.yaml", "--directory", ".", "--", *targets]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -23,10 +23,10 @@ def plan(name, *targets) -> dict[str, int]:
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
 
 
-def test_the_papers_study_has_its_jobs():
+def test_the_papers_study_has_the_papers_jobs():
     teachers, bases, reward_models, benchmarks = 20, 5, 3, 2  # one teacher's responses are imported, with its rewards
     pairs = teachers * bases
-    assert plan("paper") == {
+    assert jobs_of("paper") == {
         "check_model": (teachers - 1) + bases + reward_models + 1 + 1,  # GPT-2 and the judge
         "check_models": 1,
         "check_disk": 1,
@@ -64,7 +64,7 @@ def test_the_papers_study_has_its_jobs():
     }
 
 
-def test_the_imported_study_ranks_with_likelihoods_alone():
+def test_the_imported_study_only_computes_likelihoods_to_rank():
     teachers, bases, reward_models = 19, 5, 3
     expected = {
         "check_model": bases + 1,
@@ -82,10 +82,10 @@ def test_the_imported_study_ranks_with_likelihoods_alone():
         "write_dataset": bases,
         "save_config": 1,
     }
-    ranked = plan("paper-import", "rank")
+    ranked = jobs_of("paper-import", "rank")
     assert ranked == expected | {"write_ranking": 1, "rank": 1, "total": sum(expected.values()) + 2}
-    studied = plan("paper-import")
-    more = {
+    studied = jobs_of("paper-import")
+    further = {
         "check_disk": 1,
         "import_performance": 1,
         "correlate_metrics": 1,
@@ -95,19 +95,19 @@ def test_the_imported_study_ranks_with_likelihoods_alone():
         "draw_conclusions": 1,
         "write_report": 1,
     }
-    assert studied == expected | more | {"all": 1, "total": sum((expected | more).values()) + 1}
+    assert studied == expected | further | {"all": 1, "total": sum((expected | further).values()) + 1}
 
 
 def test_the_ablations_select_from_one_pool_and_never_train_on_it():
-    jobs = plan("paper-ablations")
+    jobs = jobs_of("paper-ablations")
     teachers, bases = 1 + 3 + 12, 2
     assert jobs["generate_responses"] == jobs["score_rewards"] == 1 + 1 + 12
     assert jobs["select_responses"] == jobs["select_rewards"] == 3
     assert jobs["finetune"] == jobs["score_likelihoods"] == teachers * bases
 
 
-def test_one_card_has_six_teachers_and_two_bases():
-    jobs = plan("single-gpu")
+def test_the_study_for_one_gpu_has_six_teachers_and_two_bases():
+    jobs = jobs_of("single-gpu")
     assert (jobs["generate_responses"], jobs["score_rewards"], jobs["score_likelihoods"]) == (6, 6, 12)
     assert (jobs["finetune"], jobs["answer_benchmark"], jobs["judge_exact"]) == (12, 12, 12)
 
@@ -115,8 +115,8 @@ def test_one_card_has_six_teachers_and_two_bases():
 def test_a_job_asks_for_the_gpus_its_model_needs():
     done = snakemake("-n", "--configfile", "config/paper.yaml", "--resources", "gpu=8", cwd=ROOT)
     jobs = re.split(r"\nrule ", done.stdout)
-    asked = {re.match(r"\w+", job)[0]: set() for job in jobs}
+    gpus = {re.match(r"\w+", job)[0]: set() for job in jobs}
     for job in jobs:
-        asked[re.match(r"\w+", job)[0]] |= {int(n) for n in re.findall(r"gpu=(\d+)", job)}
-    assert asked["generate_responses"] == {0, 1, 2, 4, 8}  # an endpoint, one card, ... the 405B teacher
-    assert (asked["finetune"], asked["score_likelihoods"], asked["import_responses"]) == ({4}, {1}, set())
+        gpus[re.match(r"\w+", job)[0]] |= {int(n) for n in re.findall(r"gpu=(\d+)", job)}
+    assert gpus["generate_responses"] == {0, 1, 2, 4, 8}  # an endpoint, one GPU, ... the 405B teacher
+    assert (gpus["finetune"], gpus["score_likelihoods"], gpus["import_responses"]) == ({4}, {1}, set())

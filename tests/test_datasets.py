@@ -50,7 +50,9 @@ def test_it_has_the_complete_responses_of_the_first_teacher_and_counts_the_rest(
         for i in "ac"
     ]
     card = (written / "README.md").read_text()
-    assert "2 responses of **y**, which is first of 2 teachers by CAR (2)" in card and '"model": "m/y"' in card
+    assert "Responses of **y**, the first teacher by CAR (2) for the base model `org/base` (commit abc)" in card
+    assert "Teachers compared: 2; instructions that all of them answered: 3." in card and '"model": "m/y"' in card
+    assert "Rows: 2. Left out: " in card
     left = re.search("Left out: (.*)[.]", card)[1].split(", ")
     assert sorted(left) == ["1 cut at max_new_tokens", "1 empty"] and "commit abc" in card
     assert "Note: negative reward. " in card and "revision='abc'" in card

@@ -33,7 +33,13 @@ SCRIPTS = {
     "scripts.likelihoods.score_likelihoods": ["--model", "--limits"],
     "scripts.finetuning.finetune": ["--model", "--hyperparameters"],
 }
+TEMPLATE = "config/templates/plain.jinja"
 WRONG = ["{", "[]", "7", '{"modle": "a"}', '{"model": 7}', '{"engine": ["vllm"]}', '{"bases": {"a": 7}}']
+
+
+@pytest.fixture(autouse=True)
+def in_the_root_folder(monkeypatch):
+    monkeypatch.chdir(ROOT)
 
 
 def test_an_entry_gets_the_defaults_of_the_keys_that_are_read_and_of_no_others():
@@ -47,7 +53,7 @@ def test_an_entry_gets_the_defaults_of_the_keys_that_are_read_and_of_no_others()
         "batch_tokens": 16384,
     }
     assert entry_of("reference_model", *REFERENCE_MODEL_KEYS)('{"model": "m"}') == {"model": "m", "revision": None}
-    assert entry_of("source")('{"path": "t.csv", "columns": {"instruction": "q"}}')["max_characters"] == 20000
+    assert entry_of("source")('{"dataset": "a/b", "columns": {"instruction": "q"}}')["max_characters"] == 20000
     assert entry_of("likelihoods")("{}") == {"max_length": 8192, "batch_tokens": 8192, "per_token": False}
     assert entry_of("judge_sampling")("{}") == {}
     assert entry_of("finetune", *keys_of("finetune", "checkpoint_minutes"))("{}")["learning_rate"] == 2e-5
@@ -72,9 +78,10 @@ def test_an_entry_has_the_section_of_its_own_engine_only():
 
 def test_a_base_has_no_adapters_unless_they_are_named():
     read = entry_of("base", *FINETUNE_KEYS, lora=None)
-    assert read('{"model": "m", "chat_template": "t"}')["lora"] is None
-    assert read('{"model": "m", "chat_template": "t", "lora": null}')["lora"] is None
-    assert read('{"model": "m", "chat_template": "t", "lora": {"rank": 4}}')["lora"]["alpha"] == 32
+    base = {"model": "m", "chat_template": TEMPLATE}
+    assert read(json.dumps(base))["lora"] is None
+    assert read(json.dumps(base | {"lora": None}))["lora"] is None
+    assert read(json.dumps(base | {"lora": {"rank": 4}}))["lora"]["alpha"] == 32
 
 
 @pytest.mark.parametrize(
@@ -109,6 +116,8 @@ def test_what_a_rule_passes_is_left_as_it_is(kind, keys, section):
         ("base", '{"model": 7, "chat_template": "t"}', "model: this is read as the number 7, and text is needed"),
         ("finetune", '{"epochs": "2"}', "epochs: the text '2' is given, and a number is needed"),
         ("source", '{"columns": {"instruction": "q"}}', "name either a path or a dataset"),
+        ("base", '{"model": "m", "chat_template": "none.jinja"}', "chat_template: no file none.jinja"),
+        ("source", '{"path": "none.csv", "columns": {"instruction": "q"}}', "path: no file none.csv"),
         ("base", '["m"]', 'not an object such as {"key": "value"}: ["m"]'),
         ("base", "{model: m}", "not JSON (Expecting property name enclosed in double quotes"),
     ],
@@ -143,3 +152,14 @@ def test_a_script_refuses_wrong_json_in_one_line(script, text, monkeypatch, caps
     with pytest.raises(SystemExit, match="2"):
         module.parse_args()
     assert re.search(rf"error: argument {option}: .+\n$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_command_of_a_docstring_ends_in_one_line_where_its_files_do_not_exist(script, tmp_path, monkeypatch):
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(script)
+    monkeypatch.setattr("sys.argv", [script, *example_of(module)])
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert "results/" in end.value.code and "\n" not in end.value.code

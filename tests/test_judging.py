@@ -11,7 +11,7 @@ from scipy import stats
 from conftest import ROOT
 from scripts.configuration.config_references import scores_of
 from scripts.configuration.protocols import PROTOCOLS
-from scripts.judgments import judge_pairs
+from scripts.judgments.comparisons import PAIRWISE
 from scripts.judgments.judge_exact import extract, judge, number
 from scripts.judgments.judge_reward import compare
 from scripts.scores.intervals import mean_in_percent
@@ -36,7 +36,7 @@ def test_each_protocol_has_its_scripts_its_rules_and_its_template(name):
     if protocol.judge == "language model":
         assert (ROOT / f"config/judges/{name}.txt").exists()
         assert protocol.tokens_read > protocol.tokens_written > 0
-    assert (protocol.judged_by == "judge_pairs") == (name in judge_pairs.FIXED)
+    assert (protocol.judged_by == "judge_pairs") == (name in PAIRWISE)
 
 
 def test_length_control_replaces_one_score_of_the_protocol_that_takes_it():

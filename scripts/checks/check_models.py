@@ -138,10 +138,10 @@ def wrong_lengths(entry: dict, context: int) -> list[str]:
 
 def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, list[str]]:
     """Hash of the chat template, and the end of a turn; or what is wrong with the template or with its tokens."""
-    if section == "reference_models":
-        tokenizer = load_tokenizer(**pretrained(entry))
-        return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
     try:
+        if section == "reference_models":
+            tokenizer = load_tokenizer(**pretrained(entry))
+            return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
         chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
         rendered = chat.render([user("-")], add_generation_prompt=True)
     except SystemExit as problem:

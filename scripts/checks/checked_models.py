@@ -15,7 +15,7 @@ KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "ou
 def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict]]:
     """Section to name to entry of every model from a folder or the hub; not of those that the workflow trains itself.
 
-    config: filled with its defaults. scoring: the reward models that a job loads; rewards of others are all imported.
+    config: filled with its defaults. scoring: the reward models that a job loads; those of imported rewards are not.
     """
     checked = {}
     for section in KINDS:
@@ -32,7 +32,7 @@ def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict
 def models_as_json(models: dict[str, dict[str, dict]], lengths: bool = False) -> str:
     """These models as JSON, each with the keys of its entry that check_models.py reads.
 
-    With every key, another price or running time would check a model again, and then rerun the jobs that load it.
+    With more keys, another price or running time would check a model again, and then rerun the jobs that load it.
     """
     cut = {
         section: {name: {key: entry[key] for key in keys_checked(entry, lengths)} for name, entry in entries.items()}

@@ -8,13 +8,13 @@ LOCAL = ("./", "../", "/")
 
 
 def missing_files(config: dict) -> list[str]:
-    """One line per local file or folder that does not exist. Those under results/ are made by the workflow."""
-    files = {f"{where}.path": source["path"] for where, source in sources_of(config).items() if "path" in source}
+    """One line per local file or folder that does not exist. The workflow itself writes those under results/."""
+    files = {f"{where}.path": source["path"] for where, source in source_entries(config).items() if "path" in source}
     for name, benchmark in config["benchmarks"].items():
         if "judge_template" in benchmark:
             files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
     problems = []
-    for where, entry in models_of(config).items():
+    for where, entry in model_entries(config).items():
         if not is_endpoint(entry):
             problems += wrong_model(where, entry)
         if entry.get("chat_template"):
@@ -25,8 +25,8 @@ def missing_files(config: dict) -> list[str]:
     return problems + [f"{where}: no file {path}" for where, path in missing.items()]
 
 
-def sources_of(config: dict) -> dict[str, dict]:
-    """Place in the configuration to entry, of everything that is read from a local file or a dataset."""
+def source_entries(config: dict) -> dict[str, dict]:
+    """Every entry that names a local file or a dataset, by its place in the configuration."""
     sources = {"instructions": config["instructions"]}
     sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in config["benchmarks"].items()}
     sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
@@ -37,8 +37,8 @@ def sources_of(config: dict) -> dict[str, dict]:
     return sources
 
 
-def models_of(config: dict) -> dict[str, dict]:
-    """Place in the configuration to entry, of every model."""
+def model_entries(config: dict) -> dict[str, dict]:
+    """Every entry that names a model, by its place in the configuration."""
     return {
         f"{section}.{name}": entry.get("reward", entry)
         for section in ("teachers", "bases", "reward_models", "reference_models", "judges")
@@ -68,5 +68,5 @@ def wrong_folder(where: str, model: str) -> list[str]:
 
 
 def is_workflow_output(path: str) -> bool:
-    """Whether a path is under results/, where the workflow itself makes the files."""
+    """Whether a path is under results/, where the workflow itself writes the files."""
     return Path(path).parts[:1] == ("results",) and path.startswith(("./", "results"))

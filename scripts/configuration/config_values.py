@@ -46,7 +46,7 @@ def wrong_gpus(config: dict) -> list[str]:
 
 
 def wrong_names(config: dict) -> list[str]:
-    """Names that the tables cannot tell apart, and a study that compares no teacher."""
+    """Names that are ambiguous in the tables, and a study that compares no teacher."""
     problems = []
     if "average" in config["bases"]:
         problems.append("bases.average: in the tables this is the mean over bases: choose another name")

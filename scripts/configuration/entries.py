@@ -1,35 +1,44 @@
 """Entries of the configuration as JSON on a script's command line, filled with the defaults of config/schema.yaml.
 
-A rule passes the keys that its script reads, and only those: what a script is given enters the key under which its rows
-are stored, and a longer `runtime` must not compute them again. Here such lists of keys are written once.
+A rule passes only the keys that its script reads, because they are part of the key under which rows are stored: another
+`runtime` must not compute rows again. The lists of these keys are here, for the rules and for the scripts.
 """
 
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 from scripts.configuration.schema import fill_defaults, schema_errors, schema_of
 from scripts.configuration.schema_messages import describe, nearest
 
-ENGINE_KEYS = ("engine", "model", "revision", "chat_template", "trust_remote_code")
 BASE_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
+ENGINE_KEYS = ("engine", *BASE_KEYS)
 FINETUNE_KEYS = (*BASE_KEYS, "fsdp", "lora")
 REFERENCE_MODEL_KEYS = ("model", "revision")
 REWARD_MODEL_KEYS = (*BASE_KEYS, "output", "attn_implementation", "batch_tokens")
 
 
 def entry_of(kind: str, *keys: str, **more) -> Callable[[str], dict]:
-    """An argparse type: the JSON of one entry to a dict of what a script reads, with defaults for what is left out.
+    """An argparse type: converts the JSON of one entry to a dict with the keys that a script reads, defaults included.
 
     kind: the entry's name under $defs of the schema (base, reward_model, source ...), or a section (api, finetune ...).
-    keys: those that the script reads, all when left out; with `engine` comes the section of that engine. more: further
-    keys, which the schema does not have or has no default for, and their values when left out.
+    keys: those that the script reads; all of the kind if left out. `engine` adds the section of the entry's engine.
+    more: defaults of further keys, for which the schema has none.
     """
-    return lambda text: filled_entry(read_object(text), kind, *keys, **more)
+
+    def parse(text: str) -> dict:
+        entry = filled_entry(read_object(text), kind, *keys, **more)
+        for key in ("chat_template", "path"):
+            if entry.get(key) and not Path(entry[key]).is_file():
+                raise argparse.ArgumentTypeError(f"{key}: no file {entry[key]}")
+        return entry
+
+    return parse
 
 
 def filled_entry(entry: dict, kind: str, *keys: str, **more) -> dict:
-    """What entry_of makes of an entry. Raises argparse.ArgumentTypeError naming all that is missing or wrong."""
+    """An entry with its defaults, see entry_of. Raises argparse.ArgumentTypeError naming what is missing or wrong."""
     read = {*keys_read(kind, keys, entry), *more}
     problems = [f"unknown key {key}{nearest(key, read)}" for key in entry if key not in read]
     checked = {key: value for key, value in entry.items() if key in keys_of(kind) and more.get(key, ...) != value}
@@ -42,7 +51,7 @@ def filled_entry(entry: dict, kind: str, *keys: str, **more) -> dict:
 
 
 def api_settings(text: str) -> dict:
-    """An argparse type for the section api, with `ledger`: the file with what the study has spent."""
+    """An argparse type for the section api, and for `ledger`: the file with the dollars that the study has spent."""
     return entry_of("api", ledger="spent_usd.txt")(text)
 
 

@@ -1,6 +1,7 @@
 """The judge protocols: what the configuration, the rules and the plan need to know about each.
 
-A new protocol needs an entry here, its name in config/schema.yaml, and its scripts with a rule each.
+A new protocol needs an entry here, its name in config/schema.yaml, and scripts with rules to judge and to score. If
+judge_pairs judges it, it also needs an entry in PAIRWISE of scripts/judgments/comparisons.py.
 """
 
 from typing import NamedTuple

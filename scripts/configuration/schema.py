@@ -1,4 +1,4 @@
-"""The schema of a configuration, config/schema.yaml: the one place of every default."""
+"""The schema of a configuration, config/schema.yaml: the only place of every default."""
 
 import copy
 from functools import cache
@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 SCHEMA = Path(__file__).parents[2] / "config/schema.yaml"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
 
 
 @cache
@@ -19,19 +19,19 @@ def load_schema() -> dict:
 
 @cache
 def schema_of(kind: str | None = None) -> dict:
-    """The schema of one kind of entry: a name under $defs, or a section. Without a name, of a configuration."""
+    """The schema of a kind of entry, which is a name under $defs or a section; of a configuration if left out."""
     schema = load_schema()
     return {"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"] | schema["properties"]} if kind else schema
 
 
 def schema_errors(value, kind: str | None = None) -> list[ValidationError]:
-    """What the schema refuses in a value, in the order of the keys."""
+    """What the schema refuses in a value, sorted by key."""
     errors = Draft202012Validator(schema_of(kind)).iter_errors(value)
     return sorted(errors, key=lambda error: [str(part) for part in error.absolute_path])
 
 
 def fill_defaults(value: dict, kind: str | None = None) -> None:
-    """Set, at every level, the keys that are left out and have a default. The schema has to accept the value."""
+    """Set the keys that are left out and have a default, at every level. The schema must accept the value."""
     for _ in filler()(schema_of(kind)).iter_errors(value):  # walking through the schema sets the defaults
         pass
 

@@ -10,7 +10,7 @@ TYPES |= {"number": "a number", "integer": "an integer", "boolean": "true or fal
 
 
 def describe(error: ValidationError, top: str = "top level: ") -> list[str]:
-    """The lines of one error. `top` begins those of a value that is in no section."""
+    """The lines of one error. `top` is written instead of the place if the error is in no section."""
     where = ".".join(str(part) for part in error.absolute_path)
     return [f"{where}: {line}" if where else f"{top}{line}" for line in explain(error)]
 
@@ -32,13 +32,18 @@ def explain(error: ValidationError) -> list[str]:
         case "pattern":
             allowed = error.schema["description"].rstrip(".")
             return [f"{found!r} is not allowed: {allowed[0].lower()}{allowed[1:]}"]
+        case "enum":
+            allowed = ", ".join("null" if value is None else str(value) for value in rule)
+            return [f"{name_of(found)} is not one of {allowed}"]
+        case "minProperties" | "minItems":
+            return ["at least one entry is needed"]
         case "const":
             return [f"only {str(rule).lower()} is allowed here"]
     return [error.message.splitlines()[0]]
 
 
 def explain_type(found, types: list[str]) -> str:
-    """What is found and what is needed; how to write it, where YAML reads a value in an unexpected way."""
+    """What is found and what is needed, and how to write it if YAML may have read a value in an unexpected way."""
     if "string" in types and isinstance(found, bool | int | float | date):
         return f"this is read as {name_of(found)}, and text is needed: put it in quotes"
     if isinstance(found, str) and "e" in found.lower() and is_number(found):
@@ -72,6 +77,6 @@ def is_number(text: str) -> bool:
 
 
 def nearest(name: str, known) -> str:
-    """The known name most like a wrong one, in parentheses; all known names where none is like it."""
+    """The known name that is most similar to a wrong one, in parentheses; all known names if none is similar."""
     near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
     return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(sorted(known))})" if known else ""

@@ -1,4 +1,4 @@
-"""Keys that YAML readers accept in silence: one that is there twice (the last one counts), and one that is not text."""
+"""Duplicate keys, of which PyYAML silently takes the last one, and keys that it does not read as text."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "null"
 
 
 def wrong_keys_of_files(paths: Iterable[Path | str]) -> list[str]:
-    """One line per wrong key of these files, which exist, with the file and the line number."""
+    """One line per wrong key of these files, with the file and the line number."""
     here = Path.cwd()
     shown = {path: path.relative_to(here) if path.is_relative_to(here) else path for path in map(Path, paths)}
     return [line for path in shown for line in wrong_keys(path.read_text(encoding="utf-8"), str(shown[path]))]
@@ -23,7 +23,7 @@ def wrong_keys(text: str, source: str) -> list[str]:
     """One line per wrong key of a YAML text, with its line number. source: the name of the file, for the lines."""
     try:
         root = yaml.compose(text, LOADER)
-    except yaml.YAMLError:  # JSON with tabs, which is no YAML; what is neither is reported where the values are read
+    except yaml.YAMLError:  # the values are read elsewhere, which reports it
         return []
     found = sorted((line_of(key), problem) for key, problem in walk(root, set()))
     return [f"{source}, line {line}: {problem}" for line, problem in found]

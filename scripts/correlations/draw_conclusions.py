@@ -82,7 +82,7 @@ def about_best(pairs: pl.DataFrame) -> str:
 
 
 def about_choice(pairs: pl.DataFrame) -> str:
-    """The AP points that CAR's first teacher loses against the best one."""
+    """The AP points that CAR's first choice loses against the best one."""
     choice, best = pairs.sort("rank", "teacher").row(0, named=True), by_ap(pairs)[0]
     if choice["ap"] is None:
         result = "has no AP"
@@ -91,7 +91,7 @@ def about_choice(pairs: pl.DataFrame) -> str:
     else:
         lost = best["ap"] - choice["ap"]
         result = f"is {lost:.1f} points of AP below the best teacher" if lost else "has the same AP as the best teacher"
-    return f"CAR's first teacher, {choice['teacher']}, {result}."
+    return f"CAR's first choice, {choice['teacher']}, {result}."
 
 
 def about_other_metrics(differences: pl.DataFrame) -> str:

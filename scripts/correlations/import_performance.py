@@ -32,11 +32,11 @@ def main():
     pairs = [(base, teacher) for base, teachers in args.pairs.items() for teacher in teachers]
     wanted = pl.DataFrame(pairs, schema=["base", "teacher"], orient="row")
     found = wanted.join(table, on=["base", "teacher"], how="left", validate="1:1", maintain_order="left")
-    lacking = found.filter(~pl.all_horizontal(pl.col(args.ap).is_finite().fill_null(False)))
-    if lacking.height:
-        first = ", ".join(f"{base}/{teacher}" for base, teacher, *_ in lacking.head(5).iter_rows())
+    without_score = found.filter(~pl.all_horizontal(pl.col(args.ap).is_finite().fill_null(False)))
+    if without_score.height:
+        first = ", ".join(f"{base}/{teacher}" for base, teacher, *_ in without_score.head(5).iter_rows())
         raise SystemExit(
-            f"{args.scores}: pairs without a score: {lacking.height} of {found.height}, first {first}: "
+            f"{args.scores}: pairs without a score: {without_score.height} of {found.height}, first {first}: "
             "add them to the table, or set `compare: false` for the teachers"
         )
     ap = pl.mean_horizontal(args.ap, ignore_nulls=False).alias("ap")

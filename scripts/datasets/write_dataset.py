@@ -31,12 +31,12 @@ configs:
 
 # Training data for {base} from {teacher}
 
-{n} responses of **{teacher}**, which is first of {n_teachers} teachers by CAR ({car:.4g}) for the base model
-`{model}` ({pinned}). The teachers were compared on {n_common} instructions that all of them answered, in the study
-`{study}`. CAR = r / (1 + beta L), where r is the reward of the responses and L the loss of the base model on
-them. {note}Only fine-tuning shows whether CAR finds the best teacher: see `tables/` of the study.
+Responses of **{teacher}**, the first teacher by CAR ({car:.4g}) for the base model `{model}` ({pinned}) in the study
+`{study}`. Teachers compared: {n_teachers}; instructions that all of them answered: {n_common}. CAR = r / (1 + beta L),
+where r is the reward of the responses and L the loss of the base model on them. {note}Only fine-tuning shows whether
+CAR finds the best teacher: see `tables/` of the study.
 
-`train.parquet` has the columns `id`, `prompt` and `completion`, the format of TRL's SFTTrainer. {left_out}
+`train.parquet` has the columns `id`, `prompt` and `completion`, the format of TRL's SFTTrainer. Rows: {n}. {left_out}
 
 ```python
 from datasets import load_dataset
@@ -95,7 +95,7 @@ def main():
         source=json.dumps(args.sources[first["teacher"]], indent=2),
     )
     write_text(card, args.card)
-    print(f"{args.base}: {usable.height} responses of {first['teacher']}")
+    print(f"{args.base}: responses of {first['teacher']}: {usable.height}")
 
 
 def responses_of(teacher: str, paths: list[Path]) -> pl.DataFrame:

@@ -1,4 +1,6 @@
-"""The comparisons of a model's answers with the baseline's: which there are, and what a judge said about each."""
+"""The comparisons of a model's answers with the baseline's, and the judge's output on each."""
+
+from typing import NamedTuple
 
 import polars as pl
 
@@ -14,8 +16,21 @@ OUTPUT_COLUMNS = {
     "usd": pl.Float64,
     "reason": pl.String,
 }
-# the column that the scores are made from
-READ_FROM = {"alpaca_eval": "logprobs", "arena_hard": "text"}
+
+
+class Pairwise(NamedTuple):
+    """How a protocol asks a language model to compare two answers."""
+
+    games: int  # comparisons per prompt: 1, in a drawn order, or 2, in both orders
+    sampling: dict  # settings that the protocol requires
+    read_from: str  # the column of the output that the scores are made from
+    asks_to_finish: bool  # whether a judge without a verdict is asked once more
+
+
+PAIRWISE = {
+    "alpaca_eval": Pairwise(1, {"max_new_tokens": 1, "logprobs": 5}, "logprobs", asks_to_finish=False),
+    "arena_hard": Pairwise(2, {}, "text", asks_to_finish=True),
+}
 
 
 def list_comparisons(
@@ -23,12 +38,12 @@ def list_comparisons(
 ) -> pl.DataFrame:
     """A row per comparison, in the order of the prompts, with both answers and these columns:
 
-    game: 1, and 2 where each pair is compared twice. switched: the model's answer is shown first. decided: how the
-    comparison ends without the judge, `empty` (the model loses) or `identical` (a tie). reason: why nothing is
-    compared. The judge is asked where both are null.
+    game: 1, and 2 if each pair is compared twice. switched: the model's answer is shown first. decided: the result
+    without the judge, `empty` (the model loses) or `identical` (a tie). reason: why the answers are not compared. The
+    judge is asked if both are null.
     """
     pairs = pair_answers(prompts, answers, baseline)
-    games = two_games(pairs) if protocol == "arena_hard" else one_game(pairs)
+    games = two_games(pairs) if PAIRWISE[protocol].games == 2 else one_game(pairs)
     reason = pl.coalesce(
         pl.when(pl.col("answer_reason").is_in(NEVER_ASKED)).then("answer_reason"),
         pl.when(pl.col("baseline_answer").is_null()).then(pl.lit("no_baseline_answer")),
@@ -72,13 +87,13 @@ def undecided(comparisons: pl.DataFrame) -> pl.DataFrame:
 
 
 def join_outputs(comparisons: pl.DataFrame, outputs: list[dict], protocol: str) -> pl.DataFrame:
-    """Every comparison with the judge's output; `outputs` belong to the undecided ones, in their order.
+    """Every comparison with the judge's output; `outputs` are those of the undecided comparisons, in their order.
 
-    `judged` is null where nothing can be read, and then `reason` says why.
+    `judged` is null if nothing can be read; `reason` then says why.
     """
     frame = pl.DataFrame([{name: o.get(name) for name in OUTPUT_COLUMNS} for o in outputs], schema=OUTPUT_COLUMNS)
     asked = undecided(comparisons).select("id", "game").hstack(frame.rename({"reason": "output_reason"}))
-    judged = pl.coalesce("decided", READ_FROM[protocol])
+    judged = pl.coalesce("decided", PAIRWISE[protocol].read_from)
     joined = comparisons.join(asked, on=["id", "game"], how="left", validate="1:1", maintain_order="left")
     return joined.select(
         "id",

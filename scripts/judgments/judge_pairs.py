@@ -21,26 +21,25 @@ import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker
-from scripts.judgments.comparisons import join_outputs, list_comparisons, undecided
+from scripts.judgments.comparisons import PAIRWISE, join_outputs, list_comparisons, undecided
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.pairwise_verdicts import VERDICT
 from scripts.tables.files import check_rows, read_table, write_table
 
 VERSION = 1  # of the table; the rows have that of the module that computes them
 GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
-FIXED = {"alpaca_eval": {"max_new_tokens": 1, "logprobs": 5}, "arena_hard": {}}  # sampling that a protocol requires
 FINISH = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
 
 
 def main():
     args = parse_args()
-    template = read_template(args.template)
-    judge = {**args.judge, "sampling": GREEDY | args.sampling | FIXED[args.protocol]}
+    template, protocol = read_template(args.template), PAIRWISE[args.protocol]
+    judge = {**args.judge, "sampling": GREEDY | args.sampling | protocol.sampling}
     comparisons = list_comparisons(args.protocol, *map(read_table, (args.prompts, args.answers, args.baseline)))
     requests = [request(comparison, template) for comparison in undecided(comparisons).iter_rows(named=True)]
     ask = asker(judge, args.store, args.api)
     outputs = ask(requests)
-    if args.protocol == "arena_hard":
+    if protocol.asks_to_finish:
         outputs = ask_to_finish(requests, outputs, ask)
     judgments = join_outputs(comparisons, outputs, args.protocol)
     check_rows(judgments, comparisons["id"].to_list(), value="judged")
@@ -61,7 +60,7 @@ def request(comparison: dict, template: list[dict]) -> dict:
 
 
 def ask_to_finish(requests: list[dict], outputs: list[dict], ask) -> list[dict]:
-    """The outputs; where one has no verdict at all, the judge's second output is added to it."""
+    """The outputs; to an output without any verdict the judge's second output is added."""
     without = [i for i, output in enumerate(outputs) if output["text"] and not VERDICT.search(output["text"])]
     second_requests = [
         {**requests[i], "messages": continued(requests[i]["messages"], outputs[i]["text"])} for i in without
@@ -84,7 +83,7 @@ def add(first: dict, second: dict) -> dict:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--protocol", choices=sorted(FIXED), required=True)
+    parser.add_argument("--protocol", choices=sorted(PAIRWISE), required=True)
     judge, sampling = entry_of("language_judge", *ENGINE_KEYS), entry_of("judge_sampling")
     parser.add_argument("--judge", type=judge, required=True, help="engine, model, revision ... of the judge as JSON")
     parser.add_argument("--sampling", type=sampling, default="{}", help="settings that differ from GREEDY, as JSON")

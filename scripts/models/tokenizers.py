@@ -22,7 +22,10 @@ def load_tokenizer(
     rebuilds some tokenizers from their class name (byte-level ones labeled LlamaTokenizer lose their spaces).
     """
     names = {"revision": revision, "trust_remote_code": trust_remote_code}
-    tokenizer = AutoTokenizer.from_pretrained(model, **names)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, **names)
+    except OSError as error:
+        raise SystemExit(f"{model}: its tokenizer cannot be read: {' '.join(str(error).split())}") from None
     if type(tokenizer).__name__ == "MistralCommonBackend":  # it has no chat template
         tokenizer = AutoTokenizer.from_pretrained(model, mistral_format=False, **names)
     file = cached_file(model, "tokenizer.json", revision=revision, _raise_exceptions_for_missing_entries=False)

@@ -54,7 +54,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         return pl.from_arrow(pyarrow.parquet.read_table(path, columns=columns, page_checksum_verification=True))
     except (OSError, pyarrow.ArrowException) as error:
         if isinstance(error, FileNotFoundError):
-            raise
+            raise SystemExit(f"{path}: no such file") from None
         cause = str(error).splitlines()[0]
         raise SystemExit(f"{path} is damaged ({cause}): delete it and run again to rebuild it") from None
 
