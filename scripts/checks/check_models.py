@@ -35,7 +35,7 @@ from scripts.models.weights import wrong_weights
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
-VERSION = 1
+VERSION = 2
 GATED = "{model} is gated: accept its license at https://huggingface.co/{model} and set HF_TOKEN"
 MARKUP = re.compile(r"<\|[^\s|]+\|>|</?[a-z]+(?:_[a-z]+)+>|\[/?INST\]")
 

@@ -51,7 +51,7 @@ from scripts.models.tokenizers import load_tokenizer
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
-VERSION = 1
+VERSION = 2
 VERSIONS = {module.__name__: module.__version__ for module in (torch, transformers, trl)}
 
 

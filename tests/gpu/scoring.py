@@ -17,8 +17,9 @@ from scripts.likelihoods.chunked_head import nll_and_rank
 from scripts.likelihoods.token_scores import RANK_LIMIT
 from scripts.miniature.miniature_models import byte_tokenizer
 from scripts.models import reward_scorer
+from scripts.models.batching import pad_left
 from scripts.models.chat import Chat
-from scripts.models.loading import device, load_model, pad_left
+from scripts.models.loading import device, load_model
 from tests.gpu.shapes import (
     Scale,
     new_model,
@@ -262,7 +263,7 @@ def sampled_pairs(model, scale: Scale) -> list[tuple[list[int], list[int]]]:
     contexts = [
         [rng.randrange(5, model.config.vocab_size) for _ in range(rng.randint(8, 64))] for _ in range(scale.rows)
     ]
-    ids, mask, _ = pad_left(contexts, pad=0)
+    ids, mask = pad_left(contexts, pad=0)
     how = {"do_sample": True, "top_k": 0, "top_p": 1.0, "temperature": 1.0, "pad_token_id": 0}
     how |= {"min_new_tokens": scale.target, "max_new_tokens": scale.target}
     torch.manual_seed(0)
