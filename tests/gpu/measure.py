@@ -98,8 +98,8 @@ def further() -> dict[str, Step]:
     """One setting at a time on the smallest shape, and for Gemma 2 FlexAttention, which is compiled."""
     free = {"padding_free": True, "max_length": None}
     options = {
-        "8": {"micro_batch_size": 8},
-        "sdpa, end to end, 8": {"micro_batch_size": 8, "trl": free},
+        "8 examples": {"micro_batch_size": 8},
+        "sdpa, end to end": {"micro_batch_size": 8, "trl": free},
         "attention saved": {"trl": {"gradient_checkpointing_kwargs": {"selective": True}}},
         "eager attention": {"attention": "eager"},
     }
