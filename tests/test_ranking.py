@@ -7,16 +7,8 @@ from scipy import stats
 
 from scripts.metrics.car import car
 from scripts.ranking import assess_ranking
-from scripts.ranking.assess_ranking import (
-    advice,
-    car_of_samples,
-    mean_tau,
-    n_needed,
-    noise,
-    p_first,
-    sample_size,
-    stability_rows,
-)
+from scripts.ranking.assess_ranking import advice, sample_size, stability_rows
+from scripts.ranking.sampling_error import car_of_samples, mean_tau, n_needed, noise, p_first
 from scripts.ranking.vary_ranking import vary
 from scripts.report.sensitivity import in_words
 

@@ -1,4 +1,4 @@
-"""Average performance (AP) of every pair: the mean of the scores that the config names.
+r"""Average performance (AP) of every pair: the mean of the scores that the config names.
 
 python -m scripts.correlations.average_performance --ap held_out.wr --treatments '{"alpha": "full", "beta": "lora"}' \
     --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv

@@ -1,4 +1,4 @@
-"""Test whether one metric predicts average performance (AP) better than another: each pair of metrics, each base.
+r"""Test whether one metric predicts average performance (AP) better than another: each pair of metrics, each base.
 
 python -m scripts.correlations.compare_metrics --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/differences.csv

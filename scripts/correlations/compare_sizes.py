@@ -1,4 +1,4 @@
-"""Is the larger teacher of a family the better one? The paper's first finding, for each step between two sizes.
+r"""Is the larger teacher of a family the better one? The paper's first finding, for each step between two sizes.
 
 python -m scripts.correlations.compare_sizes \
     --teachers '{"terse-large": {"family": "terse", "parameters": 0.0004}, ...}' \

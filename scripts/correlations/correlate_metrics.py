@@ -1,4 +1,4 @@
-"""How well the order of teachers by each metric agrees with their average performance (as the paper's Table 4).
+r"""How well the order of teachers by each metric agrees with their average performance (as the paper's Table 4).
 
 python -m scripts.correlations.correlate_metrics --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/correlations.csv

@@ -1,4 +1,4 @@
-"""What can and cannot be concluded about each base model, and about their average, in sentences.
+r"""What can and cannot be concluded about each base model, and about their average, in sentences.
 
 python -m scripts.correlations.draw_conclusions --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --correlations results/miniature/tables/correlations.csv \

@@ -1,4 +1,4 @@
-"""Read each pair's average performance (AP) from a table of published scores.
+r"""Read each pair's average performance (AP) from a table of published scores.
 
 python -m scripts.correlations.import_performance --ap alpaca_eval.lc arena_hard.wr \
     --columns '{"base": "base", "teacher": "teacher", "scores": {"alpaca_eval.lc": "alpaca_eval_lc", ...}}' \

@@ -1,4 +1,4 @@
-"""How well CAR predicts average performance (AP) with other betas, reward models and zero points of the reward.
+r"""How well CAR predicts average performance (AP) with other betas, reward models and zero points of the reward.
 
 python -m scripts.correlations.vary_car --beta 1.0 --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/car.csv

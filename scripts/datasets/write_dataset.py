@@ -1,4 +1,4 @@
-"""Write the responses of the first teacher by CAR as a data set for fine-tuning a base model, with a card.
+r"""Write the responses of the first teacher by CAR as a data set for fine-tuning a base model, with a card.
 
 python -m scripts.datasets.write_dataset --study miniature --base alpha --model ./results/world/alpha --revision \
     --chat-template config/templates/plain.jinja \

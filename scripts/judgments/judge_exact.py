@@ -1,4 +1,4 @@
-"""Protocol `exact`: compare a model's answers and the baseline's with the reference answers.
+r"""Protocol `exact`: compare a model's answers and the baseline's with the reference answers.
 
 python -m scripts.judgments.judge_exact --spec '{"answer_pattern": "(\\S+?)\\.?\\s*$", ...}' \
     --prompts results/miniature/prompts/held_out.parquet --baseline results/miniature/baselines/held_out.parquet \

@@ -1,4 +1,4 @@
-"""A language model compares each answer with the baseline's, by the protocol of AlpacaEval 2 or of Arena-Hard.
+r"""A language model compares each answer with the baseline's, by the protocol of AlpacaEval 2 or of Arena-Hard.
 
 python -m scripts.judgments.judge_pairs \
     --protocol alpaca_eval --judge '{"engine": "openai", "model": "gpt-4-1106-preview"}' \

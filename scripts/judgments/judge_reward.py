@@ -1,4 +1,4 @@
-"""Protocol `reward`: a reward model scores a model's answers and the baseline's, and the higher reward wins.
+r"""Protocol `reward`: a reward model scores a model's answers and the baseline's, and the higher reward wins.
 
 python -m scripts.judgments.judge_reward --judge '{"model": "results/world/second-opinion"}' \
     --prompts results/mine/prompts/quiz.parquet --baseline results/mine/baselines/quiz.parquet \

@@ -1,4 +1,4 @@
-"""Conclusions from the numbers printed in the paper, without running a model.
+r"""Conclusions from the numbers printed in the paper, without running a model.
 
 python -m scripts.paper_table.tabulate_paper --ap alpaca_eval_lc arena_hard_wr \
     --teachers '{"gemma-2-9b-it": {"family": "gemma-2", "parameters": 9}, ...}' \

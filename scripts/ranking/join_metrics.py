@@ -1,4 +1,4 @@
-"""All metrics of one base and teacher, one row per response, before any average and without CAR.
+r"""All metrics of one base and teacher, one row per response, before any average and without CAR.
 
 python -m scripts.ranking.join_metrics \
     --base alpha --likelihoods results/miniature/likelihoods/alpha/terse-large.parquet \

@@ -1,4 +1,4 @@
-"""How much a teacher's responses repeat each other: the compressed size that each adds to all before it.
+r"""How much a teacher's responses repeat each other: the compressed size that each adds to all before it.
 
 python -m scripts.ranking.measure_diversity \
     --teacher terse-large --responses results/miniature/responses/terse-large.parquet \

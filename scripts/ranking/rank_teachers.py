@@ -1,4 +1,4 @@
-"""The mean metrics of every teacher for every base, and the ranking of teachers by CAR.
+r"""The mean metrics of every teacher for every base, and the ranking of teachers by CAR.
 
 python -m scripts.ranking.rank_teachers --car '{"reward_model": "right-answer", "beta": 1.0, "transform": "none"}' \
     --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --families '{"alpha": null}' \

@@ -1,4 +1,4 @@
-"""Whether the first teacher by CAR stays first with other betas, other reward models, or their sigmoid.
+r"""Whether the first teacher by CAR stays first with other betas, other reward models, or their sigmoid.
 
 python -m scripts.ranking.vary_ranking --beta 1.0 --teachers results/miniature/tables/teachers.csv \
     --output results/miniature/tables/sensitivity.csv

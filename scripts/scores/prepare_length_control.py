@@ -1,4 +1,4 @@
-"""Prepare length-controlled win rates: the difficulty of each instruction, and the gamed rows.
+r"""Prepare length-controlled win rates: the difficulty of each instruction, and the gamed rows.
 
 python -m scripts.scores.prepare_length_control --prompts-spec '{"dataset": "tatsu-lab/alpaca_eval", ...}' \
     --difficulty '{"file": "instruction_difficulty.csv", "columns": {"difficulty": ...}, ...}' \

@@ -1,4 +1,4 @@
-"""Win rate and length-controlled win rate of one pair, from a judge's tokens (AlpacaEval 2).
+r"""Win rate and length-controlled win rate of one pair, from a judge's tokens (AlpacaEval 2).
 
 python -m scripts.scores.score_alpaca_eval --benchmark alpaca_eval --base alpha --teacher terse-large --baseline gpt-4 \
     --judge gpt-4-1106 --judgments results/mine/judgments/alpaca_eval/alpha/terse-large.parquet \

@@ -1,4 +1,4 @@
-"""Win rate of one pair, from a judge's verdicts in two games per question (Arena-Hard v0.1).
+r"""Win rate of one pair, from a judge's verdicts in two games per question (Arena-Hard v0.1).
 
 python -m scripts.scores.score_arena_hard \
     --benchmark arena_hard --base alpha --teacher terse-large --baseline gpt-4-0314 \

@@ -1,4 +1,4 @@
-"""Scores with confidence intervals, from the judgments of one pair on one benchmark.
+r"""Scores with confidence intervals, from the judgments of one pair on one benchmark.
 
 python -m scripts.scores.score_judgments --benchmark held_out --base alpha --teacher terse-large \
     --baseline plain-small --judge exact \
