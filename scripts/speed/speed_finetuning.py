@@ -1,4 +1,4 @@
-"""Fine-tuning to be timed: the chain's settings against TRL's padding of random micro-batches, on the same examples."""
+"""Benchmark of fine-tuning: the workflow's settings, and TRL's padding of random micro-batches, on equal examples."""
 
 import random
 import tempfile
@@ -27,7 +27,8 @@ HYPER = {
     "seed": 0,
 }
 HELD_OUT = 64
-# the published shapes; weights are random, since speed does not depend on them
+# name: model type, vocabulary, hidden size, intermediate size, layers, heads, key-value heads, tied embeddings;
+# the published shapes with random weights, since speed does not depend on them
 SHAPES = {
     "qwen2-1.5b": ("qwen2", 151936, 1536, 8960, 28, 12, 2, True),
     "gemma-2-2b": ("gemma2", 256000, 2304, 9216, 26, 8, 4, True),
@@ -36,23 +37,23 @@ SHAPES = {
 }
 
 
-def trainer(way: str, model, examples: list[dict], hyper: dict) -> SFTTrainer:
-    """A trainer in either way."""
+def trainer(method: str, model, examples: list[dict], hyper: dict) -> SFTTrainer:
+    """TRL's trainer with batches of similar length ("grouped") or of random rows ("padded")."""
     config = settings(hyper, False, Path(tempfile.mkdtemp()))
-    if way == "padded":
+    if method == "padded":
         config.train_sampling_strategy = "random"
     config.disable_tqdm = True
     data = datasets.Dataset.from_list(examples).shuffle(seed=hyper["seed"])
-    callbacks = [] if way == "padded" else [OrderOfEpoch()]
-    made = SFTTrainer(
+    callbacks = [] if method == "padded" else [OrderOfEpoch()]
+    sft = SFTTrainer(
         model=model, args=config, train_dataset=data, processing_class=byte_tokenizer(), callbacks=callbacks
     )
-    made.log = lambda *args, **kwargs: None
-    return made
+    sft.log = lambda *args, **kwargs: None
+    return sft
 
 
-def finetuning(way: str, hidden: int, layers: int, rows: int, answers: int, spread: float, seed: int):
-    """Gives the loss per token on held-out examples after one epoch."""
+def finetuning(method: str, hidden: int, layers: int, rows: int, answers: int, spread: float, seed: int):
+    """One epoch; the work returns the loss per token on held-out examples."""
     torch.manual_seed(0)
     model, text = new_llama(byte_tokenizer(), hidden, layers), chat()
     examples = []
@@ -60,20 +61,20 @@ def finetuning(way: str, hidden: int, layers: int, rows: int, answers: int, spre
         prompt, response, end = text.example(**row)
         ids = (prompt + response + end)[: HYPER["max_length"]]
         examples.append({"input_ids": ids, "labels": [-100] * len(prompt) + ids[len(prompt) :]})
-    made = trainer(way, model, examples[HELD_OUT:], HYPER | {"seed": seed})
+    sft = trainer(method, model, examples[HELD_OUT:], HYPER | {"seed": seed})
 
     def work() -> list[float]:
-        made.train()
+        sft.train()
         with torch.inference_mode():
-            made.model.eval()
-            sums = [loss_of(made.model, example) for example in examples[:HELD_OUT]]
+            sft.model.eval()
+            sums = [loss_of(sft.model, example) for example in examples[:HELD_OUT]]
         return [sum(nll for nll, _ in sums) / sum(n for _, n in sums)]
 
     return work
 
 
 def loss_of(model, example: dict) -> tuple[float, int]:
-    """nll over the response of one example, and its tokens."""
+    """Sum of nll (nats) over the response of one example, and its number of tokens."""
     ids, labels = (torch.tensor(example[name], device=model.device) for name in ("input_ids", "labels"))
     logits = model(input_ids=ids[None], use_cache=False).logits[0, :-1].float()
     scored = labels[1:] != -100
@@ -82,14 +83,15 @@ def loss_of(model, example: dict) -> tuple[float, int]:
 
 
 def real_shape(shape: str, rows: int, longest: int):
-    """Fine-tuning a model of that shape on random tokens; gives parameters, real tokens, FLOP for them, and MiB of GPU.
+    """Fine-tuning a model of a shape in SHAPES on random tokens.
 
-    Lengths are log-normal (median 400, sigma 0.7, at most `longest`). FLOP: 6 a parameter and token, and attention's
-    6 * layers * width * length a token (causal: half of what all positions would take).
+    The work returns the number of parameters, the tokens without padding, their FLOP, and the peak MiB of the GPU.
+    Lengths are log-normal (median 400, sigma 0.7, at most `longest`). FLOP per token: 6 per parameter, and for
+    attention 6 * layers * width * length (causal: half of all pairs of positions).
     """
-    kind, vocabulary, width, inner, layers, heads, groups, tied = SHAPES[shape]
+    model_type, vocabulary, width, inner, layers, heads, groups, tied = SHAPES[shape]
     config = AutoConfig.for_model(
-        kind,
+        model_type,
         vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=inner,
@@ -106,11 +108,11 @@ def real_shape(shape: str, rows: int, longest: int):
         ids = [rng.randrange(vocabulary) for _ in range(n)]
         examples.append({"input_ids": ids, "labels": [-100] * (n // 10) + ids[n // 10 :]})
     hyper = HYPER | {"micro_batch_size": 4, "max_length": longest, "gradient_checkpointing": True}
-    made = trainer("grouped", model, examples, hyper)
+    sft = trainer("grouped", model, examples, hyper)
     lengths, size = [len(example["input_ids"]) for example in examples], model.num_parameters()
 
     def work() -> list[float]:
-        made.train()
+        sft.train()
         flop = sum(6 * n * (size + layers * width * n) for n in lengths)
         return [size, sum(lengths), flop, torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0]
 

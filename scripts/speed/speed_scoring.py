@@ -1,6 +1,6 @@
-"""Scoring to be timed: each function makes models of random weights and texts, and gives the work itself.
+"""Benchmarks of scoring: each function prepares a random model and texts, and returns the work to be timed.
 
-The plain way of likelihoods and rewards is the same code with a row at a time; that of the head, all logits at once.
+For comparison: likelihoods and rewards by the same code with one row per batch, the head with all logits at once.
 """
 
 import random
@@ -24,56 +24,56 @@ BATCH_TOKENS = {"grouped": 16384 if torch.cuda.is_available() else 1024, "a row 
 
 
 def texts(n: int, answers: int, spread: float) -> list[dict]:
-    """n rows of instruction, response and finish_reason: the miniature's tasks, one token a byte.
+    """n rows of instruction, response and finish_reason: tasks of the miniature, one token per byte.
 
-    A response is so many worked answers in the median, their number log-normal with that sigma.
+    A response is a sequence of worked answers. Their number is log-normal, with median `answers` and sigma `spread`.
     """
     rng, tasks, rows = random.Random(0), draw_tasks("speed"), []
     for task in (next(tasks) for _ in range(n)):
-        more = [next(tasks) for _ in range(round(answers * rng.lognormvariate(0, spread)) - 1)]
-        response = "\n".join(map(STYLES["worked"], [task, *more]))
+        further = [next(tasks) for _ in range(round(answers * rng.lognormvariate(0, spread)) - 1)]
+        response = "\n".join(map(STYLES["worked"], [task, *further]))
         rows.append({"instruction": task.instruction, "response": response, "finish_reason": "stop"})
     return rows
 
 
 def chat() -> Chat:
     tokenizer = byte_tokenizer(TEMPLATE.read_text(encoding="utf-8"))
-    tokenizer.model_max_length = 10**9  # longer rows are cut here, without a warning
+    tokenizer.model_max_length = 10**9  # longer rows are cut by the benchmark, without a warning
     return Chat(tokenizer)
 
 
-def likelihoods(way: str, hidden: int, layers: int, rows: int, answers: int, spread: float):
-    """Gives nll of each row, given the instruction and alone."""
+def likelihoods(method: str, hidden: int, layers: int, rows: int, answers: int, spread: float):
+    """The work returns two sums of nll (nats) per row: with the instruction and without it."""
     torch.manual_seed(0)
     model = new_llama(byte_tokenizer(), hidden, layers).to(device()).eval()
-    given, text = texts(rows, answers, spread), chat()
+    inputs, text = texts(rows, answers, spread), chat()
 
     def work() -> list[float]:
-        sums = score_likelihoods(text, model, given, 512, BATCH_TOKENS[way])
+        sums = score_likelihoods(text, model, inputs, 512, BATCH_TOKENS[method])
         return [row[name] for row in sums for name in ("nll", "direct_nll")]
 
     return work
 
 
-def rewards(way: str, hidden: int, layers: int, rows: int, answers: int, spread: float):
-    """Gives the reward of each row."""
+def rewards(method: str, hidden: int, layers: int, rows: int, answers: int, spread: float):
+    """The work returns the reward of each row."""
     torch.manual_seed(0)
     config = new_llama(byte_tokenizer(), hidden, layers).config
     config.num_labels = 1
     model = LlamaForSequenceClassification(config).to(device()).eval()
     pairs, text = [(row["instruction"], row["response"]) for row in texts(rows, answers, spread)], chat()
-    return lambda: [row["reward"] for row in score_rewards(text, model, pairs, BATCH_TOKENS[way])]
+    return lambda: [row["reward"] for row in score_rewards(text, model, pairs, BATCH_TOKENS[method])]
 
 
-def head(way: str, tokens: int, vocabulary: int, hidden: int):
-    """Gives nll and rank of each token."""
+def head(method: str, tokens: int, vocabulary: int, hidden: int):
+    """The work returns the nll (nats) of all tokens, then their ranks."""
     torch.manual_seed(0)
     weight = torch.randn(vocabulary, hidden, device=device()) / hidden**0.5
     states, targets = torch.randn(tokens, hidden, device=device()), torch.arange(tokens, device=device())
 
     @torch.inference_mode()
     def work() -> list[float]:
-        if way == "chunked":
+        if method == "chunked":
             nll, rank = nll_and_rank(lambda h: h @ weight.T, states, targets, RANK_LIMIT)
         else:
             logits = states @ weight.T

@@ -1,4 +1,4 @@
-"""Tables to be timed, as large as the paper's: 19 teachers' responses to 100,000 instructions."""
+"""Benchmarks of table work with tables of the paper's size: responses of 19 teachers to 100,000 instructions."""
 
 import json
 import sys
@@ -17,26 +17,27 @@ TEACHER = {"family": None, "compare": True, "parameters": None, "published_score
 CAR = {"reward_model": "reward-0", "beta": 1.0, "transform": "none"}
 
 
-def joining(way: str, teachers: int, rows: int, reward_models: int):
-    """From likelihoods, diversity and rewards of one base to the ranking; gives every teacher's CAR."""
+def joining(method: str, teachers: int, rows: int, reward_models: int):
+    """From likelihoods, diversity and rewards of one base to the ranking; the work returns the CAR of each teacher."""
     folder = Path(tempfile.mkdtemp())
     for name in ("likelihoods", "diversity", "metrics", *(f"rewards-{i}" for i in range(reward_models))):
         (folder / name).mkdir()
     for teacher in range(teachers):
         write_parts(folder, f"teacher-{teacher}", rows, reward_models, np.random.default_rng(teacher))
     names = [f"teacher-{teacher}" for teacher in range(teachers)]
-    return {"polars": ranked, "pandas": ranked_by_pandas}[way](folder, names, reward_models)
+    return {"polars": rank_by_scripts, "pandas": rank_by_pandas}[method](folder, names, reward_models)
 
 
 def write_parts(folder: Path, teacher: str, rows: int, reward_models: int, rng: np.random.Generator) -> None:
+    """Random tables of one teacher: likelihoods, diversity, and rewards by each reward model."""
     ids = pl.DataFrame({"id": [f"{i:016x}" for i in range(rows)], "teacher": teacher})
     tokens = rng.integers(10, 1000, rows)
     sums = {"n_tokens": tokens, "nll": tokens * rng.random(rows), "rank_sum": tokens * 3, "end_n_tokens": 1}
     sums |= {"end_nll": rng.random(rows), "end_rank_sum": 1, "direct_n_tokens": tokens, "direct_nll": tokens * 2.0}
     none = pl.lit(None, pl.String).alias("reason")
     columns = {name: pl.lit(v) if np.isscalar(v) else pl.Series(name, v) for name, v in sums.items()}
-    told = {"model": pl.lit("base"), "finish_reason": pl.lit("stop"), "truncated": pl.lit(False)}
-    write_table(ids.with_columns(none, **columns, **told), folder / f"likelihoods/{teacher}.parquet")
+    texts = {"model": pl.lit("base"), "finish_reason": pl.lit("stop"), "truncated": pl.lit(False)}
+    write_table(ids.with_columns(none, **columns, **texts), folder / f"likelihoods/{teacher}.parquet")
     sizes = {"n_bytes": pl.Series(tokens * 4), "deflated_bytes": pl.Series(tokens)}
     write_table(ids.with_columns(none, **sizes), folder / f"diversity/{teacher}.parquet")
     for i in range(reward_models):
@@ -44,8 +45,8 @@ def write_parts(folder: Path, teacher: str, rows: int, reward_models: int, rng: 
         write_table(ids.with_columns(none, **reward), folder / f"rewards-{i}/{teacher}.parquet")
 
 
-def ranked(folder: Path, teachers: list[str], reward_models: int):
-    """The chain's own scripts, a teacher at a time."""
+def rank_by_scripts(folder: Path, teachers: list[str], reward_models: int):
+    """The scripts of this workflow, one teacher at a time."""
 
     def work() -> list[float]:
         for teacher in teachers:
@@ -53,17 +54,17 @@ def ranked(folder: Path, teachers: list[str], reward_models: int):
             parts = {"base": ["base"], "likelihoods": [f"{folder}/likelihoods/{teacher}.parquet"]}
             parts |= {"diversity": [f"{folder}/diversity/{teacher}.parquet"], "rewards": rewards}
             call(join_metrics, parts | {"output": [f"{folder}/metrics/{teacher}.parquet"]})
-        told = {"car": [json.dumps(CAR)], "families": ['{"base": null}'], "max-set-aside": ["0.2"]}
-        told |= {"teachers": [json.dumps({name: TEACHER for name in teachers})]}
-        told |= {"metrics": [f"{folder}/metrics/{name}.parquet" for name in teachers]}
-        call(rank_teachers, told | {"output": [f"{folder}/teachers.csv"]})
+        options = {"car": [json.dumps(CAR)], "families": ['{"base": null}'], "max-set-aside": ["0.2"]}
+        options |= {"teachers": [json.dumps({name: TEACHER for name in teachers})]}
+        options |= {"metrics": [f"{folder}/metrics/{name}.parquet" for name in teachers]}
+        call(rank_teachers, options | {"output": [f"{folder}/teachers.csv"]})
         return pl.read_csv(folder / "teachers.csv").sort("teacher")["car"].to_list()
 
     return work
 
 
-def ranked_by_pandas(folder: Path, teachers: list[str], reward_models: int):
-    """All teachers in one table, as is often done."""
+def rank_by_pandas(folder: Path, teachers: list[str], reward_models: int):
+    """All teachers in one table, a common implementation."""
     import pandas as pd
 
     def read(name: str) -> pd.DataFrame:
@@ -85,41 +86,41 @@ def ranked_by_pandas(folder: Path, teachers: list[str], reward_models: int):
     return work
 
 
-def importing(way: str, teachers: int, rows: int, characters: int):
-    """One teacher's responses out of a table that holds everyone's; gives the number found."""
+def importing(method: str, teachers: int, rows: int, characters: int):
+    """One teacher's responses from a table of all teachers; the work returns their number."""
     folder = Path(tempfile.mkdtemp())
     instructions = [f"{i:x} ".ljust(60, "?") for i in range(rows)]
-    asked = pl.DataFrame({"id": [f"{i:016x}" for i in range(rows)], "instruction": instructions})
-    write_table(asked, folder / "i.parquet")
+    ids = [f"{i:016x}" for i in range(rows)]
+    write_table(pl.DataFrame({"id": ids, "instruction": instructions}), folder / "i.parquet")
     parts = folder / "parts"
     parts.mkdir()
     for teacher in range(teachers):
-        said = [f"{teacher} {i} ".ljust(characters, "x") for i in range(rows)]
-        table = {"instruction": instructions, "model": f"teacher-{teacher}", "response": said}
+        responses = [f"{teacher} {i} ".ljust(characters, "x") for i in range(rows)]
+        table = {"instruction": instructions, "model": f"teacher-{teacher}", "response": responses}
         write_table(pl.DataFrame(table), parts / f"{teacher}.parquet")
     pl.scan_parquet(parts / "*.parquet").sink_parquet(folder / "all.parquet")
     spec = {"path": str(folder / "all.parquet"), "match": {"model": "teacher-1"}}
     spec |= {"columns": {"instruction": "instruction", "response": "response"}}
-    told = {"teacher": ["teacher-1"], "spec": [json.dumps(spec)], "instructions": [f"{folder}/i.parquet"]}
+    options = {"teacher": ["teacher-1"], "spec": [json.dumps(spec)], "instructions": [f"{folder}/i.parquet"]}
 
     def by_pandas() -> list[float]:
         import pandas as pd
 
-        everyone = pd.read_parquet(folder / "all.parquet")
-        mine = everyone[everyone["model"] == "teacher-1"]
-        asked = pd.read_parquet(folder / "i.parquet").merge(mine, on="instruction", how="left")
-        asked.to_parquet(folder / "taken.parquet")
-        return [float(asked["response"].notna().sum())]
+        all_teachers = pd.read_parquet(folder / "all.parquet")
+        one_teacher = all_teachers[all_teachers["model"] == "teacher-1"]
+        found = pd.read_parquet(folder / "i.parquet").merge(one_teacher, on="instruction", how="left")
+        found.to_parquet(folder / "found.parquet")
+        return [float(found["response"].notna().sum())]
 
     def by_polars() -> list[float]:
-        call(import_responses, told | {"output": [f"{folder}/taken.parquet"]})
-        return [float(pl.read_parquet(folder / "taken.parquet")["response"].count())]
+        call(import_responses, options | {"output": [f"{folder}/found.parquet"]})
+        return [float(pl.read_parquet(folder / "found.parquet")["response"].count())]
 
-    return {"polars": by_polars, "pandas": by_pandas}[way]
+    return {"polars": by_polars, "pandas": by_pandas}[method]
 
 
 def call(script, arguments: dict[str, list[str]]) -> None:
-    """The script's main, with these arguments, what it prints left out."""
+    """Run a script's main with these arguments, without its output."""
     sys.argv = [script.__name__, *(x for name, values in arguments.items() for x in (f"--{name}", *values))]
     with redirect_stdout(None):
         script.main()
