@@ -16,7 +16,7 @@ from scripts.plan.plan_costs import Cost
 from scripts.plan.plan_study import by_rule, completion, corrected_cost, measured_ratios
 from scripts.plan.planned_jobs import COSTS, cost_of
 from scripts.plan.study_sizes import Study
-from test_configs import plan as jobs_of
+from test_configs import jobs_of
 
 
 def planned(name, *options):
