@@ -10,7 +10,7 @@ import yaml
 
 from conftest import ROOT
 from scripts.report import print_tables, report_provenance, write_report
-from scripts.report.draw_figures import styles
+from scripts.report.draw_figures import dots_of_bases, lines, styles
 from scripts.report.report_figures import figures_of_base
 from scripts.report.write_report import differences_of_car, variants_of
 from scripts.tables.files import write_table
@@ -179,3 +179,12 @@ def test_car_is_compared_with_other_metrics_on_average_or_for_the_only_base():
 def test_the_commit_of_the_workflow_is_named_if_it_is_in_a_repository(tmp_path):
     assert report_provenance.git_commit(tmp_path) == "unknown: the workflow is not in a git repository"
     assert len(report_provenance.git_commit(ROOT).split()[0]) == 40
+
+
+def test_logarithmic_axes_have_plain_numbers():
+    table = pl.DataFrame({"base": "b", "teacher": ["x", "y", "z"], "ppl_self": [2.0, 50.0, 5000.0]})
+    drawn = dots_of_bases(table, "ppl_self", "perplexity")
+    car = {"base": "b", "beta": [0.0, 0.1, 1.0, 100.0], "rho": 0.5, "low": 0.1, "high": 0.9}
+    drawn += lines(pl.DataFrame(car), "beta", "base", "beta", 1.0)
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", drawn, flags=re.S)
+    assert {"100", "1000"} <= set(texts) and not [text for text in texts if "$" in text or "\\" in text]

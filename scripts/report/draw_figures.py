@@ -12,6 +12,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 WIDTH = 4.8  # inches
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7a5f00", "#56B4E9", "#444444", "#a6761d"]
@@ -76,10 +77,17 @@ def dots_of_bases(table: pl.DataFrame, value: str, xlabel: str) -> str:
         axes.plot(part[value].to_numpy(), heights, linestyle="none", markersize=6, **looks[base])
     if table[value].min() > 0 and table[value].max() > 20 * table[value].min():
         axes.set_xscale("log")
+        label_plainly(axes)
     label_teachers(axes, teachers)
     axes.set_xlabel(xlabel)
     add_legend(axes, {name: look for name, look in looks.items() if name})
     return svg(figure, f"{xlabel} of {len(teachers)} teachers")
+
+
+def label_plainly(axes) -> None:
+    """Numbers such as 0.1 and 100 at the powers of ten of a logarithmic axis; matplotlib writes them as formulas."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def label_teachers(axes, teachers: list[str]) -> None:
@@ -136,6 +144,7 @@ def lines(table: pl.DataFrame, x: str, group: str, xlabel: str, mark: float | No
         axes.axvline(mark, color="#444444", linestyle=":", linewidth=1)
     if table[x].max() > 20 * max(1e-9, float(np.median(np.abs(table[x].to_numpy())))):
         axes.set_xscale("symlog", linthresh=max(table.filter(pl.col(x) > 0)[x].min(), 1e-9))
+        label_plainly(axes)
     axes.set(xlabel=xlabel, ylabel="rho of CAR with AP", ylim=(-1.05, 1.05))
     add_legend(axes, {name: look for name, look in looks.items() if name})
     return svg(figure, f"rho of CAR with AP over {xlabel}")
