@@ -74,10 +74,11 @@ def comment_and_document_every_module(root):
         path.write_text(f"{text}\n# an afterthought\n", encoding="utf-8")
 
 
-def raise_version(root):
-    path = root / "scripts/likelihoods/token_scores.py"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("VERSION = 1", "VERSION = 2"), encoding="utf-8")
+def raise_version(root, module):
+    path = root / module
+    text, found = re.subn(r"^VERSION = \d+$", "VERSION = 99", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert found == 1
+    path.write_text(text, encoding="utf-8")
 
 
 def add_teacher(root):
@@ -159,13 +160,13 @@ CHANGES = {
     ),
     "comments and docstrings in every module": (comment_and_document_every_module, {}),
     "another engine's code": (lambda root: append(root / "scripts/engines/engine_openai.py", "ANOTHER = 1\n"), {}),
-    "another engine's VERSION": (lambda root: append(root / "scripts/engines/engine_openai.py", "VERSION = 2\n"), {}),
+    "another engine's VERSION": (lambda root: raise_version(root, "scripts/engines/engine_openai.py"), {}),
     "the code of costly stages under the same VERSION": (
         lambda root: [append(root / f"scripts/{name}.py", "ANOTHER = 1\n") for name in COSTLY],
         {},
     ),
     "a raised VERSION": (
-        raise_version,
+        lambda root: raise_version(root, "scripts/likelihoods/token_scores.py"),
         OF_MIXES | {"score_likelihoods": PAIRS, "join_metrics": MIXED} | RANKING | TABLES,
     ),
     "a pool of one teacher's samples": (

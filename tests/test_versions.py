@@ -13,7 +13,7 @@ from test_code import COSTLY
 
 FOLDER = ROOT / "tests/data/versions"
 OPENAI, TRANSFORMERS = "scripts.engines.engine_openai", "scripts.engines.engine_transformers"
-# what is held: the modules whose VERSIONs it stands under
+# what is compared: the modules whose VERSIONs apply
 STAGES = {
     "check_models": ["scripts.checks.check_models"],
     "write_miniature_instructions": ["scripts.miniature.write_miniature_instructions"],
