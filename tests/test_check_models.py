@@ -115,7 +115,7 @@ def test_all_problems_are_reported_at_once_in_a_line_each(tmp_path, tiny, hub):
         "teachers.api: the environment variable NOT_SET_ANYWHERE is not set",
         "bases.pickled: it has no weights in *.safetensors; pickled weights are not loaded",
         "bases.broken: its config cannot be read: Unrecognized model",
-        "bases.endless: the chat template ends a response without a special token",
+        "bases.endless: the chat template ends a response without a control token",
         "bases.foreign: its chat template writes <|im_start|>, which is not a token of its tokenizer",
         "reward_models.no-head: it has 2 outputs; a reward model has one",
     ]

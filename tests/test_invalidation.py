@@ -1,5 +1,6 @@
 """Only invalidated results are computed again: dry runs on a finished study, after one change each."""
 
+import ast
 import os
 import re
 import shutil
@@ -69,9 +70,12 @@ def edit_and_revert(root):
 
 def comment_and_document_every_module(root):
     for path in (root / "scripts").rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        text = text.replace('    """', '    """Edited. ').replace('"""', '"""Edited. ', 1)
-        path.write_text(f"{text}\n# an afterthought\n", encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                first = node.body[0].lineno - 1
+                lines[first] = lines[first].replace('"""', '"""Edited. ', 1)
+        path.write_text("\n".join([*lines, "# an afterthought", ""]), encoding="utf-8")
 
 
 def raise_version(root, module):
