@@ -111,6 +111,7 @@ CHECKS = {
     r"\.venv-slurm/bin/snakemake .* --workflow-profile profiles/slurm": dry_run_for_slurm,
     r"python -m scripts\.report\.print_tables results/(mine|miniature)/tables": print_tables_of_the_study,
     r"python -m scripts\.\w+\.\w+ --help": show_help,
+    r"python -m tests\.gpu\.measure .*": lambda words, request: run(sys.executable, *words[1:3], "--help"),
     r"pytest .*": lambda words, request: run(*words, "--collect-only", "-q"),
     r"ruff (format|check) .*": check_format,
     r"snakefmt .*": lambda words, request: run("snakefmt", "--check", *words[1:]),

@@ -207,7 +207,7 @@ CHANGES = {
     ),
     "how CAR is computed": (
         lambda root: append(root / "scripts/metrics/car.py", "ANOTHER = 1\n"),
-        OF_MIXES | {"join_metrics": MIXED} | RANKING | TABLES,
+        {"join_metrics": MIXED, "compare_sizes": 1} | RANKING | STATISTICS,  # mixes are keyed by a VERSION
     ),
     "a base's chat template": (
         lambda root: append(root / "config/templates/plain.jinja", "{# the same #}\n"),
