@@ -168,5 +168,5 @@ def test_a_pair_whose_score_is_not_finite_has_no_score(tmp_path, monkeypatch):
     command = ["x", "--ap", "h.wr", "--pairs", '{"1": ["a", "b", "c", "d"]}', "--scores", str(tmp_path / "scores.csv")]
     command += ["--columns", '{"base": "base", "teacher": "teacher", "scores": {"h.wr": "wr"}}']
     monkeypatch.setattr("sys.argv", [*command, "--output", str(tmp_path / "performance.csv")])
-    with pytest.raises(SystemExit, match="3 of 4 pairs have no score: 1/b, 1/c, 1/d"):
+    with pytest.raises(SystemExit, match="pairs without a score: 3 of 4, first 1/b, 1/c, 1/d"):
         import_performance.main()
