@@ -43,7 +43,7 @@ def test_the_commands_of_the_readme_rank_teachers_from_own_files(ranked):
     assert [row["rank"] for row in rows] == ["1", "2"] and {row["n"] for row in rows} == {"6"}
     assert not (ranked / "results/mine/checkpoints").exists()
     card = (ranked / "results/mine/datasets/base/README.md").read_text()
-    assert f"responses of **{rows[0]['teacher']}**" in card
+    assert f"Responses of **{rows[0]['teacher']}**" in card
 
 
 def test_the_tables_report_how_stable_the_ranking_is_and_whether_more_instructions_are_needed(ranked):
