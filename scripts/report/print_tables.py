@@ -115,7 +115,8 @@ def print_conclusions(conclusions: pl.DataFrame, steps: pl.DataFrame) -> None:
 
 
 def print_paragraph(text: str) -> None:
-    print(textwrap.fill(text, 110, initial_indent="  ", subsequent_indent="    "))
+    how = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}  # names have hyphens
+    print(textwrap.fill(text, 110, **how))
 
 
 def parse_args():
