@@ -76,10 +76,11 @@ logging.getLogger("snakemake.logging").addHandler(failed_jobs)
 
 
 onstart:
-    if {job.rule.name for job in workflow.dag.needrun_jobs()} - {"plan", "speed"}:  # these change no results
+    jobs = list(workflow.dag.needrun_jobs())
+    if {job.rule.name for job in jobs} - {"plan", "speed"}:  # these change no results
         hold_run_lock(Path(".snakemake/run.lock"))
-    record_code(costly_scripts(workflow.dag.needrun_jobs()), CODE_RECORD)
-    refuse_more_gpus_than_given(workflow.dag.needrun_jobs())
+    record_code(costly_scripts(jobs), CODE_RECORD)
+    refuse_more_gpus_than_given(jobs)
 
 
 onerror:

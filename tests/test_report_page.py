@@ -12,7 +12,7 @@ from conftest import ROOT
 from scripts.report import print_tables, report_provenance, write_report
 from scripts.report.draw_figures import dots_of_bases, lines, styles
 from scripts.report.report_figures import figures_of_base
-from scripts.report.write_report import differences_of_car, variants_of
+from scripts.report.report_sections import differences_of_car, variants_of
 from scripts.tables.files import write_table
 
 BASES, TEACHERS = ["a", "b"], ["one", "two", "mix"]

@@ -42,7 +42,7 @@ def base_that_does_not_fit(study: Study, name: str) -> str | None:
 def training_bytes(base: dict) -> float:
     """Bytes per parameter in each process: weights, gradients and two moments in float32.
 
-    Processes that do not share them (FSDP) also buffer the gradients; LoRA needs the weights in 16 bits alone.
+    Processes that do not share them (FSDP) also buffer the gradients; LoRA needs only the weights, in 16 bits.
     """
     if base.get("lora") is not None:
         return 2

@@ -1,6 +1,6 @@
 """The cost of each planned job: one function per rule that runs a model. Jobs of other rules take seconds.
 
-A function gets the study and the wildcards of the job, and is named as its rule.
+Each function has the name of its rule; its arguments are the study and the wildcards of the job.
 """
 
 from scripts.configuration.config_engines import is_endpoint

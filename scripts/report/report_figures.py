@@ -26,7 +26,7 @@ MEANS_BY_MODEL = {  # the same for columns such as reward:right-answer; {} is th
 
 
 def figures_of_base(tables: dict[str, pl.DataFrame], base: str, variants: dict) -> list[dict]:
-    """CAR, and where pairs were judged AP, of one base's teachers. `variants`: as of write_report.variants_of."""
+    """CAR of one base's teachers, and AP if pairs were judged. `variants`: from report_sections.variants_of."""
     found = [figure_of_car(tables, base)]
     if "performance" in tables:
         pairs = with_ap(tables, base)

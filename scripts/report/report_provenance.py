@@ -55,7 +55,7 @@ def costs(timings: Path) -> list[dict]:
 
 
 def versions() -> dict[str, str]:
-    """Package to version, for the packages installed where the report is written."""
+    """Package to version, for the packages in the environment that writes the report."""
     found = {}
     for name in PACKAGES:
         try:

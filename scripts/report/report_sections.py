@@ -1,0 +1,91 @@
+"""The sections of a report, from the tables: one for each base model, and one over all of them."""
+
+import polars as pl
+
+from scripts.metrics.definitions import named_columns
+from scripts.report.report_figures import figures_of_base, figures_of_car
+from scripts.report.sensitivity import in_words
+from scripts.report.size_steps import worse_steps
+
+
+def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> dict:
+    """What the page shows of one base: its answer, its teachers and its figures."""
+    teachers = tables["teachers"].filter(base=base)
+    stability = tables["stability"].filter(base=base).drop("base", "car")
+    rows = teachers.join(stability, on="teacher", how="left", maintain_order="left")
+    if "performance" in tables:
+        rows = rows.join(tables["performance"].filter(base=base).select("teacher", "ap"), on="teacher", how="left")
+    size = tables["sample_size"].filter(base=base).row(0, named=True)
+    return {
+        "name": base,
+        "learned": best_by_ap(rows),
+        "size": size,
+        "sensitivity": in_words(tables["sensitivity"].filter(base=base), size["first"]),
+        "conclusion": conclusion(tables, base),
+        "without_ap": without_ap(tables, base),
+        "named": named_columns(teachers),
+        "teachers": rows.to_dicts(),
+        "figures": figures_of_base(tables, base, variants),
+    }
+
+
+def about_judged_pairs(tables: dict[str, pl.DataFrame], car: dict) -> dict:
+    """What the page shows over all bases; empty lists and None for a ranking without judged pairs."""
+    correlations, differences, settings, steps = (
+        tables.get(name, pl.DataFrame()) for name in ("correlations", "differences", "car", "size_steps")
+    )
+    return {
+        "judged": "correlations" in tables,
+        "average": conclusion(tables, "average"),
+        "steps": worse_steps(steps),
+        "correlations": correlations_by_metric(correlations) if correlations.height else [],
+        "differences": differences_of_car(differences),
+        "figures_of_car": figures_of_car(settings, car) if settings.height else [],
+    }
+
+
+def best_by_ap(rows: pl.DataFrame) -> dict | None:
+    """The ranked teacher of one base with the highest AP; None if no pair has one."""
+    if "ap" not in rows.columns:
+        return None
+    judged = rows.filter(pl.col("rank").is_not_null() & pl.col("ap").is_not_null())
+    return next(judged.sort("ap", "teacher", descending=[True, False]).iter_rows(named=True), None)
+
+
+def without_ap(tables: dict[str, pl.DataFrame], base: str) -> list[str]:
+    """Teachers whose pair with a base has a row in performance.csv but no AP."""
+    if "performance" not in tables:
+        return []
+    return sorted(tables["performance"].filter(pl.col("ap").is_null(), base=base)["teacher"])
+
+
+def conclusion(tables: dict[str, pl.DataFrame], base: str) -> str | None:
+    """The conclusion about a base, or about the average; None if no pair was judged."""
+    if "conclusions" not in tables:
+        return None
+    return next(iter(tables["conclusions"].filter(base=base)["conclusion"]), None)
+
+
+def differences_of_car(differences: pl.DataFrame) -> list[dict]:
+    """CAR compared with each other metric: on average over bases, or for the only base."""
+    if differences.is_empty():
+        return []
+    base = "average" if "average" in differences["base"] else differences["base"].first()
+    return differences.filter(metric_a="car", base=base).to_dicts()
+
+
+def correlations_by_metric(correlations: pl.DataFrame) -> list[dict]:
+    """One entry per metric, in the table's order: its name, direction, and a cell per base, the average last."""
+    marked = correlations.with_columns(best=(pl.col("rho") == pl.col("rho").max().over("base")).fill_null(False))
+    grouped = marked.group_by("metric", maintain_order=True)
+    return [{"metric": metric, "better": part["better"][0], "cells": part.to_dicts()} for (metric,), part in grouped]
+
+
+def variants_of(teachers: dict) -> dict[str, dict[str, tuple[float, float]]]:
+    """Model to teacher to (temperature, top_p), for models that are several teachers."""
+    found: dict[str, dict] = {}
+    for name, teacher in teachers.items():
+        if "model" in teacher and teacher.get("candidates", 1) == 1:
+            sampling = teacher["sampling"]
+            found.setdefault(teacher["model"], {})[name] = (sampling["temperature"], sampling["top_p"])
+    return {model: samplings for model, samplings in found.items() if len(set(samplings.values())) > 1}
