@@ -36,26 +36,31 @@ class JobCollector(logging.Handler):
 
 
 def dry_runs(config: dict, arguments: list[list[str]]) -> list[list[Job]]:
-    """The jobs of one dry run for each list of arguments (["all", "--forceall"]), for a complete configuration."""
+    """The jobs of one dry run for each list of arguments (["all", "--forceall"]), for a complete configuration.
+
+    They run in another process, since Snakemake prints and changes global state. Exits with its output if one fails.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(config, file)
         file.flush()
         commands = [["-n", *words, "--configfile", file.name] for words in arguments]
-        # Snakemake keeps global state: each dry run gets a process of its own
-        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-            return list(pool.map(dry_run, commands))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            return list(process.map(dry_run, commands))
 
 
 def dry_run(command: list[str]) -> list[Job]:
-    """The jobs of a dry run in this process; exits with what Snakemake printed if it fails."""
+    """The jobs of one dry run, in this process."""
     from snakemake.cli import main
 
     collector, printed = JobCollector(), io.StringIO()
-    logging.getLogger("snakemake").addHandler(collector)  # its child, Snakemake's logger, loses handlers at the start
+    parent = logging.getLogger("snakemake")  # Snakemake removes the handlers of its own logger, not those of its parent
+    parent.addHandler(collector)
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             main(command)
     except SystemExit as end:
         if end.code:
             raise SystemExit(f"{printed.getvalue()}{end.code if isinstance(end.code, str) else ''}") from None
+    finally:
+        parent.removeHandler(collector)
     return collector.jobs
