@@ -10,7 +10,6 @@ of each instruction and the gamed rows of the baseline. A benchmark without thes
 another quantity: on the leaderboard's data it differs from lc by up to 28 points.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -20,8 +19,9 @@ import polars as pl
 from scripts.judgments.pairwise_verdicts import preference
 from scripts.scores.intervals import mean_in_percent
 from scripts.scores.length_controlled import STRENGTHS, fit, win_rate
+from scripts.scores.score_file import judging_cost, score_parser, write_score
 from scripts.scores.untrained import NO_SCORE, untrained
-from scripts.tables.files import read_table, write_json
+from scripts.tables.files import read_table
 
 RESAMPLES, SEED = 200, 0
 MAX_UNPARSED = 0.02  # share of prompts without a readable preference
@@ -50,24 +50,13 @@ def main():
             f"at least {MIN_PROMPTS} are needed"
         )
     score = {
-        "benchmark": args.benchmark,
-        "base": args.base,
-        "teacher": args.teacher,
-        "baseline": args.baseline,
-        "judge": args.judge,
         "n": rows.height - unparsed.height,
         "n_unparsed": unparsed.height,
-        "truncation_rate": rows["answer_cut"].mean(),
-        "n_tokens": rows["n_tokens"].sum(),
-        "n_prompt_tokens": rows["n_prompt_tokens"].sum(),
-        "usd": rows["usd"].sum() if rows["usd"].count() else None,  # None: the judge has no price in the config
+        **judging_cost(judgments),
         "wr": mean_in_percent(rows["y"].drop_nulls().to_numpy()),
         "lc" if gamed is not None else "length_only": NO_SCORE if no_model else length_controlled(rows, gamed),
     }
-    if no_model:
-        score["reason"] = "not_trained"
-    write_json(score, args.output)
-    print(json.dumps(score))
+    write_score(args, judgments, score)
 
 
 def preference_in(row: dict) -> float | None:
@@ -115,19 +104,10 @@ def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
-    parser.add_argument("--base", required=True, help="name of the base model in the config")
-    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument(
-        "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
-    )
-    parser.add_argument("--judge", required=True, help="name of the judge in the config")
-    parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
+    parser = score_parser(__doc__)
     parser.add_argument(
         "--length-control", type=Path, nargs=2, default=[], help="parquets of difficulties and gamed rows"
     )
-    parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
     return parser.parse_args()
 
 

@@ -9,16 +9,13 @@ wr: the win rate of an unpenalized Bradley-Terry model with a fixed baseline. Wi
 share of wins plus half of the ties. The interval resamples questions, with both of their games.
 """
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 
 from scripts.judgments.pairwise_verdicts import WEIGHTS, games, verdict
+from scripts.scores.score_file import judging_cost, score_parser, write_score
 from scripts.scores.untrained import NO_SCORE, untrained
-from scripts.tables.files import read_table, write_json
+from scripts.tables.files import read_table
 
 RESAMPLES, SEED = 2000, 0
 MAX_UNPARSED = 0.02  # share of games without a verdict
@@ -38,25 +35,12 @@ def main():
         )
     counts = count_questions(judgments.with_columns(pl.Series("verdict", verdicts, pl.String)))
     score = {
-        "benchmark": args.benchmark,
-        "base": args.base,
-        "teacher": args.teacher,
-        "baseline": args.baseline,
-        "judge": args.judge,
         "n": len(counts),
         "n_unparsed": unparsed,
-        "truncation_rate": judgments["answer_cut"].mean(),
-        "n_tokens": judgments["n_tokens"].sum(),
-        "n_prompt_tokens": judgments["n_prompt_tokens"].sum(),
-        "usd": judgments["usd"].sum()
-        if judgments["usd"].count()
-        else None,  # None: the judge has no price in the config
+        **judging_cost(judgments),
         "wr": NO_SCORE if no_model else win_rate(counts),
     }
-    if no_model:
-        score["reason"] = "not_trained"
-    write_json(score, args.output)
-    print(json.dumps(score))
+    write_score(args, judgments, score)
 
 
 def read_verdict(row: dict) -> str | None:
@@ -89,17 +73,7 @@ def share(counts: np.ndarray) -> np.ndarray:
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
-    parser.add_argument("--base", required=True, help="name of the base model in the config")
-    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument(
-        "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
-    )
-    parser.add_argument("--judge", required=True, help="name of the judge in the config")
-    parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
-    parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
-    return parser.parse_args()
+    return score_parser(__doc__).parse_args()
 
 
 if __name__ == "__main__":

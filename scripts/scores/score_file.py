@@ -1,0 +1,44 @@
+"""The file of a pair's score, and the arguments of the scripts that write it: the same for all protocols."""
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from scripts.scores.untrained import untrained
+from scripts.tables.files import write_json
+
+
+def score_parser(description: str) -> argparse.ArgumentParser:
+    """A parser of the arguments that every protocol's score has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
+    parser.add_argument("--base", required=True, help="name of the base model in the config")
+    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument(
+        "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
+    )
+    parser.add_argument("--judge", required=True, help="exact, or the judge's name in the config")
+    parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
+    parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
+    return parser
+
+
+def write_score(args: argparse.Namespace, judgments: pl.DataFrame, fields: dict) -> None:
+    """Write and print the score of a pair: its names, the fields of its protocol, and the reason if it has no score."""
+    score = {name: getattr(args, name) for name in ("benchmark", "base", "teacher", "baseline", "judge")} | fields
+    if untrained(judgments):
+        score["reason"] = "not_trained"
+    write_json(score, args.output)
+    print(json.dumps(score))
+
+
+def judging_cost(judgments: pl.DataFrame) -> dict:
+    """How many answers were cut, the judge's tokens and their price in dollars; None if the judge has no price."""
+    return {
+        "truncation_rate": judgments["answer_cut"].mean(),
+        "n_tokens": judgments["n_tokens"].sum(),
+        "n_prompt_tokens": judgments["n_prompt_tokens"].sum(),
+        "usd": judgments["usd"].sum() if judgments["usd"].count() else None,
+    }
