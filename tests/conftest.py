@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from transformers import LlamaForSequenceClassification
 
-from faults_table import numbers_of, table
+from faults_table import table
 from scripts.miniature.miniature_models import byte_tokenizer, new_llama
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
-
-FAULTS_OF = pytest.StashKey()
 
 torch.set_num_threads(1)
 os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
@@ -60,21 +59,26 @@ def link_workflow(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def study() -> Path:
-    """The repository with the miniature study finished in results/miniature."""
-    done = snakemake("--cores", "2", cwd=ROOT)
-    assert done.returncode == 0, done.stdout[-5000:]
-    return ROOT
+def pristine(tmp_path_factory) -> Path:
+    """A copy of the finished miniature study, with Snakemake's records; the first process that needs it makes it."""
+    together = tmp_path_factory.getbasetemp()
+    together = together.parent if "PYTEST_XDIST_WORKER" in os.environ else together
+    copy = together / "pristine"
+    with FileLock(together / "pristine.lock"):
+        if not copy.exists():
+            done = snakemake("--cores", "2", cwd=ROOT)
+            assert done.returncode == 0, done.stdout[-5000:]
+            for name in [*SOURCES, "results", ".snakemake/metadata"]:
+                source = ROOT / name
+                (shutil.copytree if source.is_dir() else shutil.copy2)(source, make_parent(together / "copying" / name))
+            (together / "copying").rename(copy)
+    return copy
 
 
 @pytest.fixture(scope="session")
-def pristine(study, tmp_path_factory) -> Path:
-    """A copy of the finished study, with Snakemake's records."""
-    copy = tmp_path_factory.mktemp("pristine") / "study"
-    for name in [*SOURCES, "results", ".snakemake/metadata"]:
-        source = study / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, make_parent(copy / name))
-    return copy
+def study(pristine) -> Path:
+    """The repository with the miniature study finished in results/miniature."""
+    return ROOT
 
 
 def make_parent(path: Path) -> Path:
@@ -97,14 +101,20 @@ def checkout(tmp_path) -> Path:
     return tmp_path
 
 
-def pytest_collection_finish(session):
-    session.config.stash[FAULTS_OF] = numbers_of(session.items)
+def pytest_collection_modifyitems(items):
+    """Tests of one file share a process; so do those that run the workflow in the repository, which has one run."""
+    for item in items:
+        group = "repository" if item.get_closest_marker("repository") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+        item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    numbers = config.stash.get(FAULTS_OF, {})
-    if numbers:
-        kinds = ("passed", "skipped", "failed", "error")  # a failed teardown counts as an error
-        outcomes = {report.nodeid: kind for kind in kinds for report in terminalreporter.stats.get(kind, [])}
+def pytest_terminal_summary(terminalreporter):
+    numbers, outcomes = {}, {}
+    for outcome in ("passed", "skipped", "failed", "error"):  # a failed teardown counts as an error
+        for report in terminalreporter.stats.get(outcome, []):
+            numbers[report.nodeid] = [number for name, number in report.user_properties if name == "fault"]
+            outcomes[report.nodeid] = outcome
+    if any(numbers.values()):
         terminalreporter.section("faults and the results of their tests")
         terminalreporter.write_line("\n".join(table(numbers, outcomes)))

@@ -34,12 +34,6 @@ FAULTS = {
 }
 
 
-def numbers_of(items) -> dict[str, list[int]]:
-    """Each test to the numbers of its faults."""
-    marked = {item.nodeid: [mark.args[0] for mark in item.iter_markers("fault")] for item in items}
-    return {test: numbers for test, numbers in marked.items() if numbers}
-
-
 def table(numbers: dict[str, list[int]], outcomes: dict[str, str]) -> list[str]:
     """A line per fault: its number, the outcomes of its tests in this run, and the correct outcome."""
     lines = []

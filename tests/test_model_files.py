@@ -71,7 +71,7 @@ def test_the_template_counts_by_its_content(folder, tmp_path):
 
 
 def test_a_large_file_is_read_again_only_when_it_may_have_changed(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(digests, "KEPT", tmp_path / "digests")
+    monkeypatch.setattr(digests, "CACHE", tmp_path / "digests")
     monkeypatch.setattr(digests, "LARGE", 1)
     read = []
     sha256 = digests.sha256
