@@ -28,7 +28,8 @@ def explain(error: ValidationError) -> list[str]:
         case "oneOf":
             return ["name either a path or a dataset"]
         case "anyOf":
-            return ["name the column of the id or of the instruction"]
+            choices = [" and ".join(choice["required"]) for choice in rule]
+            return [f"name the column {', or '.join(choices)}"]
         case "pattern":
             allowed = error.schema["description"].rstrip(".")
             return [f"{found!r} is not allowed: {allowed[0].lower()}{allowed[1:]}"]
