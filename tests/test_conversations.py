@@ -5,7 +5,6 @@ from itertools import accumulate
 
 import polars as pl
 import pytest
-import torch
 from transformers import AutoModelForCausalLM
 
 from conftest import ROOT
