@@ -19,7 +19,7 @@ CAR finds the best teacher: see `tables/` of the study.
 | file | rows | content |
 |---|---|---|
 | `tokens.parquet` | {n_examples} | `input_ids`, `attention_mask`, `labels`: what the study fine-tunes this base on |
-| `train.parquet` | {n_conversations} | `id`, `prompt`, `completion`: complete responses as conversations, for any model |
+| `train.parquet` | {n_conversations} | `id`, `prompt`, `completion`: conversations, for any model |
 
 ## Train this base
 
@@ -56,7 +56,7 @@ This code uses TRL's default epochs, learning rate and batch size. Those of the 
 ## Train another model
 
 `train.parquet` has the format of TRL's SFTTrainer for conversations. {left_out} A trainer makes its own ids of these
-texts, and may add an end of turn, so cut responses are not among them. {rendered}
+texts and adds an end of turn, so responses that were cut at max_new_tokens are not among them. {rendered}
 
 ## Source
 
@@ -77,7 +77,7 @@ def counted(start: str, counts: dict[str, int], otherwise: str) -> str:
 def as_rendered(same: int, total: int, differences: dict[str, int]) -> str:
     """How many conversations SFTTrainer would read exactly as the study does, and why it reads the others otherwise."""
     start = (
-        f"With the tokenizer of this base and `chat_template.jinja`, SFTTrainer makes the ids and labels of the study of "
-        f"{same} of {total} conversations"
+        "With the tokenizer of this base and `chat_template.jinja`, SFTTrainer makes the same ids and labels as the "
+        f"study of {same} of {total} conversations"
     )
     return counted(f"{start}; others differ", differences, f"{start}.")
