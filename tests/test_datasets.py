@@ -7,6 +7,7 @@ import shutil
 import datasets
 import polars as pl
 import pytest
+import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl import SFTConfig, SFTTrainer
 
@@ -111,13 +112,13 @@ def test_it_has_the_responses_of_the_first_teacher_and_counts_the_rest(tiny, tmp
     assert f"Responses of **y**, the first teacher by CAR (2) for the base model `{tiny}` (no commit pinned)" in card
     assert "Teachers compared: 2; instructions that all of them answered: 3." in card and '"model": "m/y"' in card
     assert "| `tokens.parquet` | 4 |" in card and "| `train.parquet` | 4 |" in card
-    assert "at most 64 tokens: 1 are cut there" in card
+    assert "at most 64 tokens (rows cut there: 1)" in card
     assert "Left out: 1 cannot be used, 1 have a prompt that fills this length alone." in card
     assert sorted(re.search("Left out: (1 cut.*|.*empty)[.] A", card)[1].split(", ")) == [
         "1 cut at max_new_tokens",
         "1 empty",
     ]
-    assert "of 3 of 4 conversations; others differ: 1 contain a control token" in card
+    assert "For 3 of 4 conversations SFTTrainer makes the ids" in card and "Of the others: 1 contain a control" in card
     assert "Note: negative reward. " in card and "options = {}" in card
     assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == tokenizer.chat_template
 
@@ -186,7 +187,7 @@ def test_trl_trains_a_real_tokenizer_on_prompt_response_and_end_as_the_card_says
     pairs = zip(got, ids_and_labels(trainer.train_dataset), strict=False)
     same = [text for text, (mine, other) in zip(TEXTS, pairs, strict=True) if mine == other]
     assert set(same) >= (set() if tail else set(ANSWERS)) and (not tail or not same)
-    assert f"of {len(same)} of {len(TEXTS)} conversations" in (folder / "README.md").read_text(encoding="utf-8")
+    assert f"For {len(same)} of {len(TEXTS)} conversations" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def base_of(folder, source, tokenizer) -> dict:
@@ -211,8 +212,9 @@ def test_used_as_its_card_says_it_gives_the_ids_and_labels_of_the_pair(study, ba
     first = pl.read_csv(results / "tables/teachers.csv").filter(base=base, rank=1)["teacher"].item()
     pairs = read_pairs(results / "instructions.parquet", results / f"responses/{first}.parquet")
     chat = Chat(load_tokenizer(f"results/world/{base}", chat_template=PLAIN))
-    expected, counts = encode_examples(chat, pairs, max_length=4096)
-    assert counts["n_truncated"] == 0 and len(expected) > 400
+    hyper = yaml.safe_load((results / "config.yaml").read_text(encoding="utf-8"))["finetune"]
+    expected, _ = encode_examples(chat, pairs, hyper["max_length"])
+    assert len(expected) > 400
     assert ids_and_labels(used["trainer"].train_dataset) == expected
     manifest = json.loads((results / f"checkpoints/{base}/{first}/manifest.json").read_text(encoding="utf-8"))
     assert manifest["n_examples"] == len(expected)

@@ -43,8 +43,8 @@ trainer.train()
 
 TRL takes the ids and labels of `tokens.parquet` as they are. A row is the prompt as `chat_template.jinja` renders it,
 the response, and the end of turn, which ends in `{end}`; nothing follows. The prompt has no labels (-100). A control
-token inside a text is plain characters. A row has at most {max_length} tokens: {n_truncated} are cut there and have no
-end of turn, and neither has a response that was cut at max_new_tokens. {not_trained}
+token inside a text is plain characters. A row has at most {max_length} tokens (rows cut there: {n_truncated}). A row
+that is cut has no end of turn, and neither has a response that was cut at max_new_tokens. {not_trained}
 
 Load the file as above: `load_dataset(folder)` may return what it has stored of another data set of the same name.
 axolotl reads `tokens.parquet` with an empty `type:`; LLaMA-Factory reads as its `tokenized_path` what
@@ -77,7 +77,7 @@ def counted(start: str, counts: dict[str, int], otherwise: str) -> str:
 def as_rendered(same: int, total: int, differences: dict[str, int]) -> str:
     """How many conversations SFTTrainer would read exactly as the study does, and why it reads the others otherwise."""
     start = (
-        "With the tokenizer of this base and `chat_template.jinja`, SFTTrainer makes the same ids and labels as the "
-        f"study of {same} of {total} conversations"
+        f"For {same} of {total} conversations SFTTrainer makes the ids and labels of the study, with the tokenizer of "
+        "this base and `chat_template.jinja`"
     )
-    return counted(f"{start}; others differ", differences, f"{start}.")
+    return counted(f"{start}. Of the others", differences, f"{start}.")
