@@ -92,7 +92,9 @@ def test_it_has_the_responses_of_the_first_teacher_and_counts_the_rest(tiny, tmp
     rows[4] = ("e", "say " + "e" * 60, "e by y", "stop", None)
     rows[5] = ("f", "say f", "<|end|>" + "f" * 40, "stop", None)
     folder = write(tmp_path, monkeypatch, {"model": str(tiny), "chat_template": PLAIN}, rows, max_length=64)
-    assert load(folder / "train.parquet").to_list() == [
+    train = load(folder / "train.parquet").to_list()
+    assert all(row.pop("messages") == row["prompt"] + row["completion"] for row in train)
+    assert train == [
         {
             "id": i,
             "prompt": [{"role": "user", "content": instruction}],

@@ -19,7 +19,7 @@ CAR finds the best teacher: see `tables/` of the study.
 | file | rows | content |
 |---|---|---|
 | `tokens.parquet` | {n_examples} | `input_ids`, `attention_mask`, `labels`: what the study fine-tunes this base on |
-| `train.parquet` | {n_conversations} | `id`, `prompt`, `completion`: conversations, for any model |
+| `train.parquet` | {n_conversations} | `id`, `prompt`, `completion`, and both as `messages`: for any model |
 
 ## Train this base
 
@@ -55,7 +55,8 @@ This code uses TRL's default epochs, learning rate and batch size. Those of the 
 
 ## Train another model
 
-`train.parquet` has the format of TRL's SFTTrainer for conversations. {left_out} A trainer makes its own ids of these
+`train.parquet` has the format of TRL's SFTTrainer for conversations in `prompt` and `completion`, and that of axolotl,
+LLaMA-Factory, torchtune and open-instruct in `messages`. {left_out} A trainer makes its own ids of these
 texts and adds an end of turn, so responses that were cut at max_new_tokens are not among them. {rendered}
 
 ## Source

@@ -10,7 +10,8 @@ python -m scripts.datasets.write_dataset --study miniature --base alpha \
     --card results/miniature/datasets/alpha/README.md
 
 tokens.parquet has the ids and labels that finetune.py trains the base on; TRL, axolotl and LLaMA-Factory take them as
-they are. train.parquet has the complete responses in TRL's conversational prompt-completion format, for other models.
+they are. train.parquet has the complete responses in TRL's conversational prompt-completion format, and as `messages`
+for other trainers, for other models.
 With the base's chat template it gives the same ids and labels, except for the rows that the card counts. Responses that
 are in neither are counted there, too. The card is written last.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, entry_of
-from scripts.datasets.conversations import complete_conversations
+from scripts.datasets.complete_conversations import complete_conversations
 from scripts.datasets.dataset_card import CARD, as_rendered, counted
 from scripts.finetuning.sft_examples import encode_examples, read_pairs
 from scripts.models.chat import Chat
@@ -45,7 +46,7 @@ def main():
     write_table(as_table(examples), args.tokens)
     conversations = complete_conversations(pairs, chat)
     train = conversations.filter(pl.col("left_out").is_null())
-    write_table(train.select("id", "prompt", "completion"), args.train)
+    write_table(train.select("id", "prompt", "completion", "messages"), args.train)
     write_text(template.read_text(encoding="utf-8-sig"), args.template_copy)
     card = CARD.format(
         base=args.base,
