@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from scripts.configuration.config_engines import is_endpoint
+from scripts.tables.source_files import files_of
 
 LOCAL = ("./", "../", "/")
 
 
 def missing_files(config: dict) -> list[str]:
     """One line per local file or folder that does not exist. The workflow itself writes those under results/."""
-    files = {f"{where}.path": source["path"] for where, source in source_entries(config).items() if "path" in source}
+    files = {"scores.path": config["scores"]["path"]} if "scores" in config else {}
     for name, benchmark in config["benchmarks"].items():
         if "judge_template" in benchmark:
             files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
-    problems = []
+    problems = [line for where, source in source_entries(config).items() for line in wrong_path(where, source)]
     for where, entry in model_entries(config).items():
         if not is_endpoint(entry):
             problems += wrong_model(where, entry)
@@ -30,11 +31,32 @@ def source_entries(config: dict) -> dict[str, dict]:
     sources = {"instructions": config["instructions"]}
     sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in config["benchmarks"].items()}
     sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
-    sources |= {"scores": config["scores"]} if "scores" in config else {}
     for name, benchmark in config["benchmarks"].items():
         tables = {"baseline_answers": benchmark.get("baseline_answers", {}), **benchmark.get("length_control", {})}
         sources |= {f"benchmarks.{name}.{key}": table for key, table in tables.items()}
     return sources
+
+
+def wrong_path(where: str, source: dict) -> list[str]:
+    """What is wrong with the path of a source: files that do not exist, or that have no format that can be read."""
+    try:
+        own_files(source)
+    except ValueError as error:
+        return [f"{where}.path: {error}"]
+    return []
+
+
+def own_files(source: dict) -> list[str]:
+    """The user's own files that a source reads. Raises ValueError as files_of does."""
+    paths = source.get("path", [])
+    paths = [paths] if isinstance(paths, str) else paths
+    return [file for path in paths if not is_workflow_output(path) for file in files_of(path)]
+
+
+def workflow_files(source: dict) -> list[str]:
+    """The files of a source that the workflow itself writes."""
+    paths = source.get("path", [])
+    return [path for path in ([paths] if isinstance(paths, str) else paths) if is_workflow_output(path)]
 
 
 def model_entries(config: dict) -> dict[str, dict]:

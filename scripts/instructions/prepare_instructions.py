@@ -18,7 +18,7 @@ import polars as pl
 from scripts.tables.files import write_table
 from scripts.tables.sources import content_id, normal, read_texts
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
