@@ -6,6 +6,7 @@ import re
 import sys
 
 from scripts.checks.checked_models import models_as_json, models_to_check
+from scripts.checks.checked_sources import sources_to_check
 from scripts.configuration.check_config import fill_and_check
 from scripts.configuration.command_line import merge_sections
 from scripts.configuration.config_engines import engine_module
@@ -223,6 +224,7 @@ def length_control_of(benchmark):
 
 # checks
 
+SOURCES = sources_to_check(config)
 CHECKED = models_to_check(config, scoring={reward_model for reward_model, _ in SCORED_REWARDS})
 # the models that a target loads, by section
 CHECKED_BY = {"all": CHECKED, "rank": {section: CHECKED[section] for section in CHECKED if section != "judges"}}

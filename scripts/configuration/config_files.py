@@ -38,12 +38,13 @@ def source_entries(config: dict) -> dict[str, dict]:
 
 
 def wrong_path(where: str, source: dict) -> list[str]:
-    """What is wrong with the path of a source: files that do not exist, or that have no format that can be read."""
+    """What is wrong with the path of a source: files that do not exist, cannot be read or cannot be an input."""
     try:
-        own_files(source)
+        files = own_files(source)
     except ValueError as error:
         return [f"{where}.path: {error}"]
-    return []
+    braces = [file for file in files if "{" in file or "}" in file]
+    return [f"{where}.path: rename {braces[0]}: Snakemake reads a name in braces as a wildcard"] if braces else []
 
 
 def own_files(source: dict) -> list[str]:

@@ -7,12 +7,14 @@ from itertools import islice
 import datasets
 import httpx2
 from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.utils import disable_progress_bars
 
 from scripts.tables.arrow_rows import BATCH, rows_of_batch
 from scripts.tables.columns import Asked
 from scripts.tables.names import nearest
 
 datasets.disable_progress_bars()
+disable_progress_bars()
 
 
 def hub_rows(source: dict, asked: Asked, first: int | None) -> Iterator[dict]:
@@ -34,7 +36,8 @@ def hub_rows(source: dict, asked: Asked, first: int | None) -> Iterator[dict]:
         advice = "name its file by `file`, which is read without guessing types"
         raise SystemExit(f"{where}: {one_line(error.__cause__ or error)}: {advice}") from error
     except (OSError, ValueError, httpx2.HTTPError) as error:  # no such data set or split, or the hub cannot be reached
-        raise SystemExit(f"{where}: cannot be read: {one_line(error)}") from error
+        advice = ": name one by `subset`" if "Config name is missing" in str(error) else ""
+        raise SystemExit(f"{where}: cannot be read: {one_line(error)}{advice}") from error
 
 
 def hub_files(source: dict) -> list[str]:
