@@ -13,6 +13,7 @@ from scripts.likelihoods.token_scores import score_rows
 from scripts.miniature.miniature_models import byte_tokenizer
 from scripts.models.chat import Chat, Unrenderable
 from scripts.tables.conversations import with_conversations
+from scripts.tables.sources import read_texts
 from test_likelihoods import direct_scores
 
 CHAT = (ROOT / "config/miniature/chat.jinja").read_text(encoding="utf-8")
@@ -206,3 +207,33 @@ def test_a_template_that_rewrites_earlier_turns_is_a_reason_of_the_row():
     assert len(chat.turns(conversation(THREE_TURNS, 6))) == 1
     with pytest.raises(Unrenderable, match="in another way once other turns follow"):
         chat.turns(conversation(THREE_TURNS, 2))
+
+
+BY_POSITION = {  # a path by position in [system, user, assistant, user, assistant]: the error, if it is one
+    "instruction": {0: "instruction is a message of the role system in 2 rows", 1: None, 2: "the role assistant in 2"},
+    "response": {1: "response is a message of the role user in 2 rows", 2: None, 4: None},
+}
+
+
+@pytest.mark.parametrize(("name", "at"), [(name, at) for name, found in BY_POSITION.items() for at in found])
+@pytest.mark.parametrize("shape", [said, sharegpt])
+def test_a_message_of_another_role_is_not_taken_by_its_position(tmp_path, name, at, shape):
+    turns = shape((S, "x"), (U, "a"), (A, "b"), (U, "c"), (A, "d"))
+    (tmp_path / "a.jsonl").write_text(2 * (json.dumps({"chat": turns}) + "\n"), encoding="utf-8")
+    field = "content" if shape is said else "value"
+    source = {"path": str(tmp_path / "a.jsonl"), "columns": {name: ["chat", at, field]}}
+    if problem := BY_POSITION[name][at]:
+        with pytest.raises(SystemExit, match=f"{problem}.*name the whole list of messages under `messages`"):
+            read_texts(source)
+    else:
+        assert read_texts(source)[name].to_list() == 2 * [turns[at][field]]
+
+
+@pytest.mark.parametrize("name", ["instruction", "response"])
+def test_a_conversation_is_not_taken_as_a_text(name):
+    with pytest.raises(SystemExit, match=f"x.jsonl: the column of {name} has conversations: name it under `messages`"):
+        read({"id": "1", name: said((U, "a"), (A, "b"))})
+    assert (
+        with_conversations(pl.DataFrame({name: ["[{1, 2}]", "[1]"]}), {"path": "x", "columns": {name: name}}).height
+        == 2
+    )
