@@ -6,6 +6,8 @@ python -m scripts.instructions.prepare_instructions \
 
 If the source has no id column, the id of a row is the first 16 digits of the SHA-256 of its instruction. The sample is
 the first n rows by SHA-256 of seed and id: a larger n keeps every row of a smaller n, for any order of the source.
+With `keep_raw`, as for the prompts of a benchmark, the raw text is kept too: AlpacaEval draws the order of the answers
+from it.
 """
 
 import argparse
@@ -27,8 +29,9 @@ def main():
     rows = normalize(read_texts(source), source["max_characters"])
     refuse_repeated_ids(rows)
     rows = mark_duplicates(rows)
-    kept = nested_sample(rows.filter(pl.col("reason").is_null()), n, source["seed"]).drop("reason", "row")
-    set_aside = rows.filter(pl.col("reason").is_not_null())
+    unused = ["reason", "row"] if source.get("keep_raw") else ["reason", "row", "raw_instruction"]
+    kept = nested_sample(rows.filter(pl.col("reason").is_null()), n, source["seed"]).drop(unused)
+    set_aside = rows.filter(pl.col("reason").is_not_null()).drop("raw_instruction")
     if not kept.height:
         raise SystemExit(f"no usable instruction in {rows.height} rows: {reasons(set_aside)}")
     not_sampled = rows.height - set_aside.height - kept.height
@@ -43,9 +46,12 @@ def main():
 
 
 def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
-    """row (number in the source), id, instruction (normalized), source, reference, reason (null if usable)."""
+    """row (number in the source), id, instruction (normalized), raw_instruction, source, reference, reason.
+
+    reason: why the row cannot be used, null if it can.
+    """
     text = normal(frame["instruction"])
-    frame = frame.with_columns(text).with_row_index("row", offset=1)
+    frame = frame.with_columns(text, raw_instruction="instruction").with_row_index("row", offset=1)
     for name, value in (("id", text.map_elements(content_id, pl.String)), ("source", None), ("reference", None)):
         if name not in frame.columns:
             frame = frame.with_columns(pl.lit(value, pl.String).alias(name) if value is None else value.alias(name))
@@ -61,7 +67,8 @@ def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         .when(pl.col("instruction").str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
-    return frame.select("row", "id", "instruction", "source", "reference", reason.alias("reason"))
+    columns = ("row", "id", "instruction", "raw_instruction", "source", "reference")
+    return frame.select(*columns, reason.alias("reason"))
 
 
 def refuse_repeated_ids(rows: pl.DataFrame) -> None:
