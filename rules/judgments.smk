@@ -5,7 +5,7 @@ Inputs: <results>/prompts/{benchmark}.parquet, <results>/baselines/{benchmark}.p
 Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, the comparison, the judge's output, reason).
 """
 
-EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case", "numeric")
+EXACT_KEYS = ("recipe", "answer_pattern", "reference_pattern", "ignore_case", "numeric")
 
 
 rule judge_exact:

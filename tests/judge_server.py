@@ -50,7 +50,7 @@ class Judge(Handler):
         self.reply("")
 
     def spaced(self, prompt):
-        self.reply({"m": "[[A >> B]] [[A=B]] [[B>A]]", "M": "[[B >> A]] [[A=B]] [[B>A]]"}[self.longer])
+        self.reply({"m": "[[A >> B]]", "M": "[[B >> A]]"}[self.longer])
 
     def thinking(self, prompt):
         self.reply("<think>The first one looks good, perhaps [[A>>B]], but the sum")

@@ -3,11 +3,11 @@
 No result is lost and no request is paid twice.
 """
 
+import gc
 import json
-import os
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
+from io import StringIO
 
 import polars as pl
 import pytest
@@ -57,7 +57,8 @@ def judge(server, folder, protocol, questions, status=0, *options, raw=None):
         folder / "answers.parquet"
     )
     frame.select("id", answer="baseline", reason=pl.lit(None, pl.String)).write_parquet(folder / "baseline.parquet")
-    (folder / "template.txt").write_text(TEMPLATE)
+    template = TEMPLATE.replace("<|im_end|>", "Reply with one word.<|im_end|>") if protocol == "label" else TEMPLATE
+    (folder / "template.txt").write_text(template)
     endpoint = {"base_url": server.url, "api_key_env": "JUDGE_KEY", "max_tokens_name": "max_tokens"}
     names = {"revision": None, "chat_template": None, "trust_remote_code": False}
     arguments = {
@@ -70,22 +71,32 @@ def judge(server, folder, protocol, questions, status=0, *options, raw=None):
         **{name: folder / f"{name}.parquet" for name in ("prompts", "answers", "baseline")},
         "template": folder / "template.txt",
     }
-    command = [sys.executable, "-m", "scripts.judgments.judge_pairs"]
-    command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)] + list(options)
-    environment = os.environ | {"JUDGE_KEY": KEY}
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    assert done.returncode == status, done.stdout
-    assert KEY not in done.stdout and "Traceback" not in done.stdout
-    return pl.read_parquet(folder / "judgments.parquet") if status == 0 else None, done.stdout
+    given = [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
+    printed = run("scripts.judgments.judge_pairs", *given, *options, status=status)
+    assert KEY not in printed
+    return pl.read_parquet(folder / "judgments.parquet") if status == 0 else None, printed
+
+
+def run(script, *arguments, status=0):
+    """Run a script in this process, since a new one takes seconds to import: its printed text and error message."""
+    printed, message = StringIO(), None
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
+        patch.setattr("sys.argv", [script, *arguments])
+        patch.setenv("JUDGE_KEY", KEY)
+        try:
+            import_module(script).main()
+        except SystemExit as error:
+            message = str(error)
+    gc.collect()  # the lock of the row store is free when its process ends
+    assert (message is not None) == status, printed.getvalue() + str(message)
+    return printed.getvalue() + (message or "")
 
 
 def score(folder, protocol, *options):
-    """Run the protocol's scoring script, here: its score."""
-    names = "--benchmark b --base x --teacher t --baseline g --judge j".split()
+    """Run the protocol's scoring script: its score."""
+    names = ["--benchmark", "b", "--base", "x", "--teacher", "t", "--baseline", "g", "--judge", "j"]
     files = ["--judgments", str(folder / "judgments.parquet"), "--output", str(folder / "score.json")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", [protocol, *names, *files, *options])
-        import_module(f"scripts.scores.score_{protocol}").main()
+    run(f"scripts.scores.score_{protocol}", *names, *files, *options)
     return json.loads((folder / "score.json").read_text())
 
 
@@ -170,9 +181,9 @@ def test_a_judge_that_names_no_answer_is_not_scored_and_not_asked_further(server
     assert len(server.bodies) == 8 and "the first 8 outputs of the judge cannot be read, for example 'I'" in printed
     _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1)
     assert len(server.bodies) == 8  # nothing is paid twice
-    empty = [(f"empty,empty q{i}", LONG, SHORT) for i in range(40)]
     for protocol in ("arena_hard", "label"):
         server.bodies.clear()
+        empty = [(f"empty,empty {protocol} {i}", LONG, SHORT) for i in range(40)]
         _, printed = judge(server, tmp_path / protocol, protocol, empty, status=1)
         assert len(server.bodies) == 8 and "they have no text (empty)" in printed and "max_new_tokens" in printed
 
@@ -217,8 +228,8 @@ def test_the_strict_reading_asks_again_only_without_any_label(server, tmp_path):
 
 
 def test_an_unfinished_draft_is_no_verdict(server, tmp_path):
-    judgments, _ = judge(server, tmp_path, "arena_hard", [("thinking,draft q", LONG, SHORT)])
-    assert judgments["text"].str.contains(r"\[\[A>>B\]\]").all() and len(server.bodies) == 4
+    judgments, _ = judge(server, tmp_path, "arena_hard", [("thinking,draft q", LONG, SHORT), ("Fine", LONG, SHORT)])
+    assert judgments["text"][:2].str.contains(r"\[\[A>>B\]\]").all() and len(server.bodies) == 6
     assert score(tmp_path, "arena_hard")["wr"]["value"] == 100
 
 

@@ -70,6 +70,8 @@ def judged(requests: list[dict], protocol: Pairwise, ask: Callable) -> list[dict
     if not protocol.finish:
         return outputs
     unfinished = [i for i, output in enumerate(outputs) if output["text"] and is_unfinished(output, protocol)]
+    if not unfinished:
+        return outputs
     second_requests = [
         {**requests[i], "messages": continued(requests[i]["messages"], outputs[i]["text"], protocol.finish)}
         for i in unfinished

@@ -71,7 +71,7 @@ def win_rate(counts: np.ndarray, n_unparsed: np.ndarray) -> dict:
     unknown = np.outer(n_unparsed * weight, [1, 0, 0])
     return {
         "value": float(share(counts.sum(0))),
-        "se": float(share(counts[drawn].sum(1)).std(ddof=1)),
+        "se": float(np.nanstd(share(counts[drawn].sum(1)), ddof=1)),
         "ci": [
             float(np.quantile(share((counts + unknown[:, ::-1])[drawn].sum(1)), 0.025)),
             float(np.quantile(share((counts + unknown)[drawn].sum(1)), 0.975)),
@@ -80,7 +80,8 @@ def win_rate(counts: np.ndarray, n_unparsed: np.ndarray) -> dict:
 
 
 def share(counts: np.ndarray) -> np.ndarray:
-    return 100 * (counts[..., 0] + counts[..., 1] / 2) / counts.sum(-1)
+    with np.errstate(invalid="ignore"):  # NaN for a sample in which no game has a verdict
+        return 100 * (counts[..., 0] + counts[..., 1] / 2) / counts.sum(-1)
 
 
 def parse_args():
