@@ -59,9 +59,7 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         assert set(comparisons["reason"]) == {"not_trained"} and not undecided(comparisons).height
         write_table(join_outputs(comparisons, [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
-    script = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard, "label": score_label}.get(
-        protocol, score_judgments
-    )
+    scripts = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard, "label": score_label}
     given = {"benchmark": "m", "base": "b", "teacher": "t", "baseline": "them", "judge": "j"}
     run(
         scripts.get(protocol, score_judgments),
