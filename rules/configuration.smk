@@ -205,6 +205,16 @@ def judge_template_of(benchmark):
     return entry.get("judge_template", f"config/judges/{entry['protocol']}.txt")
 
 
+def strict_option(benchmark):
+    """How verdicts are read, for the script that asks again for one and the one that makes the score."""
+    return ["--strict-verdicts"] if config["benchmarks"][benchmark]["strict_verdicts"] else []
+
+
+def unparsed_option(benchmark):
+    """How many judgments may be unreadable, as a script's option."""
+    return ["--max-unparsed", str(config["benchmarks"][benchmark]["max_unparsed"])]
+
+
 def length_control_inputs(benchmark):
     """The local files behind a benchmark's difficulties and gamed rows."""
     tables = config["benchmarks"][benchmark]["length_control"]

@@ -2,7 +2,8 @@
 
 Inputs: the file that the config names, if it is a local file.
 Outputs: <results>/instructions.parquet (id, instruction, source, reference), <results>/prompts/{benchmark}.parquet with
-the same columns, and for each of them, under <results>/set_aside/, the rows that are not used, with their reasons.
+the same columns and raw_instruction, and for each of them, under <results>/set_aside/, the rows that are not used, with
+their reasons.
 """
 
 
@@ -41,4 +42,4 @@ use rule prepare_instructions as prepare_prompts with:
     benchmark:
         "<results>/timings/prepare_prompts/{benchmark}.tsv"
     params:
-        spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
+        spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"] | {"keep_raw": True}),

@@ -5,7 +5,7 @@ Inputs: <results>/prompts/{benchmark}.parquet, <results>/baselines/{benchmark}.p
 Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, the comparison, the judge's output, reason).
 """
 
-EXACT_KEYS = ("answer_pattern", "reference_pattern", "ignore_case", "numeric")
+EXACT_KEYS = ("recipe", "answer_pattern", "reference_pattern", "ignore_case", "numeric")
 
 
 rule judge_exact:
@@ -105,6 +105,7 @@ rule judge_pairs:
         protocol=lambda wildcards: config["benchmarks"][wildcards.benchmark]["protocol"],
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),
+        options=lambda wildcards: strict_option(wildcards.benchmark),
         store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
     shell:
         """
@@ -112,7 +113,7 @@ rule judge_pairs:
             --protocol {params.protocol} \
             --judge {params.judge:q} \
             --sampling {params.sampling:q} \
-            --template {input.template:q} \
+            --template {input.template:q} {params.options:q} \
             --api "$API_SETTINGS" \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \

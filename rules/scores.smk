@@ -24,7 +24,7 @@ rule score_judgments:
         script="scripts.scores.score_judgments",
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
-        length_control=[],
+        options=[],
     shell:
         """
         exec python -m scripts.jobs.run_job {params.script} \
@@ -33,7 +33,7 @@ rule score_judgments:
             --teacher {wildcards.teacher} \
             --baseline {params.baseline:q} \
             --judge {params.judge:q} \
-            --judgments {input.judgments:q} {params.length_control:q} \
+            --judgments {input.judgments:q} {params.options:q} \
             --output {output.score:q} &>{log:q}
         """
 
@@ -48,6 +48,20 @@ use rule score_judgments as score_arena_hard with:
     params:
         code=code_of("scripts.scores.score_arena_hard"),
         script="scripts.scores.score_arena_hard",
+        options=lambda wildcards: [*unparsed_option(wildcards.benchmark), *strict_option(wildcards.benchmark)],
+
+
+use rule score_judgments as score_label with:
+    log:
+        "<results>/logs/score_label/{benchmark}/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/score_label/{benchmark}/{base}/{teacher}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(scored_by("score_label")),
+    params:
+        code=code_of("scripts.scores.score_label"),
+        script="scripts.scores.score_label",
+        options=lambda wildcards: unparsed_option(wildcards.benchmark),
 
 
 use rule score_judgments as score_alpaca_eval with:
@@ -63,9 +77,10 @@ use rule score_judgments as score_alpaca_eval with:
     params:
         code=code_of("scripts.scores.score_alpaca_eval"),
         script="scripts.scores.score_alpaca_eval",
-        length_control=lambda wildcards, input: (
-            ["--length-control", *input.length_control] if input.length_control else []
-        ),
+        options=lambda wildcards, input: [
+            *unparsed_option(wildcards.benchmark),
+            *(["--length-control", *input.length_control] if input.length_control else []),
+        ],
 
 
 rule prepare_length_control:

@@ -202,10 +202,11 @@ def judge_pairs(folder, tiny, reward_model):
         "<|im_start|>user\nQ: {instruction}\n1: {output_1}\n2: {output_2}\n<|im_end|>\n", encoding="utf-8"
     )
     one_line = pl.col("instruction").str.replace_all("\n", " ")
-    pl.read_parquet(inputs["prompts"]).with_columns(one_line).write_parquet(inputs["prompts"])
+    prompts = pl.read_parquet(inputs["prompts"]).with_columns(one_line)
+    prompts.with_columns(raw_instruction="instruction").write_parquet(inputs["prompts"])
     one_line = pl.col("answer").str.replace_all("\n", " ")
     pl.read_parquet(inputs["answers"]).with_columns(one_line).write_parquet(inputs["answers"])
-    for protocol in ("alpaca_eval", "arena_hard"):
+    for protocol in ("alpaca_eval", "arena_hard", "label"):
         server = FaultServer(Judge)
         endpoint = {"base_url": server.url, "api_key_env": None, "max_tokens_name": "max_tokens"}
         run(

@@ -18,7 +18,7 @@ FAULTS = {
     15: "a gated model without a token: the error names it, the token is never printed",
     16: "a model's own code: disabled; the error names the model and the key",
     17: "429, 500, silence, reset: retried; a failure is not an answer, and the row is requested again",
-    18: "an unusable or refused judgment: null with a reason, an error beyond 2 %",
+    18: "an unusable or refused judgment: null with a reason, no score beyond `max_unparsed`",
     19: "out of memory in scoring: half the batch, the same numbers",
     20: "a loss of NaN: that pair stops and has no model, its cells in the tables are empty",
     21: "a metric that is NaN or constant: n/a with the cause, never chosen",

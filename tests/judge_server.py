@@ -27,8 +27,37 @@ class Judge(Handler):
         if self.body.get("logprobs"):
             other = "mM".replace(self.longer, "")
             self.one_token([(self.longer, 0.75), (other, 0.25)])
+        elif self.one_word():
+            self.reply({"m": "A", "M": "B"}[self.longer])
         else:
             self.reply({"m": "My own answer. [[A>B]]", "M": "My own answer. [[B>>A]]"}[self.longer])
+
+    def one_word(self):
+        """Whether the last message asks for one word: `label` in the template, or the request to finish."""
+        return "one word" in self.body["messages"][-1]["content"]
+
+    def first(self, prompt):
+        self.reply("A" if self.one_word() else "[[A>>B]]")
+
+    def m_only(self, prompt):
+        self.one_token([("m", 0.9), ("M", 0.1)])
+
+    def hesitant(self, prompt):
+        other = "mM".replace(self.longer, "")
+        self.one_token([("Both", 0.4), (self.longer, 0.45), (other, 0.15)])
+
+    def empty(self, prompt):
+        self.reply("")
+
+    def spaced(self, prompt):
+        self.reply({"m": "[[A >> B]]", "M": "[[B >> A]]"}[self.longer])
+
+    def thinking(self, prompt):
+        self.reply("<think>The first one looks good, perhaps [[A>>B]], but the sum")
+
+    def draft(self, prompt):
+        """Thinking without marks that was cut."""
+        self.reply("The first one looks good, perhaps [[A>>B]], but the sum", finish_reason="length")
 
     def unsure(self, prompt):
         self.reply("I would rather not decide yet.")
@@ -52,8 +81,8 @@ class Judge(Handler):
         top = [{"token": token, "logprob": math.log(p), "bytes": None} for token, p in tokens]
         self.reply(tokens[0][0], {"content": [{**top[0], "top_logprobs": top}]})
 
-    def reply(self, text, logprobs=None):
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    def reply(self, text, logprobs=None, finish_reason="stop"):
+        choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text}}
         usage = {"prompt_tokens": 40, "completion_tokens": 2, "total_tokens": 42}
         body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "usage": usage}
         self.send(200, body | {"choices": [choice | {"logprobs": logprobs}]})

@@ -104,6 +104,18 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ),
         ("benchmarks/held_out/answer_pattern", "(", "benchmarks.held_out.answer_pattern: not a regular expression"),
         ("benchmarks/held_out/answer_pattern", "x", "benchmarks.held_out.answer_pattern: put the answer in a group"),
+        (
+            "benchmarks/held_out/answer_pattern",
+            ...,
+            "benchmarks.held_out: protocol exact needs either answer_",
+        ),
+        ("benchmarks/held_out/recipe", "gsm8k", "benchmarks.held_out: protocol exact needs either answer_pattern or a"),
+        (
+            "benchmarks/held_out/strict_verdicts",
+            True,
+            "benchmarks.held_out.strict_verdicts: only for the protocol",
+        ),
+        ("benchmarks/held_out/max_unparsed", 2, "benchmarks.held_out.max_unparsed: 2 is greater than the maximum of 1"),
         ("benchmarks/held_out/prompts/columns/reference", ..., "benchmarks.held_out.prompts.columns: protocol exact"),
         ("ap", ["heldout.wr"], "ap: no benchmark heldout with a protocol (did you mean held_out?)"),
         ("ap", [], "ap: names no score: write, for example, ap: [held_out.wr]"),

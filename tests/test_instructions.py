@@ -55,6 +55,17 @@ def test_every_row_is_kept_or_set_aside_with_its_reason(tmp_path):
     assert "9 rows: 3 kept, 0 not sampled, 6 set aside" in done.stdout
 
 
+def test_prompts_keep_their_raw_text_and_instructions_do_not(tmp_path):
+    rows = [{"prompt": text} for text in (" Which?\r\n", "cafe\u0301")]
+    _, kept, _ = prepare(tmp_path, rows, {"keep_raw": True})
+    assert set(kept.select("instruction", "raw_instruction").rows()) == {
+        ("Which?", " Which?\r\n"),
+        ("caf\u00e9", "cafe\u0301"),
+    }
+    _, kept, aside = prepare(tmp_path, rows)
+    assert "raw_instruction" not in (*kept.columns, *aside.columns)
+
+
 def test_a_larger_sample_keeps_the_rows_of_a_smaller_one_for_any_order_of_the_source(tmp_path):
     rows = [{"prompt": f"question {i}"} for i in range(50)]
     small = prepare(tmp_path, rows, {"n": 10})[1]

@@ -3,10 +3,11 @@
 No result is lost and no request is paid twice.
 """
 
+import gc
 import json
-import os
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from io import StringIO
 
 import polars as pl
 import pytest
@@ -37,14 +38,18 @@ def server():
     server.server_close()
 
 
-def judge(server, folder, protocol, questions, status=0):
-    """Run the script on rows of (instruction, model's answer, baseline's answer): its judgments and printed text."""
+def judge(server, folder, protocol, questions, status=0, *options, raw=None):
+    """Run the script on rows of (instruction, model's answer, baseline's answer): its judgments and printed text.
+
+    raw: the raw instructions, if they differ.
+    """
     folder.mkdir(exist_ok=True)
     ids = [str(i) for i in range(len(questions))]
     frame = pl.DataFrame(questions, schema=["instruction", "answer", "baseline"], orient="row").with_columns(
         id=pl.Series(ids)
     )
-    frame.select("id", "instruction").write_parquet(folder / "prompts.parquet")
+    raw_instruction = pl.Series("raw_instruction", raw or [question for question, *_ in questions])
+    frame.select("id", "instruction", raw_instruction).write_parquet(folder / "prompts.parquet")
     names = {"benchmark": pl.lit("b"), "base": pl.lit("x"), "teacher": pl.lit("t"), "finish_reason": pl.lit("stop")}
     reason = pl.when(pl.col("answer").is_null()).then(pl.lit("empty")).alias("reason")
     # the answers are in another order than the prompts
@@ -52,7 +57,8 @@ def judge(server, folder, protocol, questions, status=0):
         folder / "answers.parquet"
     )
     frame.select("id", answer="baseline", reason=pl.lit(None, pl.String)).write_parquet(folder / "baseline.parquet")
-    (folder / "template.txt").write_text(TEMPLATE)
+    template = TEMPLATE.replace("<|im_end|>", "Reply with one word.<|im_end|>") if protocol == "label" else TEMPLATE
+    (folder / "template.txt").write_text(template)
     endpoint = {"base_url": server.url, "api_key_env": "JUDGE_KEY", "max_tokens_name": "max_tokens"}
     names = {"revision": None, "chat_template": None, "trust_remote_code": False}
     arguments = {
@@ -65,33 +71,33 @@ def judge(server, folder, protocol, questions, status=0):
         **{name: folder / f"{name}.parquet" for name in ("prompts", "answers", "baseline")},
         "template": folder / "template.txt",
     }
-    command = [sys.executable, "-m", "scripts.judgments.judge_pairs"]
-    command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
-    environment = os.environ | {"JUDGE_KEY": KEY}
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    assert done.returncode == status, done.stdout
-    assert KEY not in done.stdout and "Traceback" not in done.stdout
-    return pl.read_parquet(folder / "judgments.parquet") if status == 0 else None, done.stdout
+    given = [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
+    printed = run("scripts.judgments.judge_pairs", *given, *options, status=status)
+    assert KEY not in printed
+    return pl.read_parquet(folder / "judgments.parquet") if status == 0 else None, printed
 
 
-def score(folder, protocol, status=0):
-    """Run the protocol's scoring script: its score, or its error message."""
-    command = [
-        sys.executable,
-        "-m",
-        f"scripts.scores.score_{protocol}",
-        "--benchmark",
-        "b",
-        "--base",
-        "x",
-        "--teacher",
-        "t",
-    ]
-    command += ["--baseline", "g", "--judge", "j", "--judgments", folder / "judgments.parquet"]
-    command += ["--output", folder / "score.json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == status, done.stderr
-    return json.loads((folder / "score.json").read_text()) if status == 0 else done.stderr
+def run(script, *arguments, status=0):
+    """Run a script in this process, since a new one takes seconds to import: its printed text and error message."""
+    printed, message = StringIO(), None
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
+        patch.setattr("sys.argv", [script, *arguments])
+        patch.setenv("JUDGE_KEY", KEY)
+        try:
+            import_module(script).main()
+        except SystemExit as error:
+            message = str(error)
+    gc.collect()  # the lock of the row store is free when its process ends
+    assert (message is not None) == status, printed.getvalue() + str(message)
+    return printed.getvalue() + (message or "")
+
+
+def score(folder, protocol, *options):
+    """Run the protocol's scoring script: its score."""
+    names = ["--benchmark", "b", "--base", "x", "--teacher", "t", "--baseline", "g", "--judge", "j"]
+    files = ["--judgments", str(folder / "judgments.parquet"), "--output", str(folder / "score.json")]
+    run(f"scripts.scores.score_{protocol}", *names, *files, *options)
+    return json.loads((folder / "score.json").read_text())
 
 
 LONG, SHORT = "a long answer", "short"
@@ -151,29 +157,118 @@ def test_the_next_run_repeats_failed_requests_and_no_others(server, tmp_path, fa
 
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("fault, reason", [("filtered q", "content_filter"), ("foreign q", None)])
-def test_an_unreadable_judgment_has_a_reason_and_too_many_are_an_error(server, tmp_path, fault, reason):
-    judgments, _ = judge(server, tmp_path, "alpaca_eval", [(fault, LONG, SHORT), ("Fine", LONG, SHORT)])
-    assert judgments["reason"].to_list() == [reason, None]
-    assert "without a preference: 1 of 2" in score(tmp_path, "alpaca_eval", status=1)
+def test_an_unreadable_judgment_has_a_reason_and_too_many_leave_the_pair_without_a_score(
+    server, tmp_path, fault, reason
+):
+    fine = [(f"Number {i}", LONG, SHORT) for i in range(11)]
+    judgments, _ = judge(server, tmp_path, "alpaca_eval", [(fault, LONG, SHORT), *fine])
+    assert judgments["reason"].to_list() == [reason] + [None] * 11
+    got = score(tmp_path, "alpaca_eval")
+    assert got["unparsed"] == {reason or "neither m nor M": 1} and (got["n"], got["n_unparsed"]) == (11, 1)
+    assert got["wr"]["value"] == pytest.approx(75) and "reason" not in got
+    # the same preference eleven times, and an unknown one: the bootstrap resamples both, and the ends are 0 and 1
+    low, high = got["wr"]["ci"]
+    assert low < 100 * 11 * 0.75 / 12 and high > 100 * (11 * 0.75 + 1) / 12
+    assert got["length_only"]["ci"][0] < 70 and got["length_only"]["ci"][1] > 75
+    strict = score(tmp_path, "alpaca_eval", "--max-unparsed", "0.05")
+    assert strict["wr"]["value"] is strict["wr"]["ci"] is strict["length_only"]["value"] is None
+    assert strict["reason"] == (f"1 of 12 judgments cannot be read, more than 5%: {reason or 'neither m nor M'} (1)")
+
+
+def test_a_judge_that_names_no_answer_is_not_scored_and_not_asked_further(server, tmp_path):
+    questions = [(f"foreign,foreign q{i}", LONG, SHORT) for i in range(40)]
+    _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1)
+    assert len(server.bodies) == 8 and "the first 8 outputs of the judge cannot be read, for example 'I'" in printed
+    _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1)
+    assert len(server.bodies) == 8  # nothing is paid twice
+    for protocol in ("arena_hard", "label"):
+        server.bodies.clear()
+        empty = [(f"empty,empty {protocol} {i}", LONG, SHORT) for i in range(40)]
+        _, printed = judge(server, tmp_path / protocol, protocol, empty, status=1)
+        assert len(server.bodies) == 8 and "they have no text (empty)" in printed and "max_new_tokens" in printed
+
+
+def test_the_mass_on_the_two_names_is_reported(server, tmp_path):
+    questions = [("hesitant q", LONG, SHORT), *((f"Number {i}", LONG, SHORT) for i in range(10))]
+    judge(server, tmp_path, "alpaca_eval", questions)
+    got = score(tmp_path, "alpaca_eval")
+    assert got["mass_on_names"] == pytest.approx((0.6 + 10) / 11) and got["n_unparsed"] == 0
+    assert got["wr"]["value"] == pytest.approx(100 * (0.45 / 0.6 + 10 * 0.75) / 11)
 
 
 def test_a_judge_without_a_verdict_is_asked_once_to_finish(server, tmp_path):
     judgments, _ = judge(server, tmp_path, "arena_hard", [("unsure,unsure q", LONG, SHORT)])
-    assert [text.splitlines()[0] for text in judgments["text"]] == ["I would rather not decide yet."] * 2
-    verdicts = [text.splitlines()[1] for text in judgments["text"]]
-    assert verdicts == ["My own answer. [[B>>A]]", "My own answer. [[A>B]]"]  # the longer answer is second, then first
+    assert judgments["text"].to_list() == ["I would rather not decide yet."] * 2
+    verdicts = ["My own answer. [[B>>A]]", "My own answer. [[A>B]]"]  # the longer answer is second, then first
+    assert judgments["second_text"].to_list() == verdicts
     assert len(server.bodies) == 4 and len(server.bodies[-1]["messages"]) == 3
     assert judgments["n_prompt_tokens"].to_list() == [80, 80]
     assert judgments["usd"].to_list() == pytest.approx([2 * 0.05, 2 * 0.05])  # 40 tokens read and 2 written, twice
     judgments, _ = judge(server, tmp_path / "never", "arena_hard", [("refuse,refuse,refuse,refuse q", LONG, SHORT)])
     assert len(server.bodies) == 8
-    assert "games without a verdict: 2 of 2" in score(tmp_path / "never", "arena_hard", status=1)
-    judge(server, tmp_path / "two", "arena_hard", [("two_verdicts,two_verdicts q", LONG, SHORT)])
-    assert len(server.bodies) == 10  # two different verdicts count as none, and there is no request to finish
-    assert "games without a verdict: 2 of 2" in score(tmp_path / "two", "arena_hard", status=1)
-    judge(server, tmp_path / "other", "arena_hard", [("other_label,other_label q", LONG, SHORT)])
-    assert "games without a verdict: 2 of 2" in score(tmp_path / "other", "arena_hard", status=1)
+    got = score(tmp_path / "never", "arena_hard")
+    assert got["reason"].startswith("2 of 2 judgments cannot be read") and got["unparsed"] == {"no verdict": 2}
+    assert got["wr"] == {"value": None, "se": None, "ci": None}
+    judge(server, tmp_path / "two", "arena_hard", [("two_verdicts,two_verdicts q", LONG, SHORT), ("Fine", LONG, SHORT)])
+    assert len(server.bodies) == 12  # the last of two different verdicts counts, and there is no request to finish
+    got = score(tmp_path / "two", "arena_hard")  # B>A twice: the model wins the first game and loses the second
+    assert got["wr"]["value"] == pytest.approx(100 * (1 + 3 + 1) / 6) and got["orders_agree"] == 0.5
+    judgments, _ = judge(server, tmp_path / "other", "arena_hard", [("other_label,other_label q", LONG, SHORT)])
+    assert len(server.bodies) == 16 and judgments["second_text"].to_list() == verdicts
     assert server.bodies[-1]["max_tokens"] == 900
+
+
+def test_the_strict_reading_asks_again_only_without_any_label(server, tmp_path):
+    questions = [("two_verdicts,two_verdicts q", LONG, SHORT), ("other_label,other_label q", LONG, SHORT)]
+    questions += [("spaced,spaced q", LONG, SHORT), ("Fine", LONG, SHORT)]
+    judgments, _ = judge(server, tmp_path, "arena_hard", questions, 0, "--strict-verdicts")
+    assert judgments["second_text"].is_not_null().to_list() == [False] * 4 + [True] * 2 + [False] * 2
+    got = score(tmp_path, "arena_hard", "--strict-verdicts", "--max-unparsed", "0.5")
+    assert got["n_unparsed"] == 4 and got["wr"]["value"] == 100
+
+
+def test_an_unfinished_draft_is_no_verdict(server, tmp_path):
+    judgments, _ = judge(server, tmp_path, "arena_hard", [("thinking,draft q", LONG, SHORT), ("Fine", LONG, SHORT)])
+    assert judgments["text"][:2].str.contains(r"\[\[A>>B\]\]").all() and len(server.bodies) == 6
+    assert score(tmp_path, "arena_hard")["wr"]["value"] == 100
+
+
+def test_one_word_in_both_orders_gives_a_win_rate(server, tmp_path):
+    questions = [(f"Number {i}", LONG, SHORT) for i in range(3)] + [("Worse", SHORT, LONG), ("Same", LONG, LONG)]
+    questions += [("Nothing", None, LONG), ("first,first q", LONG, SHORT), ("unsure,unsure q", LONG, SHORT)]
+    judgments, _ = judge(server, tmp_path, "label", questions)
+    assert "logprobs" not in server.bodies[0] and judgments.height == 16
+    assert judgments["text"].to_list()[:2] == ["B", "A"]  # the longer answer is second, then first
+    assert judgments["second_text"].to_list()[-2:] == ["B", "A"]
+    got = score(tmp_path, "label")
+    # three wins, a loss, a tie, a loss without an answer, the first answer in both games, a win after a second question
+    assert got["wr"]["value"] == pytest.approx(100 * (3 + 0 + 0.5 + 0 + 0.5 + 1) / 8)
+    assert (got["n"], got["n_unparsed"]) == (8, 0) and got["orders_agree"] == pytest.approx(5 / 6)
+    assert got["first_preferred"] == pytest.approx(7 / 12) and "warning" not in got
+    refused = [*questions, ("refuse,refuse,refuse,refuse q", LONG, SHORT)]
+    judge(server, tmp_path, "label", refused)
+    got = score(tmp_path, "label", "--max-unparsed", "0.2")
+    assert got["wr"]["value"] == pytest.approx(100 * 5 / 8) and got["unparsed"] == {"no answer named": 2}
+    assert got["n"] == 8 and got["n_unparsed"] == 2
+
+
+@pytest.mark.parametrize("protocol", ["label", "arena_hard", "alpaca_eval"])
+def test_a_judge_that_always_prefers_the_first_answer_has_a_warning(server, tmp_path, protocol):
+    fault = "first" if protocol != "alpaca_eval" else "m_only"
+    judge(server, tmp_path, protocol, [(f"{fault},{fault} q{i}", LONG, SHORT) for i in range(24)])
+    got = score(tmp_path, protocol)
+    assert got["first_preferred"] == 1 and got.get("orders_agree") in (0, None)
+    assert (
+        got["warning"] == "the judge prefers the answer that it sees first in 100% of its judgments, whatever it says"
+    )
+
+
+def test_the_order_of_the_answers_follows_the_raw_instruction(server, tmp_path):
+    questions = [(f"Question {i}", LONG, SHORT) for i in range(30)]
+    raw = [f" {question}\r\n" for question, *_ in questions]
+    judgments, _ = judge(server, tmp_path, "alpaca_eval", questions, raw=raw)
+    assert judgments["switched"].to_list() == [switched(text) for text in raw]
+    assert judgments["switched"].to_list() != [switched(question) for question, *_ in questions]
 
 
 def test_a_template_does_not_fill_placeholders_inside_a_text_and_needs_all_of_them(tmp_path):

@@ -43,8 +43,8 @@ def preference(row):
     """The chance that the judge names the model, as AlpacaEval defines it; identical answers are a tie."""
     if row["decided"]:
         return {"identical": 0.5, "empty": 0.0}[row["decided"]]
-    logprobs = json.loads(row["logprobs"])
-    m, other = math.exp(logprobs.get("m", -math.inf)), math.exp(logprobs.get("M", -math.inf))
+    tokens = [(text.strip(), math.exp(logprob)) for text, logprob in json.loads(row["logprobs"])]
+    m, other = (sum(p for text, p in tokens if text == name) for name in "mM")
     return (m if row["switched"] else other) / (m + other)
 
 

@@ -12,9 +12,11 @@ from conftest import ROOT
 from scripts.configuration.config_references import scores_of
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.judgments.comparisons import PAIRWISE
-from scripts.judgments.judge_exact import extract, judge, number
+from scripts.judgments.judge_exact import extract_references, judge
 from scripts.judgments.judge_reward import compare
+from scripts.judgments.right_answers import RECIPES, Recipe, extract, is_right, number
 from scripts.scores.intervals import mean_in_percent
+from scripts.scores.score_arena_hard import win_rate
 
 SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))["$defs"]
 RULES = "".join((ROOT / f"rules/{name}.smk").read_text(encoding="utf-8") for name in ("judgments", "scores"))
@@ -46,7 +48,7 @@ def test_length_control_replaces_one_score_of_the_protocol_that_takes_it():
     assert scores_of("b", {"protocol": "alpaca_eval", "length_control": {}}) == ["b.wr", "b.lc"]
 
 
-LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
+LAST_WORD = r"(\S+?)\.?\s*$"
 
 
 @pytest.mark.parametrize(
@@ -57,12 +59,14 @@ LAST_WORD = re.compile(r"(\S+?)\.?\s*$")
         ("n a b > b a n gives ban.\n", LAST_WORD, "ban"),
         ("", LAST_WORD, None),
         (None, LAST_WORD, None),
-        ("so 12, no: 1,300 #### 42", re.compile(r"####\s*(\S+)"), "42"),
-        ("3 then 17 then 5.", re.compile(r"(\d+)"), "5"),
+        ("so 12, no: 1,300 #### 42", r"####\s*(\S+)", "42"),
+        ("3 then 17 then 5.", r"(\d+)", "5"),
+        ("Answer: 7", r"#### (\d+)|Answer: (\d+)", "7"),
+        ("#### 7", r"#### (\d+)|Answer: (\d+)", "7"),
     ],
 )
 def test_the_last_match_is_the_answer(answer, pattern, expected):
-    assert extract(answer, pattern) == expected
+    assert extract(answer, (pattern,)) == expected
 
 
 def joined(rows):
@@ -83,8 +87,7 @@ def test_preference_is_one_for_a_win_half_for_a_tie_and_zero_for_a_loss():
                 ("never asked", None, "prompt_over_long", "Nab", None),
             ]
         ),
-        LAST_WORD,
-        ignore_case=False,
+        Recipe((LAST_WORD,), ()),
     )
     assert got["preference"].to_list() == [1.0, 0.5, 0.5, 0.0, None]
     assert got["correct"].to_list() == [True, True, False, False, None]
@@ -93,11 +96,11 @@ def test_preference_is_one_for_a_win_half_for_a_tie_and_zero_for_a_loss():
 
 def test_case_is_ignored_only_if_the_configuration_says_so():
     row = joined([("1", "nab", None, "x", None)])
-    assert judge(row, LAST_WORD, ignore_case=True)["correct"].to_list() == [True]
-    assert judge(row, LAST_WORD, ignore_case=False)["correct"].to_list() == [False]
+    assert judge(row, Recipe((LAST_WORD,), (), ignore_case=True))["correct"].to_list() == [True]
+    assert judge(row, Recipe((LAST_WORD,), ()))["correct"].to_list() == [False]
 
 
-LAST_NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?)")  # of config/single-gpu.yaml
+LAST_NUMBER = r"(-?\d[\d,]*(?:\.\d+)?)"
 
 
 @pytest.mark.parametrize(
@@ -114,14 +117,108 @@ LAST_NUMBER = re.compile(r"(-?\d[\d,]*(?:\.\d+)?)")  # of config/single-gpu.yaml
 )
 def test_numbers_are_compared_by_value_if_the_configuration_says_so(answer, reference, right):
     row = joined([("1", answer, None, "x", None)]).with_columns(reference=pl.lit(reference))
-    got = judge(row, LAST_NUMBER, ignore_case=False, numeric=True)
+    got = judge(row, Recipe((LAST_NUMBER,), (), numeric=True))
     assert got["correct"].to_list() == [right]
-    assert number("1e5") is number("3/4") is number("nan") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("$29.00", "29", True),
+        ("-$5", "-5", True),
+        ("−5", "-5", True),
+        ("1{,}234", "1234", True),
+        (r"1\,234", "1234", True),
+        ("1 234", "1234", True),
+        ("1,234,567.5", "1234567.5", True),
+        ("1/2", "0.5", True),
+        (r"\dfrac{1}{2}", "1/2", True),
+        ("3.0e8", "300000000", True),
+        (r"3 \times 10^{8}", "3e8", True),
+        ("3,5", "3.5", True),
+        ("1,2", "12", False),
+        ("1,2", "1.2", True),
+        ("25%", "25", True),
+        (r"25\%", "0.25", True),
+        ("25", "25%", True),
+        ("25%", "26%", False),
+        ("29.", "29", True),
+        ("12 34", "1234", False),
+        ("1/0", "0", False),
+        ("nan", "nan", False),
+        ("1e9999", "1", False),
+        ("9" * 200, "9", False),
+        ("29 dollars", "29", False),
+    ],
+)
+def test_a_number_is_right_in_each_of_its_forms(answer, reference, right):
+    assert is_right(answer, reference, numeric=True) == right
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("caf\u00e9", "cafe\u0301", True),
+        ("New\u00a0York", "New York", True),
+        ("New  York", "New York", True),
+        ("“it’s”", "it's", True),
+        ("Paris.", "Paris", True),
+        ("**Paris**", "Paris", True),
+        (r"\dfrac{\sqrt{3}}{2}", r"\frac{\sqrt{3}}{2}", True),
+        (r"\left(1, 2\right)", "(1,2)", True),
+        (r"\text{Yes}", "Yes", True),
+        (r"$x^2$", "x^2", True),
+        ("(b)", "b", True),
+        ("b)", "b", True),
+        ("(b)", "B", False),
+        ("(b)", "c", False),
+        ("Paris", "Rome", False),
+        ("1.0", "1", False),
+        ("ab", "a b", False),
+    ],
+)
+def test_a_text_is_right_in_each_of_its_forms(answer, reference, right):
+    assert is_right(answer, reference) == right
+
+
+@pytest.mark.parametrize(
+    ("recipe", "answer", "reference", "right"),
+    [
+        ("gsm8k", "3 and 4 are 7.\n#### 7\nCheck: 2 steps", "She has 3 + 4.\n#### 7", True),
+        ("gsm8k", "It costs $1,300.50/hour.", "x #### 1300.5", True),
+        ("gsm8k", "10-5 = 5 apples", "5", True),
+        ("gsm8k", r"So \boxed{42} after 3 days", "42", True),
+        ("gsm8k", "The change is −5.", "-5", True),
+        ("gsm8k", "I do not know", "5", False),
+        ("boxed", r"so $\boxed{\dfrac{\sqrt{3}}{2}}$.", r"Thus \boxed{\frac{\sqrt{3}}{2}}", True),
+        ("boxed", r"\boxed{1}, no: \boxed{0.5}", r"\frac12", True),
+        ("boxed", "the answer is 5", "5", False),
+        ("choice", "The answer is (B).", "B", True),
+        ("choice", "**Answer: C**", "(C)", True),
+        ("choice", "A is wrong, as is B.\n\nD", "D", True),
+        ("choice", r"\boxed{\text{A}}", "A) Paris", True),
+        ("choice", "The answer is a dog (C)", "C", True),
+        ("choice", "Answer: I think it is open", "I", False),
+        ("choice", "The answer is B.", "A", False),
+    ],
+)
+def test_a_recipe_finds_and_compares_the_answers_of_its_benchmarks(recipe, answer, reference, right):
+    row = joined([("1", answer, None, "x", None)]).with_columns(reference=pl.lit(reference))
+    row = extract_references(row, RECIPES[recipe], required=False)
+    assert judge(row, RECIPES[recipe])["correct"].to_list() == [right]
+
+
+def test_the_recipes_of_the_schema_are_exactly_the_declared_ones():
+    assert {*RECIPES, None} == set(SCHEMA["benchmark"]["properties"]["recipe"]["enum"])
+
+
+def test_numbers_that_are_none_have_no_value():
+    assert number("nan") is number("a") is number("") is number("1/2/3") is None
 
 
 def test_a_baseline_answer_that_is_missing_in_the_table_does_not_count_as_wrong():
     row = joined([("1", "Nab", None, None, "not_in_import"), ("2", "x", None, None, "no_response")])
-    got = judge(row, LAST_WORD, ignore_case=False)
+    got = judge(row, Recipe((LAST_WORD,), ()))
     assert got["correct"].to_list() == [True, False] and got["preference"].to_list() == [None, None]
     assert set(got["reason"]) == {"no_baseline_answer"} and got["baseline_correct"].null_count() == 2
 
@@ -137,6 +234,29 @@ def test_the_interval_has_its_stated_coverage():
     intervals = [mean_in_percent(rng.choice([0, 0.5, 1], 100, p=[0.2, 0.5, 0.3]))["ci"] for _ in range(400)]
     hits = sum(low <= 55 <= high for low, high in intervals)
     assert stats.binomtest(hits, 400, 0.95).pvalue > 0.001
+
+
+def test_the_interval_covers_every_value_that_is_not_known():
+    known = np.array([1.0] * 30 + [0.0] * 30)
+    score, wider = mean_in_percent(known), mean_in_percent(known, n_unparsed=6)
+    assert wider["value"] == score["value"] == 50 and wider["se"] == score["se"]
+    assert wider["ci"] == [
+        mean_in_percent(np.append(known, np.zeros(6)))["ci"][0],
+        mean_in_percent(np.append(known, np.ones(6)))["ci"][1],
+    ]
+    assert wider["ci"][0] < score["ci"][0] - 1 and wider["ci"][1] > score["ci"][1] + 1
+
+
+def test_the_interval_of_games_covers_games_that_are_not_known():
+    counts = np.array([[3, 0, 1], [1, 1, 0], [0, 0, 4], [2, 0, 0]] * 10, dtype=float)
+    n_unparsed = np.array([0, 0, 0, 1] * 10)
+    score, wider = win_rate(counts, 0 * n_unparsed), win_rate(counts, n_unparsed)
+    assert wider["value"] == score["value"] == pytest.approx(100 * 65 / 120)
+    # 120 points in 70 games: each of the 10 unknown ones counts 12 / 7, here all lost and all won
+    weight = 10 * 120 / 70
+    assert wider["ci"][0] < 100 * 65 / (120 + weight) < wider["value"]
+    assert wider["ci"][1] > 100 * (65 + weight) / (120 + weight) > wider["value"]
+    assert wider["ci"][0] < score["ci"][0] and wider["ci"][1] > score["ci"][1]
 
 
 def test_the_higher_reward_wins_and_a_missing_reward_has_a_reason():

@@ -53,7 +53,7 @@ def test_at_the_penalty_of_the_published_weights_the_score_is_the_published_one(
 @pytest.mark.parametrize("model", [name for name in PUBLISHED if name != "phi-2"])
 def test_with_cross_validation_the_score_is_close_to_the_published_one(model):
     weights, _ = fit(rows(model), GAMED)
-    assert win_rate(rows(model), weights)[0] == pytest.approx(PUBLISHED[model]["length_controlled_winrate"], abs=0.16)
+    assert win_rate(rows(model), weights)[0] == pytest.approx(PUBLISHED[model]["length_controlled_winrate"], abs=0.01)
 
 
 def test_phi_2_was_published_with_the_difficulties_of_other_rows():
@@ -67,10 +67,12 @@ def test_phi_2_was_published_with_the_difficulties_of_other_rows():
     assert aligned == pytest.approx(published["length_controlled_winrate"] - 0.51, abs=0.01)
 
 
-def test_the_order_of_the_rows_does_not_matter():
-    model, strength = "claude-2", 2.78
-    scores = [win_rate(r, fit(r, GAMED, strength)[0])[0] for r in (rows(model), rows(model, seed=1))]
-    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+@pytest.mark.parametrize("model", ["claude-2", "FuseChat-Gemma-2-9B-Instruct"])
+def test_the_order_of_the_rows_does_not_matter(model):
+    fits = [fit(rows(model, seed), gamed) for seed, gamed in ((None, GAMED), (1, GAMED.reverse()), (2, GAMED))]
+    assert len({strength for _, strength in fits}) == 1
+    for weights, _ in fits:
+        assert weights.tolist() == pytest.approx(fits[0][0].tolist(), abs=1e-12)
 
 
 def test_a_row_without_a_preference_is_left_out_of_the_fit_but_not_of_the_score():

@@ -10,10 +10,11 @@ from scripts.correlations.average_performance import average
 from scripts.judgments import judge_exact, judge_reward
 from scripts.judgments.comparisons import join_outputs, list_comparisons, undecided
 from scripts.models.folder import publish_failure
-from scripts.scores import score_alpaca_eval, score_arena_hard, score_judgments
+from scripts.scores import score_alpaca_eval, score_arena_hard, score_judgments, score_label
 from scripts.tables.files import read_table, write_table
 
 PROMPTS = pl.DataFrame({"id": list("abc"), "instruction": ["One?", "Two?", "Three?"], "reference": ["1", "2", "3"]})
+PROMPTS = PROMPTS.with_columns(raw_instruction="instruction")
 
 
 def run(script, monkeypatch, **given):
@@ -40,13 +41,12 @@ def test_no_answer_is_generated_and_each_row_has_the_reason(answers, tmp_path):
     assert not (tmp_path / "rows").exists()
 
 
-@pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard"])
+@pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard", "label"])
 def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
     baseline = read_table(tmp_path / "baseline.parquet")
     if protocol == "exact":
-        spec = json.dumps(
-            {"answer_pattern": r"(\d+)", "reference_pattern": None, "ignore_case": False, "numeric": False}
-        )
+        spec = {"recipe": None, "answer_pattern": r"(\d+)", "reference_pattern": None}
+        spec = json.dumps(spec | {"ignore_case": False, "numeric": False})
         names = {name: tmp_path / f"{name}.parquet" for name in ("prompts", "baseline", "answers")}
         run(judge_exact, monkeypatch, spec=spec, output=tmp_path / "judgments.parquet", **names)
     elif protocol == "reward":
@@ -59,9 +59,15 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         assert set(comparisons["reason"]) == {"not_trained"} and not undecided(comparisons).height
         write_table(join_outputs(comparisons, [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
-    script = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard}.get(protocol, score_judgments)
+    scripts = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard, "label": score_label}
     given = {"benchmark": "m", "base": "b", "teacher": "t", "baseline": "them", "judge": "j"}
-    run(script, monkeypatch, judgments=tmp_path / "judgments.parquet", output=tmp_path / "score.json", **given)
+    run(
+        scripts.get(protocol, score_judgments),
+        monkeypatch,
+        judgments=tmp_path / "judgments.parquet",
+        output=tmp_path / "score.json",
+        **given,
+    )
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["reason"] == "not_trained" and score["wr"]["value"] is None
     kind = "length_only" if protocol == "alpaca_eval" else "wr"

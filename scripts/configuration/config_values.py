@@ -69,6 +69,10 @@ def wrong_exact_benchmark(name: str, benchmark: dict) -> list[str]:
     problems = []
     if "reference" not in benchmark["prompts"]["columns"]:
         problems.append(f"benchmarks.{name}.prompts.columns: protocol exact needs the column reference")
+    if bool(benchmark["recipe"]) == bool(benchmark["answer_pattern"]):
+        problems.append(f"benchmarks.{name}: protocol exact needs either answer_pattern or a recipe")
+    if benchmark["recipe"] and (benchmark["reference_pattern"] or benchmark["ignore_case"] or benchmark["numeric"]):
+        problems.append(f"benchmarks.{name}.recipe: replaces reference_pattern, ignore_case and numeric: remove them")
     for key in ("answer_pattern", "reference_pattern"):
         try:
             if benchmark[key] and not re.compile(benchmark[key]).groups:

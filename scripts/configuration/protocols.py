@@ -40,6 +40,14 @@ PROTOCOLS = {
         tokens_read=4000,
         tokens_written=1200,
     ),
+    "label": Protocol(
+        judge="language model",
+        judged_by="judge_pairs",
+        scored_by="score_label",
+        scores=("wr",),
+        tokens_read=3000,
+        tokens_written=1000,
+    ),
     "reward": Protocol(
         judge="reward model",
         judged_by="judge_reward",

@@ -4,7 +4,8 @@ python -m scripts.correlations.average_performance --ap held_out.wr --treatments
     --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv
 
 The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
-score has a column, and one for its standard error; a pair without a score has a note. treatment: lora, or full if all
+score has a column, and one for its standard error; a pair without a score has a note, and so has one whose score has a
+warning. treatment: lora, or full if all
 weights were trained, as in the paper.
 """
 
@@ -31,7 +32,8 @@ def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
     judges = {score["judge"] for score in scores if any(n.rpartition(".")[0] == score["benchmark"] for n in names)}
     for score in scores:
         row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
-        row["note"] = score.get("reason") or row.get("note")
+        notes = filter(None, (row.get("note"), score.get("reason"), score.get("warning")))
+        row["note"] = "; ".join(dict.fromkeys(notes)) or None
         for name in names:
             benchmark, _, kind = name.rpartition(".")
             if benchmark == score["benchmark"]:

@@ -15,7 +15,7 @@ def read_completion(completion) -> dict:
     if choice.finish_reason == "content_filter":
         result |= {"text": None, "reason": "content_filter"}
     if getattr(choice.logprobs, "content", None):
-        first = {token.token: token.logprob for token in choice.logprobs.content[0].top_logprobs}
+        first = [(token.token, token.logprob) for token in choice.logprobs.content[0].top_logprobs]
         result |= {"logprobs": json.dumps(first)}
     return result | {"n_prompt_tokens": usage.prompt_tokens if usage else None}
 

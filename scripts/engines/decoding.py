@@ -41,10 +41,13 @@ def decode(chat: Chat, ids: list[int], stops: list[int]) -> dict:
 
 
 def decode_logprobs(chat: Chat, logprobs: dict[int, float] | None) -> dict:
-    """`logprobs` of a result: token to log-probability as JSON. Empty if `logprobs` is None."""
+    """`logprobs` of a result: pairs of text and log-probability as JSON. Empty if `logprobs` is None.
+
+    Several tokens may have one text (▁M and M of SentencePiece), so this is a list and not a dict.
+    """
     if logprobs is None:
         return {}
-    return {"logprobs": json.dumps({chat.tokenizer.decode([i]): p for i, p in logprobs.items()})}
+    return {"logprobs": json.dumps([(chat.tokenizer.decode([i]), p) for i, p in logprobs.items()])}
 
 
 def stop_ids(chat: Chat, defaults: GenerationConfig) -> list[int]:

@@ -96,7 +96,7 @@ class Endpoint:
         return RuntimeError(f"budget_usd {self.api['budget_usd']} does not allow another request ({usd:.2f} spent)")
 
     def lacks_logprobs(self, result: dict | Exception) -> bool:
-        wanted = self.spec["sampling"].get("logprobs") and not isinstance(result, Exception)
+        wanted = self.spec["sampling"].get("first_tokens") and not isinstance(result, Exception)
         return bool(wanted and result["text"] and "logprobs" not in result)
 
     def request(self, row: dict) -> dict | Exception:
@@ -123,8 +123,8 @@ class Endpoint:
         """The fields of the request."""
         sampling = self.spec["sampling"]
         optional = {"seed": row_seed(sampling["seed"], [row])} if sampling["temperature"] > 0 else {}
-        if sampling.get("logprobs"):
-            optional |= {"logprobs": True, "top_logprobs": sampling["logprobs"]}
+        if sampling.get("first_tokens"):
+            optional |= {"logprobs": True, "top_logprobs": sampling["first_tokens"]}
         return {
             "model": self.spec["model"],
             "messages": messages_of(row),

@@ -110,13 +110,13 @@ def continue_prompts(model, prompts: list[list[int]], sampling: dict) -> list[tu
     """For each prompt, the generated ids and the log-probabilities of the first token.
 
     The ids include the padding after an end; decoding is greedy at temperature 0. The log-probabilities are a dict from
-    id to log-probability of the `logprobs` most likely tokens, or None if sampling does not ask for them.
+    id to log-probability of the `first_tokens` most likely tokens, or None if sampling does not ask for them.
     """
     ids, mask = pad_left(prompts, pad=model.generation_config.pad_token_id)
     options = {"do_sample": False}
     if sampling["temperature"] > 0:
         options = {"do_sample": True, "temperature": sampling["temperature"], "top_p": sampling["top_p"], "top_k": 0}
-    n = sampling.get("logprobs")
+    n = sampling.get("first_tokens")
     options |= {"max_new_tokens": sampling["max_new_tokens"], **sampling["options"]}
     out = model.generate(
         input_ids=ids, attention_mask=mask, return_dict_in_generate=True, output_logits=bool(n), **options

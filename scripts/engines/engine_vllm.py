@@ -51,7 +51,7 @@ def load(spec: dict):
             top_p=sampling["top_p"],
             seed=row_seed(sampling["seed"], [row]) if sampling["temperature"] > 0 else None,
             stop_token_ids=stops,
-            logprobs=sampling.get("logprobs"),
+            logprobs=sampling.get("first_tokens"),
             detokenize=False,
             **sampling["options"],
         )

@@ -14,9 +14,9 @@ loading anything. `load(spec)` returns a function from rows to results, one resu
 
 A row is a dict of instruction, or else messages (role and content), and of whatever distinguishes it from other rows. A
 result is a dict of text (None if there is no text), finish_reason (stop | length), n_tokens (generated tokens without
-the end of turn), n_prompt_tokens, reason (why the text cannot be used, else None), usd if the model has a price and, if
-sampling asks for `logprobs`, the most likely first tokens with their log-probabilities, as JSON. The result of a row
-that failed is an exception; the next run computes that row again.
+the end of turn), n_prompt_tokens, reason (why the text cannot be used, else None) and usd if the model has a price. If
+sampling asks for a number of `first_tokens`, logprobs has the most likely ones: a list of pairs, text and
+log-probability, as JSON. The result of a row that failed is an exception; the next run computes that row again.
 """
 
 from collections.abc import Callable

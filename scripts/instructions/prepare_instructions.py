@@ -7,7 +7,8 @@ python -m scripts.instructions.prepare_instructions \
 An instruction that is more than one message of the user is written as text, and its messages as JSON (see
 scripts/tables/conversations.py). If the source has no id column, the id of a row is the first 16 digits of the SHA-256
 of its instruction. The sample is the first n rows by SHA-256 of seed and id: a larger n keeps every row of a smaller n,
-for any order of the source.
+for any order of the source. With `keep_raw`, as for the prompts of a benchmark, the raw text is kept too: AlpacaEval
+draws the order of the answers from it.
 """
 
 import argparse
@@ -30,8 +31,9 @@ def main():
     rows = normalize(with_conversations(read_texts(source), source), source["max_characters"])
     refuse_repeated_ids(rows)
     rows = mark_duplicates(rows)
-    kept = nested_sample(rows.filter(pl.col("reason").is_null()), n, source["seed"]).drop("reason", "row")
-    set_aside = rows.filter(pl.col("reason").is_not_null())
+    unused = ["reason", "row"] if source.get("keep_raw") else ["reason", "row", "raw_instruction"]
+    kept = nested_sample(rows.filter(pl.col("reason").is_null()), n, source["seed"]).drop(unused)
+    set_aside = rows.filter(pl.col("reason").is_not_null()).drop("raw_instruction")
     if not kept.height:
         raise SystemExit(f"no usable instruction in {rows.height} rows: {reasons(set_aside)}")
     not_sampled = rows.height - set_aside.height - kept.height
@@ -46,9 +48,12 @@ def main():
 
 
 def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
-    """row (number in the source), id, instruction (normalized), messages, source, reference, reason (null: usable)."""
+    """row (number in the source), id, instruction (normalized), raw_instruction, messages, source, reference, reason.
+
+    reason: why the row cannot be used, null if it can.
+    """
     text = normal(frame["instruction"])
-    frame = frame.with_columns(text).with_row_index("row", offset=1)
+    frame = frame.with_columns(text, raw_instruction="instruction").with_row_index("row", offset=1)
     if "id" not in frame.columns:
         frame = frame.with_columns(text.map_elements(content_id, pl.String).alias("id"))
     empty = {n: pl.lit(None, pl.String) for n in ("messages", "source", "reference", "unreadable")}
@@ -67,7 +72,8 @@ def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         .when(pl.col("instruction").str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
-    return frame.select("row", "id", "instruction", "messages", "source", "reference", reason.alias("reason"))
+    columns = ("row", "id", "instruction", "raw_instruction", "messages", "source", "reference")
+    return frame.select(*columns, reason.alias("reason"))
 
 
 def refuse_repeated_ids(rows: pl.DataFrame) -> None:

@@ -1,15 +1,19 @@
 """The comparisons of a model's answers with the baseline's, and the judge's output on each."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import polars as pl
 
+from scripts.judgments.judge_outputs import read_names, read_verdict, read_winner
 from scripts.judgments.pairwise_verdicts import switched
 from scripts.judgments.reasons import NEVER_ASKED
 
 # what is stored of a judge's output
 OUTPUT_COLUMNS = {
     "text": pl.String,
+    "second_text": pl.String,
+    "cut": pl.Boolean,
     "logprobs": pl.String,
     "n_tokens": pl.Int64,
     "n_prompt_tokens": pl.Int64,
@@ -24,12 +28,20 @@ class Pairwise(NamedTuple):
     games: int  # comparisons per prompt: 1, in a drawn order, or 2, in both orders
     sampling: dict  # settings that the protocol requires
     read_from: str  # the column of the output that the scores are made from
-    asks_to_finish: bool  # whether a judge without a verdict is asked once more
+    read: Callable[[dict], object]  # what an output says; None if it cannot be read
+    finish: str | None = None  # what a judge is asked if its output cannot be read
 
 
 PAIRWISE = {
-    "alpaca_eval": Pairwise(1, {"max_new_tokens": 1, "logprobs": 5}, "logprobs", asks_to_finish=False),
-    "arena_hard": Pairwise(2, {}, "text", asks_to_finish=True),
+    "alpaca_eval": Pairwise(1, {"max_new_tokens": 1, "first_tokens": 5}, "logprobs", read_names),
+    "arena_hard": Pairwise(
+        2,
+        {},
+        "text",
+        read_verdict,
+        finish="Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]].",
+    ),
+    "label": Pairwise(2, {}, "text", read_winner, finish="Please finish now with one word: A or B."),
 }
 
 
@@ -63,15 +75,15 @@ def pair_answers(prompts: pl.DataFrame, answers: pl.DataFrame, baseline: pl.Data
     """A row per prompt, in their order: both answers, and the reason of each that is missing."""
     answers = answers.drop("n_tokens").rename({"reason": "answer_reason"})
     baseline = baseline.select("id", baseline_answer="answer")
-    pairs = prompts.select("id", "instruction")
+    pairs = prompts.select("id", "instruction", "raw_instruction")
     for table in (answers, baseline):
         pairs = pairs.join(table, on="id", how="left", validate="1:1", maintain_order="left")
     return pairs
 
 
 def one_game(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Each pair once; the order of the two answers is drawn from the instruction, as on the leaderboard."""
-    order = [switched(instruction) for instruction in pairs["instruction"]]
+    """Each pair once; the order of the answers is drawn from the raw instruction, as on the leaderboard."""
+    order = [switched(instruction) for instruction in pairs["raw_instruction"]]
     return pairs.with_columns(pl.lit(1).alias("game"), pl.Series("switched", order, pl.Boolean))
 
 
@@ -103,11 +115,7 @@ def join_outputs(comparisons: pl.DataFrame, outputs: list[dict], protocol: str) 
         "game",
         "switched",
         "decided",
-        "text",
-        "logprobs",
-        "n_tokens",
-        "n_prompt_tokens",
-        "usd",
+        *(name for name in OUTPUT_COLUMNS if name != "reason"),
         pl.col("answer").str.len_chars().fill_null(0).alias("len_model"),
         pl.col("baseline_answer").str.len_chars().alias("len_baseline"),
         (pl.col("finish_reason") == "length").fill_null(False).alias("answer_cut"),

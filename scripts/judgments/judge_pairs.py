@@ -1,4 +1,4 @@
-r"""A language model compares each answer with the baseline's, by the protocol of AlpacaEval 2 or of Arena-Hard.
+r"""A language model compares each answer with the baseline's, as in AlpacaEval 2, as in Arena-Hard, or with one word.
 
 python -m scripts.judgments.judge_pairs \
     --protocol alpaca_eval --judge '{"engine": "openai", "model": "gpt-4-1106-preview"}' \
@@ -9,38 +9,42 @@ python -m scripts.judgments.judge_pairs \
 
 The raw output of the judge is stored; other scripts make the scores. alpaca_eval: one comparison, in an order drawn
 for the instruction; the judge writes one token, whose log-probabilities count. arena_hard: two games, first with the
-baseline's answer first, then with the model's; a judge that gives no verdict is asked once to finish with one. An empty
-answer loses and two identical answers tie, without asking the judge. Without a baseline answer nothing is compared. A
-failed request is not stored: the next run repeats it.
+baseline's answer first, then with the model's; a judge that gives no verdict is asked once to finish with one. label:
+the same two games, and the judge writes one word. An empty answer loses and two identical answers tie, without asking
+the judge. Without a baseline answer nothing is compared. A failed request is not stored: the next run repeats it. If
+none of the first outputs can be read, the judge is not asked further.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker
-from scripts.judgments.comparisons import PAIRWISE, join_outputs, list_comparisons, undecided
+from scripts.judgments.comparisons import PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
+from scripts.judgments.judge_outputs import last_text, read_strict_verdict
 from scripts.judgments.judge_templates import fill_template, read_template
-from scripts.judgments.pairwise_verdicts import VERDICT
+from scripts.judgments.verdict_labels import STRICT
 from scripts.tables.files import check_rows, read_table, write_table
 
-VERSION = 1  # of the table; the rows have that of the module that computes them
+VERSION = 2  # of the table; the rows have that of the module that computes them
 GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
-FINISH = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
+FIRST = 8  # comparisons after which a judge is not asked further if it said nothing that can be read
 
 
 def main():
     args = parse_args()
     template, protocol = read_template(args.template), PAIRWISE[args.protocol]
+    if args.strict_verdicts:
+        protocol = protocol._replace(read=read_strict_verdict)
     judge = {**args.judge, "sampling": GREEDY | args.sampling | protocol.sampling}
     comparisons = list_comparisons(args.protocol, *map(read_table, (args.prompts, args.answers, args.baseline)))
     requests = [request(comparison, template) for comparison in undecided(comparisons).iter_rows(named=True)]
     ask = asker(judge, args.store, args.api)
-    outputs = ask(requests)
-    if protocol.asks_to_finish:
-        outputs = ask_to_finish(requests, outputs, ask)
+    refuse_unreadable(judged(requests[:FIRST], protocol, ask), protocol, args.protocol)
+    outputs = judged(requests, protocol, ask)  # with the first ones, which are in the store
     judgments = join_outputs(comparisons, outputs, args.protocol)
     check_rows(judgments, comparisons["id"].to_list(), value="judged")
     write_table(judgments.drop("judged"), args.output)
@@ -59,26 +63,54 @@ def request(comparison: dict, template: list[dict]) -> dict:
     return {"id": comparison["id"], "game": comparison["game"], "messages": messages}
 
 
-def ask_to_finish(requests: list[dict], outputs: list[dict], ask) -> list[dict]:
-    """The outputs; to an output without any verdict the judge's second output is added."""
-    without = [i for i, output in enumerate(outputs) if output["text"] and not VERDICT.search(output["text"])]
+def judged(requests: list[dict], protocol: Pairwise, ask: Callable) -> list[dict]:
+    """The judge's outputs, see judge_outputs.py. A judge whose output cannot be read is asked to finish, once."""
+    one = {"second_text": None, "logprobs": None}
+    outputs = [one | output | {"cut": output["finish_reason"] == "length"} for output in ask(requests)]
+    if not protocol.finish:
+        return outputs
+    unfinished = [i for i, output in enumerate(outputs) if output["text"] and is_unfinished(output, protocol)]
+    if not unfinished:
+        return outputs
     second_requests = [
-        {**requests[i], "messages": continued(requests[i]["messages"], outputs[i]["text"])} for i in without
+        {**requests[i], "messages": continued(requests[i]["messages"], outputs[i]["text"], protocol.finish)}
+        for i in unfinished
     ]
-    seconds = dict(zip(without, ask(second_requests), strict=True))
+    seconds = dict(zip(unfinished, ask(second_requests), strict=True))
     return [add(output, seconds[i]) if i in seconds else output for i, output in enumerate(outputs)]
 
 
-def continued(messages: list[dict], text: str) -> list[dict]:
+def is_unfinished(output: dict, protocol: Pairwise) -> bool:
+    """Whether nothing was read. The strict reading asks only a judge without any label, as Arena-Hard v0.1 does."""
+    if protocol.read is read_strict_verdict:
+        return not STRICT.search(output["text"])
+    return protocol.read(output) is None
+
+
+def continued(messages: list[dict], text: str, finish: str) -> list[dict]:
     """The conversation with the judge's first output and the request to finish."""
-    return [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": FINISH}]
+    return [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": finish}]
 
 
 def add(first: dict, second: dict) -> dict:
     """Two outputs of the judge as one: both texts, and the sums of tokens and dollars that are known of the first."""
     counted = [name for name in ("n_tokens", "n_prompt_tokens", "usd") if first.get(name) is not None]
     sums = {name: first[name] + (second.get(name) or 0) for name in counted}
-    return first | sums | {"text": f"{first['text']}\n{second['text'] or ''}"}
+    cut = second["finish_reason"] == "length" if second["text"] else first["cut"]
+    return first | sums | {"second_text": second["text"], "cut": cut}
+
+
+def refuse_unreadable(outputs: list[dict], protocol: Pairwise, name: str) -> None:
+    """Exit if there are FIRST outputs and none can be read: the judge would be paid for nothing."""
+    if len(outputs) < FIRST or any(protocol.read(output) is not None for output in outputs):
+        return
+    wrote = next((last_text(output) for output in outputs if last_text(output)), None)
+    example = f"for example {wrote[:80]!r}" if wrote else f"they have no text ({outputs[0]['reason']})"
+    advice = "or take the protocol label" if name == "alpaca_eval" else "or raise its max_new_tokens"
+    raise SystemExit(
+        f"the first {FIRST} outputs of the judge cannot be read, {example}: "
+        f"use another judge or judge_template, {advice}"
+    )
 
 
 def parse_args():
@@ -87,6 +119,7 @@ def parse_args():
     judge, sampling = entry_of("language_judge", *ENGINE_KEYS), entry_of("judge_sampling")
     parser.add_argument("--judge", type=judge, required=True, help="engine, model, revision ... of the judge as JSON")
     parser.add_argument("--sampling", type=sampling, default="{}", help="settings that differ from GREEDY, as JSON")
+    parser.add_argument("--strict-verdicts", action="store_true", help="read verdicts as Arena-Hard v0.1 does")
     parser.add_argument("--template", type=Path, required=True, help="messages with {instruction}, {output_1} ...")
     parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")

@@ -7,25 +7,26 @@ python -m scripts.scores.score_alpaca_eval --benchmark alpaca_eval --base alpha 
 
 wr: 100 times the mean preference. lc: the win rate at equal lengths, computed as on the leaderboard with the difficulty
 of each instruction and the gamed rows of the baseline. A benchmark without these gets `length_only` instead. That is
-another quantity: on the leaderboard's data it differs from lc by up to 28 points.
+another quantity: on the leaderboard's data it differs from lc by up to 28 points. A prompt without a preference does
+not count; the intervals cover that all of these were lost, or won.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from scripts.judgments.pairwise_verdicts import preference
+from scripts.judgments.judge_outputs import read_names
+from scripts.judgments.pairwise_verdicts import added, named_mass, preference
+from scripts.scores.answer_order import first_preferred
 from scripts.scores.intervals import mean_in_percent
 from scripts.scores.length_controlled import STRENGTHS, fit, win_rate
-from scripts.scores.score_file import judging_cost, score_parser, write_score
-from scripts.scores.untrained import NO_SCORE, untrained
+from scripts.scores.no_score import NO_SCORE, too_few, unparsed_reasons
+from scripts.scores.score_file import judging_cost, pairwise_parser, write_score
 from scripts.tables.files import read_table
 
 RESAMPLES, SEED = 200, 0
-MAX_UNPARSED = 0.02  # share of prompts without a readable preference
-MIN_PROMPTS = 10
+MIN_PROMPTS = 10  # to control for length
 
 
 def main():
@@ -35,35 +36,40 @@ def main():
         y=pl.Series([preference_in(row) for row in judgments.iter_rows(named=True)], dtype=pl.Float64)
     )
     rows, gamed = difficulties(rows, args.length_control)
-    unparsed = rows.filter(pl.col("y").is_null())
-    no_model = untrained(judgments)
-    if unparsed.height > MAX_UNPARSED * rows.height and not no_model:
-        reasons = unparsed["reason"].fill_null("neither m nor M").value_counts(sort=True).rows()
-        causes = ", ".join(f"{reason} ({n})" for reason, n in reasons)
-        raise SystemExit(
-            f"{args.judgments}: judgments without a preference: {unparsed.height} of {rows.height}, "
-            f"more than {MAX_UNPARSED:.0%}: {causes}; use another judge or judge_template"
-        )
-    if rows.height - unparsed.height < MIN_PROMPTS and not no_model:
-        raise SystemExit(
-            f"{args.judgments}: too few judged prompts to control for length: {rows.height - unparsed.height}; "
-            f"at least {MIN_PROMPTS} are needed"
-        )
+    y = rows["y"].drop_nulls().to_numpy()
+    reasons = unparsed_reasons(rows, rows["y"], "neither m nor M")
+    no_score = too_few(rows, reasons, len(y), args.max_unparsed, at_least=MIN_PROMPTS)
     score = {
-        "n": rows.height - unparsed.height,
-        "n_unparsed": unparsed.height,
+        "n": len(y),
+        "n_unparsed": rows.height - len(y),
+        "unparsed": reasons,
         **judging_cost(judgments),
-        "wr": mean_in_percent(rows["y"].drop_nulls().to_numpy()),
-        "lc" if gamed is not None else "length_only": NO_SCORE if no_model else length_controlled(rows, gamed),
+        "mass_on_names": mean_mass(judgments),
+        **first_preferred(preference_for_first(rows)),
+        "wr": NO_SCORE if no_score else mean_in_percent(y, rows.height - len(y)),
+        "lc" if gamed is not None else "length_only": NO_SCORE if no_score else length_controlled(rows, gamed),
     }
-    write_score(args, judgments, score)
+    write_score(args, score, no_score)
 
 
 def preference_in(row: dict) -> float | None:
     """The preference of one judgment: 1 for the model's answer, 0 for the baseline's; None if nothing can be read."""
     if row["decided"]:
         return {"identical": 0.5, "empty": 0.0}.get(row["decided"])
-    return preference(json.loads(row["logprobs"]), row["switched"]) if row["logprobs"] else None
+    logprobs = read_names(row)
+    return preference(logprobs, row["switched"]) if logprobs else None
+
+
+def mean_mass(judgments: pl.DataFrame) -> float | None:
+    """The mean probability that the judge's first token names an answer; None if the judge was never asked."""
+    masses = [named_mass(added(logprobs)) for logprobs in judgments["logprobs"].drop_nulls()]
+    return float(np.mean(masses)) if masses else None
+
+
+def preference_for_first(rows: pl.DataFrame) -> np.ndarray:
+    """The judge's preference for the answer that it saw first, of the prompts about which it was asked."""
+    first = pl.when("switched").then("y").otherwise(1 - pl.col("y"))
+    return rows.filter(pl.col("decided").is_null()).select(first.alias("first"))["first"].drop_nulls().to_numpy()
 
 
 def difficulties(rows: pl.DataFrame, files: list[Path]) -> tuple[pl.DataFrame, pl.DataFrame | None]:
@@ -86,17 +92,25 @@ def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
     """The score at equal lengths, the weights of the fit, and a bootstrap interval over instructions.
 
     Each resample is fitted at the same penalty. Without gamed rows the penalty is almost 0, because a larger one would
-    pull every score towards 50.
+    pull every score towards 50. The interval covers that all rows without y were lost, or won.
     """
     weights, strength = fit(rows, gamed, STRENGTHS[-1] if gamed is None else None)
     value, published_se = win_rate(rows, weights)
     rng = np.random.default_rng(SEED)
     drawn = [rows[rng.integers(rows.height, size=rows.height)] for _ in range(RESAMPLES)]
-    values = [win_rate(sample, fit(sample, gamed, strength)[0])[0] for sample in drawn]
+
+    def values(unknown: float | None) -> list[float]:
+        length = pl.col("len_baseline").fill_null(pl.col("len_model"))  # of a baseline answer that is missing
+        fill = [] if unknown is None else [pl.col("y").fill_null(unknown), length]
+        samples = [sample.with_columns(fill) for sample in drawn]
+        return [win_rate(sample, fit(sample, gamed, strength)[0])[0] for sample in samples]
+
+    without = values(None)
+    lost, won = (values(0.0), values(1.0)) if rows["y"].null_count() else (without, without)
     return {
         "value": value,
-        "se": float(np.std(values, ddof=1)),
-        "ci": np.quantile(values, [0.025, 0.975]).tolist(),
+        "se": float(np.std(without, ddof=1)),
+        "ci": [float(np.quantile(lost, 0.025)), float(np.quantile(won, 0.975))],
         "se_of_leaderboard": published_se,
         "weights": dict(zip(("length", "difficulty", "model"), weights.tolist(), strict=True)),
         "strength": strength,
@@ -104,7 +118,7 @@ def length_controlled(rows: pl.DataFrame, gamed: pl.DataFrame | None) -> dict:
 
 
 def parse_args():
-    parser = score_parser(__doc__)
+    parser = pairwise_parser(__doc__)
     parser.add_argument(
         "--length-control", type=Path, nargs=2, default=[], help="parquets of difficulties and gamed rows"
     )

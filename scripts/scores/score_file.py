@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from scripts.scores.untrained import untrained
+from scripts.configuration.entries import default_of
 from scripts.tables.files import write_json
 
 
@@ -25,11 +25,19 @@ def score_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def write_score(args: argparse.Namespace, judgments: pl.DataFrame, fields: dict) -> None:
+def pairwise_parser(description: str) -> argparse.ArgumentParser:
+    """A parser of the arguments that scores from the judgments of a language model have."""
+    parser = score_parser(description)
+    share = default_of("benchmark", "max_unparsed")
+    parser.add_argument("--max-unparsed", type=float, default=share, help="largest share of unreadable judgments")
+    return parser
+
+
+def write_score(args: argparse.Namespace, fields: dict, reason: str | None) -> None:
     """Write and print the score of a pair: its names, the fields of its protocol, and the reason if it has no score."""
     score = {name: getattr(args, name) for name in ("benchmark", "base", "teacher", "baseline", "judge")} | fields
-    if untrained(judgments):
-        score["reason"] = "not_trained"
+    if reason:
+        score["reason"] = reason
     write_json(score, args.output)
     print(json.dumps(score))
 

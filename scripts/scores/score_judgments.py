@@ -12,8 +12,8 @@ reference answers. Intervals are 95 % percentile bootstraps over prompts.
 import polars as pl
 
 from scripts.scores.intervals import mean_in_percent
+from scripts.scores.no_score import NO_SCORE, too_few, unparsed_reasons
 from scripts.scores.score_file import score_parser, write_score
-from scripts.scores.untrained import untrained
 from scripts.tables.files import read_table
 
 
@@ -21,19 +21,17 @@ def main():
     args = parse_args()
     judgments = read_table(args.judgments)
     judged = judgments.filter(pl.col("reason").is_null())
-    if judged.height < 2 and not untrained(judgments):
-        raise SystemExit(
-            f"{args.judgments}: judged prompts: {judged.height} of {judgments.height}; a score needs at least 2: "
-            "see `reason` in this file"
-        )
+    reasons = unparsed_reasons(judgments, judgments["preference"], "no preference")
+    no_score = too_few(judgments, reasons, judged.height, max_unparsed=1)
     score = {
         "n": judged.height,
         "n_set_aside": judgments.height - judged.height,
-        "wr": mean_in_percent(judged["preference"].to_numpy()),
+        "set_aside": reasons,
+        "wr": NO_SCORE if no_score else mean_in_percent(judged["preference"].to_numpy()),
     }
     if "correct" in judged.columns:  # also of answers that could not be compared with a baseline answer
         score["accuracy"] = mean_in_percent(judgments["correct"].drop_nulls().cast(pl.Float64).to_numpy())
-    write_score(args, judgments, score)
+    write_score(args, score, no_score)
 
 
 def parse_args():

@@ -1,0 +1,33 @@
+"""What a judge's output on one comparison says; None if it cannot be read.
+
+An output is a dict of text, second_text (what the judge wrote when it was asked to finish), cut (whether the last of
+them ended at the limit of tokens) and logprobs. The rows of a table of judgments have the same names.
+"""
+
+from scripts.judgments.pairwise_verdicts import MIN_MASS, added, named_mass
+from scripts.judgments.verdict_labels import strict_verdict, verdict, winner
+
+
+def read_names(output: dict) -> dict[str, float] | None:
+    """Text to log-probability of the first tokens; None if less than MIN_MASS is on the names of the two answers."""
+    logprobs = added(output["logprobs"]) if output["logprobs"] else {}
+    return logprobs if named_mass(logprobs) >= MIN_MASS else None
+
+
+def read_verdict(output: dict) -> str | None:
+    """One of the five labels of Arena-Hard."""
+    return verdict(last_text(output), output["cut"])
+
+
+def read_strict_verdict(output: dict) -> str | None:
+    """The label as Arena-Hard v0.1 reads it; it may be one that no score counts."""
+    return strict_verdict(last_text(output))
+
+
+def read_winner(output: dict) -> str | None:
+    """The label of a judge that was asked for one word."""
+    return winner(last_text(output), output["cut"])
+
+
+def last_text(output: dict) -> str:
+    return output["second_text"] or output["text"] or ""
