@@ -231,12 +231,12 @@ CLOSED = {
         (200, {"error": "Unexpected endpoint or method. (POST /v1/chat/completions)"}),
         "Unexpected endpoint or method",
     ),
-    "all thinking": (completion("", "length"), "no row was answered: thinking used all of sampling.max_new_tokens"),
+    "all thinking": (completion("", "length"), "fails for every request: thinking used all of sampling.max_new_tokens"),
 }
 
 
 class BehaviourServer(ThreadingHTTPServer):
-    """`replies` maps a prompt to a reply (see Behaviour); other prompts are answered; None is the reply to all."""
+    """`replies` maps a prompt to a reply (see Behaviour), and None to that of all others; else they are answered."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -259,12 +259,12 @@ class BehaviourHandler(Handler):
         with self.server.lock:
             self.server.asked[prompt] += 1
             self.server.bodies.append(body)
-            self.server.headers.append((self.path, dict(self.headers)))
-            reply = self.server.replies.get(None) or self.server.replies.get(prompt) or completion(prompt[::-1])
+            self.server.headers.append((self.path, self.headers))
+            reply = self.server.replies.get(prompt) or self.server.replies.get(None) or completion(prompt[::-1])
         reply = reply(body) if callable(reply) else reply
         if isinstance(reply, str):
             return getattr(self, reply)(prompt)
         self.send(*reply)
 
     def hang(self, prompt):
-        time.sleep(1)
+        time.sleep(2.5)

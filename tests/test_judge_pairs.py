@@ -37,7 +37,7 @@ def server():
     server.server_close()
 
 
-def judge(server, folder, protocol, questions, status=0):
+def judge(server, folder, protocol, questions, status=0, sampling='{"max_new_tokens": 900}'):
     """Run the script on rows of (instruction, model's answer, baseline's answer): its judgments and printed text."""
     folder.mkdir(exist_ok=True)
     ids = [str(i) for i in range(len(questions))]
@@ -58,7 +58,7 @@ def judge(server, folder, protocol, questions, status=0):
     arguments = {
         "protocol": protocol,
         "judge": json.dumps({"engine": "openai", "model": "m", "openai": endpoint, **names}),
-        "sampling": '{"max_new_tokens": 900}',  # ignored by alpaca_eval, which always takes one token
+        "sampling": sampling,  # max_new_tokens is ignored by alpaca_eval, which always takes one token
         "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
         "output": folder / "judgments.parquet",
@@ -174,6 +174,13 @@ def test_a_judge_without_a_verdict_is_asked_once_to_finish(server, tmp_path):
     judge(server, tmp_path / "other", "arena_hard", [("other_label,other_label q", LONG, SHORT)])
     assert "games without a verdict: 2 of 2" in score(tmp_path / "other", "arena_hard", status=1)
     assert server.bodies[-1]["max_tokens"] == 900
+
+
+def test_the_sampling_of_a_judge_can_be_left_out(server, tmp_path):
+    judge(server, tmp_path, "arena_hard", [("Fine", LONG, SHORT)])
+    assert (server.bodies[-1]["temperature"], server.bodies[-1]["top_p"]) == (0, 1)
+    judge(server, tmp_path, "arena_hard", [("Fine", LONG, SHORT)], sampling='{"temperature": null, "top_p": null}')
+    assert not {"temperature", "top_p", "seed"} & set(server.bodies[-1])
 
 
 def test_a_template_does_not_fill_placeholders_inside_a_text_and_needs_all_of_them(tmp_path):
