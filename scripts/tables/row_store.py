@@ -78,13 +78,15 @@ class RowStore:
         compute, exceptions = None, {}
         stored = sum(key in self.done for key in keys)
         print(f"{stored} of {len(keys)} rows found in {self.folder}", flush=True)
-        with tqdm(total=len(keys), initial=stored, unit="row", mininterval=2, file=sys.stdout) as progress:
-            for missing in self._blocks(keys, block):
-                compute = compute or load()
-                results = compute([rows[i] for i in missing])
-                exceptions |= self._write_shard([keys[i] for i in missing], results)
-                progress.update(len(missing))
-        self._note_failed(exceptions)
+        try:
+            with tqdm(total=len(keys), initial=stored, unit="row", mininterval=2, file=sys.stdout) as progress:
+                for missing in self._blocks(keys, block):
+                    compute = compute or load()
+                    results = compute([rows[i] for i in missing])
+                    exceptions |= self._write_shard([keys[i] for i in missing], results)
+                    progress.update(len(missing))
+        finally:
+            self._note_failed(exceptions)
         aside = {key: error for key, error in exceptions.items() if isinstance(error, SetAside)}
         if failed := [error for key, error in exceptions.items() if key not in aside]:
             raise SystemExit(
