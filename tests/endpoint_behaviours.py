@@ -80,6 +80,15 @@ ASIDE = {
         "aside",
         LONG,
     ),
+    "too long, vLLM of 2026": Behaviour(
+        error(
+            "You passed 9000 input tokens and requested 0 output tokens. However, the model's context length is only "
+            "8192 tokens, resulting in a maximum input length of 8192 tokens.",
+            param="input_tokens",
+        ),
+        "aside",
+        LONG,
+    ),
     "too long, no room": Behaviour(error("max_tokens must be at least 1, got -186."), "aside", LONG),
     "too long, Bedrock": Behaviour((400, {"message": "Input is too long for requested model."}), "aside", LONG),
     "too long, TGI": Behaviour(
@@ -123,6 +132,23 @@ FAILED = {
         error(
             "This model's maximum context length is 256 tokens. However, you requested 290 tokens (90 in the "
             "messages, 200 in the completion). Please reduce the length of the messages or completion."
+        ),
+        "failed",
+        "lower sampling.max_new_tokens",
+    ),
+    "prompt and answer beyond the context, vLLM of 2026": Behaviour(
+        error(
+            "You passed 90 input tokens and requested 200 output tokens. However, the model's context length is only "
+            "256 tokens, resulting in a maximum input length of 56 tokens. (parameter=input_tokens, value=90)",
+            param="input_tokens",
+        ),
+        "failed",
+        "lower sampling.max_new_tokens",
+    ),
+    "prompt and answer beyond the context, Bedrock": Behaviour(
+        error(
+            "This model's maximum context length is 256 tokens. However, you requested 200 output tokens and your "
+            "prompt contains at least 90 input tokens, for a total of at least 290 tokens."
         ),
         "failed",
         "lower sampling.max_new_tokens",

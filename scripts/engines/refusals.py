@@ -16,7 +16,9 @@ OUT_OF_MONEY = re.compile(
     re.I,
 )
 NO_ROOM_LEFT = re.compile(r"must be at least 1, got -", re.I)  # for an answer, because of the prompt alone
-ANSWER_TOO_LONG = re.compile(r"max_\w*tokens|in the (completion|output)|(for the|or) completion", re.I)
+ANSWER_TOO_LONG = re.compile(
+    r"max_\w*tokens|[1-9]\d* output tokens|in the (completion|output)|(for the|or) completion", re.I
+)
 PROMPT_TOO_LONG = re.compile(
     r"context.?(length|size|window)|(prompt|input) is too long|longer than the (maximum )?model"
     r"|input tokens? .{0,40}exceed|must have less than \d+ tokens|prompt contains \d+ tokens|prompt_too_long",
