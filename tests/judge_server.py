@@ -15,6 +15,8 @@ class Judge(Handler):
         self.body = body
         prompt = body["messages"][0]["content"]
         if not prompt.startswith("Q: "):  # a control request
+            with self.server.lock:
+                self.server.asked["control"] += 1
             self.longer = "m"
             return self.judge(prompt)
         self.instruction, *answers = re.search(r"Q: (.*)\n1: (.*)\n2: (.*)", prompt).groups()

@@ -143,7 +143,8 @@ def test_the_next_run_repeats_failed_requests_and_no_others(server, tmp_path, fa
     questions = [("Fine", LONG, SHORT), (f"{faults} q", LONG, SHORT)]
     _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1)
     assert "1 of 2 rows failed" in printed and not (tmp_path / "judgments.parquet").exists()
-    paid = 0.05 * (1 + (faults == "bare"))  # an answer without log-probabilities is billed too
+    # an answer without log-probabilities is billed too, and so is a control request
+    paid = 0.05 * (1 + (faults == "bare") + server.asked["control"])
     assert spent(tmp_path / "spent_usd.txt") == pytest.approx(paid)
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
     assert server.asked["Fine"] == 1 and judgments["logprobs"].null_count() == judgments["reason"].count() == 0
