@@ -21,6 +21,7 @@ class FaultServer(ThreadingHTTPServer):
         self.bodies = []
         self.times = []
         self.busy = self.most_busy = 0
+        self.always = None  # a fault of every request
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -45,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
             server.most_busy = max(server.most_busy, server.busy)
         faults = prompt.split(" ")[0].split(",") if prompt[:1].islower() else []
         try:
-            getattr(self, faults[nth] if nth < len(faults) else "answer")(prompt)
+            getattr(self, server.always or (faults[nth] if nth < len(faults) else "answer"))(prompt)
         finally:
             with server.lock:
                 server.busy -= 1

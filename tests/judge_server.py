@@ -14,6 +14,11 @@ class Judge(Handler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.body = body
         prompt = body["messages"][0]["content"]
+        if not prompt.startswith("Q: "):  # a control request
+            with self.server.lock:
+                self.server.asked["control"] += 1
+            self.longer = "m"
+            return self.judge(prompt)
         self.instruction, *answers = re.search(r"Q: (.*)\n1: (.*)\n2: (.*)", prompt).groups()
         self.longer = "mM"[len(answers[1]) > len(answers[0])]
         with self.server.lock:

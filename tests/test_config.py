@@ -217,6 +217,13 @@ def test_each_mistake_gets_its_own_line(path, value, line):
     assert len(problems) == 1 and problems[0].startswith(line), problems
 
 
+def test_a_pool_without_a_temperature_may_come_only_from_an_endpoint():
+    sampling = {"sampling": {"temperature": None}, "candidates": 5, "gpus": 0}
+    problem = "teachers.pool: 5 candidates at temperature 0 are all the same: raise it"
+    assert fill_and_check(put(example(), "teachers/pool", {"model": "org/m", **sampling})) == [problem]
+    assert fill_and_check(put(example(), "teachers/pool", {"model": "m", "engine": "openai", **sampling})) == []
+
+
 def test_a_judge_that_is_a_metric_of_the_same_table_is_refused():
     config = put(example(), "judges", {"j": {"reward": {"model": example()["reward_models"]["right-answer"]["model"]}}})
     config["benchmarks"]["held_out"] |= {"protocol": "reward", "judge": "j"}

@@ -110,3 +110,13 @@ def test_after_a_kill_the_next_run_computes_only_the_missing_rows_and_writes_the
     assert again.returncode == 0 and f"{stored} of {n_rows} rows found" in printed
     results = [(tmp_path / name / "responses.parquet").read_bytes() for name in ("undisturbed", "killed")]
     assert results[0] == results[1]
+
+
+def test_a_model_that_is_loaded_here_is_greedy_without_a_temperature_and_finds_the_rows_of_temperature_0(
+    tiny, tmp_path, capsys
+):
+    texts = ["a", "b"]
+    greedy = answer_instructions(instructions(texts), spec(tiny), tmp_path, {})
+    unset = {"temperature": None, "top_p": None, "seed": None}
+    assert answer_instructions(instructions(texts), spec(tiny, **unset), tmp_path, {}).equals(greedy)
+    assert "2 of 2 rows found" in capsys.readouterr().out

@@ -38,7 +38,7 @@ def server():
     server.server_close()
 
 
-def judge(server, folder, protocol, questions, status=0, *options, raw=None):
+def judge(server, folder, protocol, questions, status=0, *options, raw=None, sampling='{"max_new_tokens": 900}'):
     """Run the script on rows of (instruction, model's answer, baseline's answer): its judgments and printed text.
 
     raw: the raw instructions, if they differ.
@@ -64,7 +64,7 @@ def judge(server, folder, protocol, questions, status=0, *options, raw=None):
     arguments = {
         "protocol": protocol,
         "judge": json.dumps({"engine": "openai", "model": "m", "openai": endpoint, **names}),
-        "sampling": '{"max_new_tokens": 900}',  # ignored by alpaca_eval, which always takes one token
+        "sampling": sampling,  # max_new_tokens is ignored by alpaca_eval, which always takes one token
         "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
         "output": folder / "judgments.parquet",
@@ -149,7 +149,8 @@ def test_the_next_run_repeats_failed_requests_and_no_others(server, tmp_path, fa
     questions = [("Fine", LONG, SHORT), (f"{faults} q", LONG, SHORT)]
     _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1)
     assert "1 of 2 rows failed" in printed and not (tmp_path / "judgments.parquet").exists()
-    paid = 0.05 * (1 + (faults == "bare"))  # an answer without log-probabilities is billed too
+    # an answer without log-probabilities is billed too, and so is a control request
+    paid = 0.05 * (1 + (faults == "bare") + server.asked["control"])
     assert spent(tmp_path / "spent_usd.txt") == pytest.approx(paid)
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions)
     assert server.asked["Fine"] == 1 and judgments["logprobs"].null_count() == judgments["reason"].count() == 0
@@ -269,6 +270,13 @@ def test_the_order_of_the_answers_follows_the_raw_instruction(server, tmp_path):
     judgments, _ = judge(server, tmp_path, "alpaca_eval", questions, raw=raw)
     assert judgments["switched"].to_list() == [switched(text) for text in raw]
     assert judgments["switched"].to_list() != [switched(question) for question, *_ in questions]
+
+
+def test_the_sampling_of_a_judge_can_be_left_out(server, tmp_path):
+    judge(server, tmp_path, "arena_hard", [("Fine", LONG, SHORT)])
+    assert (server.bodies[-1]["temperature"], server.bodies[-1]["top_p"]) == (0, 1)
+    judge(server, tmp_path, "arena_hard", [("Fine", LONG, SHORT)], sampling='{"temperature": null, "top_p": null}')
+    assert not {"temperature", "top_p", "seed"} & set(server.bodies[-1])
 
 
 def test_a_template_does_not_fill_placeholders_inside_a_text_and_needs_all_of_them(tmp_path):

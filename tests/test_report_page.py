@@ -156,7 +156,9 @@ def test_samplings_of_one_model_become_a_heat_map():
     teachers = {
         f"t{t}-{p}": {"model": "m", "sampling": {"temperature": t, "top_p": p}} for t in (0.3, 0.7) for p in (0.8, 1.0)
     }
-    variants = variants_of({**teachers, "other": {"model": "o", "sampling": {"temperature": 0, "top_p": 1}}})
+    other = {"model": "o", "sampling": {"temperature": 0, "top_p": 1}}
+    unknown = {"model": "m", "engine": "openai", "sampling": {"temperature": None, "top_p": None}}
+    variants = variants_of({**teachers, "other": other, "unknown": unknown})
     assert variants == {"m": {name: tuple(t["sampling"].values()) for name, t in teachers.items()}}
     names = list(teachers)
     base = {"base": "b", "teacher": names}

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from scripts.tables.files import check_rows, write_table
-from scripts.tables.row_store import RowStore
+from scripts.tables.row_store import NotAsked, RowStore, SetAside
 
 ROWS = [{"id": f"{i:02}", "text": "x" * i} for i in range(20)]
 
@@ -53,6 +53,34 @@ def test_a_changed_spec_version_or_row_shares_nothing(tmp_path):
         assert len(worker.computed) == 20
     changed = [*ROWS[:19], {"id": "19", "text": "another"}]
     assert fill(tmp_path, worker := Worker(), changed)[-1] == 7 and worker.computed == ["19"]
+
+
+def test_rows_that_failed_come_last_in_the_next_run_and_rows_that_were_not_asked_keep_their_place(tmp_path):
+    class Partial(Worker):
+        def __call__(self, rows):
+            results = super().__call__(rows)
+            errors = {"01": ValueError("odd"), "09": SetAside("long", {"length": None}), "12": NotAsked("closed")}
+            return [errors.get(row["id"], result) for row, result in zip(rows, results, strict=True)]
+
+    with pytest.raises(SystemExit, match="2 of 20 rows failed; the next run repeats only these: 1 x odd; 1 x closed"):
+        fill(tmp_path, Partial())
+    more = [*ROWS, {"id": "20", "text": ""}]
+    assert fill(tmp_path, worker := Worker(), more) == [*range(20), 0]
+    assert worker.computed == ["12", "20", "01", "09"]
+    assert fill(tmp_path, worker := Worker(), more) == [*range(20), 0] and worker.computed == []
+
+
+def test_a_row_that_is_set_aside_has_its_result_in_the_table_and_is_computed_again(tmp_path, capsys):
+    class Aside(Worker):
+        def __call__(self, rows):
+            good = super().__call__(rows)
+            aside = SetAside("too long", {"length": -1})
+            return [aside if row["id"] == "05" else result for row, result in zip(rows, good, strict=True)]
+
+    for _ in range(2):
+        assert fill(tmp_path, worker := Aside()) == [*range(5), -1, *range(6, 20)] and "05" in worker.computed
+        assert "1 of 20 rows set aside, and not stored: 1 x too long" in capsys.readouterr().out
+    assert fill(tmp_path, worker := Worker()) == list(range(20)) and worker.computed == ["05"]
 
 
 @pytest.mark.fault(3)

@@ -1,6 +1,6 @@
 """Names in a configuration that another section should define and does not."""
 
-from scripts.configuration.config_values import is_pool
+from scripts.configuration.config_values import is_greedy, is_pool
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.tables.names import nearest
 
@@ -119,7 +119,7 @@ def wrong_teacher(where: str, teacher: dict, config: dict) -> list[str]:
             problems.append(f"{where}.pool: no teacher {pool} with several candidates{nearest(pool, pools)}")
     elif "import" in teacher:
         scored_by = teacher["import"]["rewards"]
-    elif is_pool(teacher) and teacher["sampling"]["temperature"] == 0:
+    elif is_pool(teacher) and is_greedy(teacher):
         problems.append(f"{where}: {teacher['candidates']} candidates at temperature 0 are all the same: raise it")
     missing = [name for name in scored_by if name not in reward_models]
     return problems + [f"{where}: no reward model {n}{nearest(n, reward_models)}" for n in missing]

@@ -2,7 +2,7 @@
 
 import re
 
-from scripts.configuration.config_engines import gpus_setting
+from scripts.configuration.config_engines import gpus_setting, is_endpoint
 
 
 def wrong_values(config: dict) -> list[str]:
@@ -60,6 +60,12 @@ def wrong_names(config: dict) -> list[str]:
 def is_pool(teacher: dict) -> bool:
     """Whether a teacher answers each instruction several times, for other teachers to select from."""
     return "model" in teacher and teacher["candidates"] > 1
+
+
+def is_greedy(teacher: dict) -> bool:
+    """Whether a model always gives the same answer. An endpoint without a temperature takes its own."""
+    temperature = teacher["sampling"]["temperature"]
+    return temperature == 0 or (temperature is None and not is_endpoint(teacher))
 
 
 def wrong_exact_benchmark(name: str, benchmark: dict) -> list[str]:

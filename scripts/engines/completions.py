@@ -1,44 +1,88 @@
-"""From what an endpoint sent, a chat completion or an error, to a result."""
+"""From a completion that an endpoint sent to an answer, or to why there is none."""
 
 import json
-from difflib import get_close_matches
-
-from openai import BadRequestError, OpenAI, OpenAIError
 
 from scripts.engines.results import with_text
 
+# names of other servers for the finish reasons of OpenAI
+FINISH_REASONS = dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "STOP"), "stop")
+FINISH_REASONS |= dict.fromkeys(("max_tokens", "max_output_tokens", "MAX_TOKENS"), "length")
+FINISH_REASONS |= dict.fromkeys(("safety", "SAFETY", "sensitive", "refusal", "RECITATION"), "content_filter")
+BYTES_PER_TOKEN = 3  # for estimates: English has about 4, Chinese about 3, code less
+
+
+class Unanswered(Exception):
+    """Why a completion has no answer, although it is billed. `reason` is the name for it in the tables."""
+
+    def __init__(self, why: str, reason: str):
+        super().__init__(why)
+        self.reason = reason
+
 
 def read_completion(completion) -> dict:
-    """The result in a completion. Raises AttributeError, IndexError or TypeError if it is not a chat completion."""
-    choice, usage = completion.choices[0], completion.usage
-    result = with_text(choice.message.content, choice.finish_reason, usage.completion_tokens if usage else None)
-    if choice.finish_reason == "content_filter":
+    """The result in a completion.
+
+    Raises Unanswered if it has no answer and another try may have one: only what the row itself causes is a result.
+    Raises AttributeError, IndexError, KeyError or TypeError if it is not a chat completion.
+    """
+    choice = completion.choices[0]
+    finish_reason = FINISH_REASONS.get(choice.finish_reason, choice.finish_reason) or None
+    text, first = answer_of(choice.message), first_token(choice)
+    result = with_text(text, finish_reason, reported(completion, "completion_tokens") if text else None)
+    if finish_reason == "content_filter":
         result |= {"text": None, "reason": "content_filter"}
-    if getattr(choice.logprobs, "content", None):
-        first = [(token.token, token.logprob) for token in choice.logprobs.content[0].top_logprobs]
-        result |= {"logprobs": json.dumps(first)}
-    return result | {"n_prompt_tokens": usage.prompt_tokens if usage else None}
+    elif finish_reason not in ("stop", "length", None):
+        raise Unanswered(f"the completion ended with finish_reason {finish_reason}", "no_answer")
+    elif not text.strip() and not first:
+        refuse_empty(finish_reason, thought(completion))
+    return result | first | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
 
 
-def lasting_reason(error: BadRequestError) -> str | None:
-    """The reason if the endpoint will always refuse this row, but not other rows; None if the request is wrong."""
-    text = f"{error.code} {error}".lower()
-    if "context_length" in text or "context length" in text:
-        return "prompt_over_long"
-    return "content_filter" if "content_filter" in text or "content_policy" in text else None
+def refuse_empty(finish_reason: str | None, thinking: bool) -> None:
+    """Raise Unanswered for an empty text, unless the model ended its answer without any thinking."""
+    if finish_reason == "length":
+        raise Unanswered("thinking used all of sampling.max_new_tokens: raise it", "thinking_used_the_budget")
+    if thinking or finish_reason is None:
+        why = "the model thought and wrote no answer" if thinking else "the completion is empty and unfinished"
+        raise Unanswered(why, "no_answer")
 
 
-def closest_models(client: OpenAI, model: str) -> str:
-    """For a message: the endpoint's models with the names closest to one that it does not have (any more)."""
-    try:
-        names = [model.id for model in client.models.list()]
-    except OpenAIError:
-        return ""
-    near = get_close_matches(model, names, n=3, cutoff=0.3)
-    return f" (the endpoint has {', '.join(near)})" if near else ""
+def answer_of(message) -> str:
+    """The text of a message, without its thinking. The content may be a list of parts."""
+    content = message.content
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part["type"] in ("text", "output_text"))
+    return content or getattr(message, "refusal", None) or ""
 
 
-def in_one_line(error: Exception, key: str) -> Exception:
-    """The error in one line of at most 300 characters, without the key, which some endpoints repeat."""
-    line = f"{type(error).__name__}: {error}".replace(key, "***").splitlines()[0]
-    return RuntimeError(line[:300])
+def thinking_of(message) -> str:
+    """What a server sent as thinking next to the answer."""
+    separate = [getattr(message, name, None) for name in ("reasoning_content", "reasoning")]
+    parts = message.content if isinstance(message.content, list) else []
+    return "".join(str(text) for text in separate if text) + "".join(str(p) for p in parts if p["type"] == "thinking")
+
+
+def thought(completion) -> bool:
+    details = getattr(completion.usage, "completion_tokens_details", None)
+    return bool(thinking_of(completion.choices[0].message) or getattr(details, "reasoning_tokens", None))
+
+
+def first_token(choice) -> dict:
+    """The most likely first tokens with their log-probabilities, as JSON; nothing if the endpoint sent none."""
+    if not getattr(choice.logprobs, "content", None):
+        return {}
+    return {"logprobs": json.dumps([(token.token, token.logprob) for token in choice.logprobs.content[0].top_logprobs])}
+
+
+def reported(completion, name: str) -> int | None:
+    """A number of tokens that an endpoint reports; None if it reports none, or 0."""
+    return getattr(completion.usage, name, None) or None
+
+
+def count_tokens(completion, n_prompt_bytes: int) -> tuple[int, int, bool]:
+    """Tokens read and written, and whether one of them is an estimate, because the endpoint did not report it."""
+    read, written = reported(completion, "prompt_tokens"), reported(completion, "completion_tokens")
+    message = completion.choices[0].message
+    n_bytes = len(f"{answer_of(message)}{thinking_of(message)}".encode(errors="replace"))
+    estimates = -(-n_prompt_bytes // BYTES_PER_TOKEN), -(-n_bytes // BYTES_PER_TOKEN)
+    return read or estimates[0], written or estimates[1], read is None or (written is None and n_bytes > 0)

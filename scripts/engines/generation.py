@@ -16,7 +16,8 @@ A row is a dict of instruction, or else messages (role and content), and of what
 result is a dict of text (None if there is no text), finish_reason (stop | length), n_tokens (generated tokens without
 the end of turn), n_prompt_tokens, reason (why the text cannot be used, else None) and usd if the model has a price. If
 sampling asks for a number of `first_tokens`, logprobs has the most likely ones: a list of pairs, text and
-log-probability, as JSON. The result of a row that failed is an exception; the next run computes that row again.
+log-probability, as JSON. The result of a row that failed is an exception (see scripts/tables/row_store.py); the next
+run computes that row again.
 """
 
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], l
     """
     name = spec["engine"]
     engine = import_module(engine_module(name))
+    spec = spec if engine.ENDPOINT else {**spec, "sampling": greedy_by_default(spec["sampling"])}
     settings = {key: value for key, value in spec.get(name, {}).items() if key not in engine.OPERATIONAL}
     store = RowStore(store_folder, key_of({**spec, name: settings}), engine.VERSION)
 
@@ -54,6 +56,12 @@ def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], l
         return engine.load({**spec, "api": api})
 
     return lambda rows: store.fill(rows, load, engine.BLOCK)
+
+
+def greedy_by_default(sampling: dict) -> dict:
+    """The sampling without nulls. Endpoints keep them: what is null is left out of a request."""
+    defaults = {"temperature": 0, "top_p": 1, "seed": 0}
+    return sampling | {key: value for key, value in defaults.items() if sampling[key] is None}
 
 
 def answer_instructions(

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from scripts.configuration.config_engines import is_endpoint
 from scripts.metrics.definitions import named_columns
 from scripts.report.report_figures import figures_of_base, figures_of_car
 from scripts.report.sensitivity import in_words
@@ -86,6 +87,9 @@ def variants_of(teachers: dict) -> dict[str, dict[str, tuple[float, float]]]:
     found: dict[str, dict] = {}
     for name, teacher in teachers.items():
         if "model" in teacher and teacher.get("candidates", 1) == 1:
-            sampling = teacher["sampling"]
-            found.setdefault(teacher["model"], {})[name] = (sampling["temperature"], sampling["top_p"])
+            temperature, top_p = teacher["sampling"]["temperature"], teacher["sampling"]["top_p"]
+            if not is_endpoint(teacher):
+                temperature, top_p = temperature or 0, top_p or 1
+            if None not in (temperature, top_p):  # an endpoint does not say what its own defaults are
+                found.setdefault(teacher["model"], {})[name] = (temperature, top_p)
     return {model: samplings for model, samplings in found.items() if len(set(samplings.values())) > 1}
