@@ -6,8 +6,8 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM
 
-from scripts.likelihoods.chunked_head import nll_and_rank, output_head
-from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
+from scripts.likelihoods.chunked_head import body_of, nll_and_rank, output_head
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText, Unrenderable
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
 from scripts.models.tokenizers import load_tokenizer
@@ -38,6 +38,7 @@ def load_scorer(spec: dict):
         text = PlainText(load_tokenizer(**pretrained(spec)))
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
     head = output_head(model)
+    refuse_unless_causal(model, spec["model"])
     batch_tokens = batch_size_that_agrees(
         lambda rows: [nll for nll, _ in forward(model, head, [(row[:1], row[1:]) for row in rows])],
         lambda row: nll_alone(model, row),
@@ -142,7 +143,7 @@ def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: 
 def forward(model, head, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
     """token_scores of one batch. Each token is predicted at the position before it."""
     ids, mask = pad_right([context + target for context, target in pairs], pad=0)
-    body = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    body = body_of(model)(input_ids=ids, attention_mask=mask, use_cache=False)
     spans = [(len(context), len(context) + len(target)) for context, target in pairs]
     hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, (start, end) in enumerate(spans)])
     targets = torch.cat([ids[row, start:end] for row, (start, end) in enumerate(spans)])
