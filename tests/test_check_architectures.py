@@ -6,8 +6,11 @@ import shutil
 import pytest
 from transformers import CONFIG_MAPPING
 
+from scripts.checks.check_heads import wrong_head
 from scripts.checks.check_models import check_safely
+from scripts.likelihoods import chunked_head
 from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.models import tokenizers
 from scripts.models.tokenizers import load_tokenizer
 from test_check_models import PLAIN, base, check
 
@@ -65,6 +68,31 @@ def config_of(model_type: str, **more) -> dict:
 )
 def test_an_architecture_that_a_role_cannot_use_is_a_line_in_check(role, model_type, expected, tiny, tmp_path):
     assert problems(role, tiny, tmp_path, config_of(model_type)) == ([expected] if expected else [])
+
+
+SCALED = {
+    "cohere": {"logit_scale": 0.25},
+    "falcon_h1": {"lm_head_multiplier": 0.3},
+    "granite": {"logits_scaling": 3.0},
+    "hyperclovax": {"logits_scaling": 0.3},
+    "inkling_text": {"logits_mup_width_multiplier": 3.0},
+    "gemma2": {"final_logit_softcapping": 30.0},
+    "recurrent_gemma": {"logits_soft_cap": 30.0},
+    "xlstm": {"output_logit_soft_cap": 30.0},
+}
+
+
+@pytest.mark.parametrize("model_type", SCALED)
+def test_the_head_of_an_architecture_that_scales_its_logits_is_reproduced_and_a_wrong_one_refused(
+    model_type, monkeypatch
+):
+    config = CONFIG_MAPPING[model_type](**SCALED[model_type])
+    before = config.to_dict()
+    assert wrong_head(config) == []
+    for names in ("FACTORS", "DIVISORS", "CAPS"):
+        monkeypatch.setattr(chunked_head, names, ())
+    assert wrong_head(config)[0].endswith("its logits cannot be reproduced: use another model")
+    assert config.to_dict() == before
 
 
 @pytest.mark.parametrize(
@@ -152,8 +180,6 @@ def test_a_backend_without_chat_templates_is_not_used(tiny, monkeypatch):
     class Auto:
         def from_pretrained(self, model, mistral_format=True, **names):
             return MistralCommonBackend() if mistral_format else real.from_pretrained(model, **names)
-
-    from scripts.models import tokenizers
 
     real = tokenizers.AutoTokenizer
     monkeypatch.setattr(tokenizers, "AutoTokenizer", Auto())

@@ -17,7 +17,6 @@ from scripts.miniature.miniature_models import byte_tokenizer
 from scripts.models import reward_scorer
 from scripts.models.chat import Chat
 
-PAGE = (ROOT / "docs/models.md").read_text(encoding="utf-8")
 TEMPLATE = ROOT / "config/templates/plain.jinja"
 CONTEXT = 128
 # weights large enough for attention and caps to matter
@@ -64,7 +63,7 @@ CAUSAL = {
     "llama": {},
     "llama (dynamic NTK)": {
         "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0},
-        "max_position_embeddings": 24,
+        "max_position_embeddings": 64,
     },
     "llama (LongRoPE)": {"rope_parameters": LONG},
     "llama4_text": EXPERTS | {"intermediate_size_mlp": 48},
@@ -114,9 +113,9 @@ REWARD = {
     "qwen3": {},
     "roberta": {"max_position_embeddings": CONTEXT + 4},
 }
-ROWS = [("Add 3 and 4", "7"), ("Reverse", "ban nab"), ("a", "b" * 40), ("Repeat " + "fok" * 5, "fok fok"), ("c", "d")]
+ROWS = [("Add 3 and 4", "7"), ("Reverse", "b" * 40), ("Repeat " + "fok" * 5, "fok fok")]
 ROWS = [{"instruction": i, "response": r, "finish_reason": "stop"} for i, r in ROWS]
-SAMPLING = {"max_new_tokens": 12, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 10_000, "options": {}}
+SAMPLING = {"max_new_tokens": 8, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 10_000, "options": {}}
 
 
 def save(name: str, settings: dict, auto_class, folder, **more):
@@ -147,11 +146,13 @@ def in_words(printed: str) -> str:
 @torch.no_grad()
 def likelihoods(folder, chat, model, capsys) -> str:
     """How the product scores rows; the scores equal those of each row alone, by one plain forward pass."""
+    in_check = wrong_head(model.config)
     try:
         score = token_scores.load_scorer(spec(folder))
     except SystemExit as refused:
-        print(refused)
+        assert [str(refused)] == in_check or "is not a causal language model" in str(refused)
         return "refused"
+    assert not in_check
     for row, got in zip(ROWS, score(ROWS), strict=True):
         prompt, text, end = chat.example(**row)
         if len(prompt + text + end) > model.config.max_position_embeddings:
@@ -163,8 +164,9 @@ def likelihoods(folder, chat, model, capsys) -> str:
         assert got["token_nll"] == pytest.approx((-own[:, 0]).tolist(), rel=1e-3, abs=1e-3)
         ranks = ((logp > own).sum(1) + 1).clamp(max=100).tolist()
         assert sum(abs(a - b) for a, b in zip(got["token_rank"], ranks, strict=True)) <= 1
+        alone = score([row])[0]
         for column in ("nll", "end_nll", "direct_nll", "token_nll", "direct_token_nll"):
-            assert score([row])[0][column] == pytest.approx(got[column], rel=1e-4, abs=1e-4)
+            assert alone[column] == pytest.approx(got[column], rel=1e-4, abs=1e-4)
     return in_words(capsys.readouterr().out)
 
 
@@ -178,7 +180,7 @@ def answers(folder, chat, model, capsys, monkeypatch) -> str:
     try:
         generate = engine_transformers.load(spec(folder))
     except SystemExit as refused:
-        print(refused)
+        assert "is not a causal language model" in str(refused)
         return "refused"
     got = [result.get("ids") for result in generate(ROWS)]
     for row, ids in zip(ROWS, got, strict=True):
@@ -194,13 +196,23 @@ def until(ids: list[int], stops: list[int]) -> list[int]:
     return ids[: next((i for i, token in enumerate(ids) if token in stops), len(ids))]
 
 
+def listed(columns: int) -> dict[str, list[str]]:
+    """Architecture to outcomes, from the table of docs/models.md with this number of outcomes."""
+    outcome = "in batches|one at a time|refused"
+    row = re.compile(rf"^\|{columns * f' ({outcome}) [|]'} (`.*) \|$", re.M)
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    return {name: outcomes for *outcomes, names in row.findall(page) for name in re.findall("`([^`]+)`", names)}
+
+
+def test_the_page_lists_the_architectures_that_are_tried_here():
+    assert (sorted(listed(2)), sorted(listed(1))) == (sorted(CAUSAL), sorted(REWARD))
+
+
 @pytest.mark.parametrize("name", CAUSAL)
 def test_likelihoods_and_answers_do_not_depend_on_the_batch(name, tmp_path, capsys, monkeypatch):
     chat, model = save(name, CAUSAL[name], AutoModelForCausalLM, tmp_path)
-    refusals = wrong_head(model.config)
-    print(refusals)
-    print([likelihoods(tmp_path, chat, model, capsys), answers(tmp_path, chat, model, capsys, monkeypatch)])
-    assert 0
+    found = [likelihoods(tmp_path, chat, model, capsys), answers(tmp_path, chat, model, capsys, monkeypatch)]
+    assert found == listed(2)[name]
 
 
 @torch.no_grad()
@@ -211,5 +223,5 @@ def test_rewards_do_not_depend_on_the_batch(name, tmp_path, capsys):
     ids = [chat.conversation(row["instruction"], row["response"]) for row in ROWS]
     alone = [model(input_ids=torch.tensor([row])).logits.item() for row in ids]
     assert [row["reward"] for row in score(ROWS)] == pytest.approx(alone, rel=1e-4, abs=1e-4)
-    print(in_words(capsys.readouterr().out))
     assert max(alone) - min(alone) > 1e-2
+    assert [in_words(capsys.readouterr().out)] == listed(1)[name]

@@ -53,11 +53,11 @@ def reproduces(head, model) -> bool:
     """Whether a function gives the model's own logits for the first tokens of its vocabulary, up to rounding."""
     ids = torch.arange(PROBE, device=model.device)[None]
     own = model(input_ids=ids, use_cache=False).logits[0].float()
+    atol = 1e-2 * own.nan_to_num().abs().max().item()
     try:
         ours = head(body_of(model)(input_ids=ids, use_cache=False).last_hidden_state[0])
     except (AttributeError, RuntimeError):  # no hidden states, or of another width than the head's
         return False
-    atol = 1e-2 * own.nan_to_num().abs().max().item()
     return ours.shape == own.shape and torch.allclose(ours, own, rtol=1e-2, atol=atol, equal_nan=True)
 
 
