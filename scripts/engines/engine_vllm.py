@@ -16,7 +16,7 @@ GPUS = "tensor_parallel_size"
 OPERATIONAL = ("gpu_memory_utilization", "enforce_eager")
 BLOCK = 2048  # large: while the last answers of a block are generated, most of the GPU is idle
 
-# what vLLM 0.32 loads without further packages (bitsandbytes needs one)
+# the methods in the source of vLLM that need no further package (bitsandbytes and torchao do)
 QUANTIZATIONS = ("auto-round", "awq", "compressed-tensors", "fbgemm_fp8", "fp8", "gptq", "inc")
 QUANTIZATIONS += ("modelopt", "mxfp4", "mxfp8", "quark")
 
