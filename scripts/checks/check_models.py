@@ -4,9 +4,10 @@ python -m scripts.checks.check_models \
     --models '{"bases": {"alpha": {"model": "results/world/alpha", "chat_template": "config/templates/plain.jinja"}}}' \
     --output results/miniature/checks/bases/alpha.json
 
-For each model: whether it exists and may be read, its commit, tokenizer, chat template and special tokens, its context
-length compared with a teacher's longest response, and the size of its weights. For an endpoint: whether the environment
-variable of its key is set. An unreachable hub is not a problem: the model is then `not checked`.
+For each model: whether it exists and may be read, its commit, architecture, quantization, tokenizer, chat template and
+special tokens, its context length compared with a teacher's longest response, and the size of its weights. For an
+endpoint: whether the environment variable of its key is set. An unreachable hub is not a problem: the model is then
+`not checked`.
 """
 
 import argparse
@@ -24,18 +25,19 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
+from scripts.checks.check_heads import wrong_head
 from scripts.checks.checked_models import models_of
 from scripts.configuration.config_engines import engine_module, is_endpoint
 from scripts.models.chat import Chat, user
+from scripts.models.loadable import quantization_of, unloadable
 from scripts.models.loading import load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
 from scripts.models.weights import wrong_weights
 from scripts.tables.digests import digest
 from scripts.tables.files import write_json
 
-VERSION = 2
+VERSION = 3
 GATED = "{model} is gated: accept its license at https://huggingface.co/{model} and set HF_TOKEN"
 MARKUP = re.compile(r"<\|[^\s|]+\|>|</?[a-z]+(?:_[a-z]+)+>|\[/?INST\]")
 
@@ -78,8 +80,7 @@ def check_model(section: str, entry: dict) -> tuple[dict, list[str]]:
     problems = wrong_lengths(entry, facts["context_length"] or 10**9)
     if entry.get("output") == "logits" and config.num_labels != 1:
         problems.append(f"it has {config.num_labels} outputs; a reward model has one")
-    if section in ("bases", "reference_models") and not is_causal(config):
-        problems.append(f"{config.model_type} is not a causal language model of transformers, which this role needs")
+    problems += wrong_config(section, entry, config)
     try:
         found, wrong = check_tokenizer(section, entry, config.get_text_config().vocab_size)
     except (OSError, ValueError, ImportError) as error:
@@ -136,6 +137,20 @@ def wrong_lengths(entry: dict, context: int) -> list[str]:
     return [wrong] if n >= context else []
 
 
+def wrong_config(section: str, entry: dict, config) -> list[str]:
+    """Why the engine of an entry, or the script that loads it, cannot use a model of this config."""
+    if "engine" in entry and section != "bases":
+        return import_module(engine_module(entry["engine"])).check_config(config)
+    if "output" in entry:
+        return unloadable(config, "AutoModelForSequenceClassification")
+    quantization = quantization_of(config)
+    if quantization and section == "bases":
+        method = quantization["quant_method"]
+        return [f"its weights are quantized ({method}) and cannot be trained: use the model that they were made from"]
+    problems = unloadable(config, "AutoModelForCausalLM")
+    return problems or wrong_head(config, entry.get("trust_remote_code", False))
+
+
 def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, list[str]]:
     """Hash of the chat template, and the end of a turn; or what is wrong with the template or with its tokens."""
     try:
@@ -165,12 +180,6 @@ def wrong_template(section: str, entry: dict, chat: Chat) -> list[str]:
     except SystemExit as refused:
         problem = str(refused)
     return [problem] if problem else []
-
-
-def is_causal(config) -> bool:
-    """Whether transformers, or the model's own code, has a causal language model of this kind."""
-    own = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
-    return own or type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
 
 
 def first_line(error: Exception) -> str:

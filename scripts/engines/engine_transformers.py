@@ -5,8 +5,9 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
 from scripts.engines.results import prompt_room, row_seed
-from scripts.models.batching import PROBE, agree, batches, longest_together, pad_left
+from scripts.models.batching import PROBE, agree, batches, longest_together, pad_left, refuse_unless_causal
 from scripts.models.chat import Chat
+from scripts.models.loadable import unloadable
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, out_of_memory, pretrained
 from scripts.models.tokenizers import load_tokenizer
 
@@ -24,6 +25,11 @@ def check(entry: dict) -> list[str]:
     return []
 
 
+def check_config(config) -> list[str]:
+    """Why transformers cannot load a model of this config."""
+    return unloadable(config, "AutoModelForCausalLM")
+
+
 def load(spec: dict):
     """Load a model and return its function from rows to results (see generation.py).
 
@@ -33,6 +39,7 @@ def load(spec: dict):
     """
     chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
+    refuse_unless_causal(model, spec["model"])
     stops = stop_ids(chat, model.generation_config)
     # the model's own defaults (repetition penalty, top-k) would change what the config's sampling means
     model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=[*chat.end, *stops][-1])

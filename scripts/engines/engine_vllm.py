@@ -5,6 +5,7 @@ from transformers import GenerationConfig
 from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
 from scripts.engines.results import prompt_room, row_seed
 from scripts.models.chat import Chat
+from scripts.models.loadable import quantization_of
 from scripts.models.loading import pretrained
 from scripts.models.tokenizers import load_tokenizer
 
@@ -15,6 +16,10 @@ GPUS = "tensor_parallel_size"
 OPERATIONAL = ("gpu_memory_utilization", "enforce_eager")
 BLOCK = 2048  # large: while the last answers of a block are generated, most of the GPU is idle
 
+# the methods in the source of vLLM that need no further package (bitsandbytes and torchao do)
+QUANTIZATIONS = ("auto-round", "awq", "compressed-tensors", "fbgemm_fp8", "fp8", "gptq", "inc")
+QUANTIZATIONS += ("modelopt", "mxfp4", "mxfp8", "quark")
+
 
 def check(entry: dict) -> list[str]:
     """Whether max_model_len leaves room for a prompt next to the longest answer."""
@@ -22,6 +27,14 @@ def check(entry: dict) -> list[str]:
     if context is None or longest < context:
         return []
     return [f"sampling.max_new_tokens ({longest}) leaves no room for a prompt in vllm.max_model_len ({context})"]
+
+
+def check_config(config) -> list[str]:
+    """Whether vLLM can load weights that are quantized in this way. It knows more architectures than transformers."""
+    method = (quantization_of(config) or {}).get("quant_method")
+    if method is None or method in QUANTIZATIONS:
+        return []
+    return [f"vLLM cannot load weights quantized with {method}, only with {', '.join(QUANTIZATIONS)}"]
 
 
 def load(spec: dict):

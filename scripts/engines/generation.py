@@ -9,8 +9,9 @@ GPUS         the setting of its section that must equal `gpus`; None if it has n
 OPERATIONAL  the settings of its section that change no result; they are not part of the key
 BLOCK        rows stored at a time; a killed job may have to compute one block again
 
-It defines two functions. `check(entry)` returns what is wrong with a config entry, one line per problem, without
-loading anything. `load(spec)` returns a function from rows to results, one result per row, in the order of the rows.
+It defines functions. `check(entry)` returns what is wrong with a config entry, one line per problem, without loading
+anything; `check_config(config)` what is wrong with a model's own config, for an engine that loads models. `load(spec)`
+returns a function from rows to results, one result per row, in the order of the rows.
 
 A row is a dict of instruction, or else messages (role and content), and of whatever distinguishes it from other rows. A
 result is a dict of text (None if there is no text), finish_reason (stop | length), n_tokens (generated tokens without

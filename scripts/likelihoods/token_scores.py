@@ -8,8 +8,8 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM
 
-from scripts.likelihoods.chunked_head import nll_and_rank, output_head
-from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
+from scripts.likelihoods.chunked_head import body_of, nll_and_rank, output_head
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText, Unrenderable
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
 from scripts.models.tokenizers import load_tokenizer
@@ -40,6 +40,7 @@ def load_scorer(spec: dict):
         text = PlainText(load_tokenizer(**pretrained(spec)))
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
     head = output_head(model)
+    refuse_unless_causal(model, spec["model"])
     batch_tokens = batch_size_that_agrees(
         lambda rows: [nll for nll, _ in forward(model, head, [(row[:1], row[1:]) for row in rows])],
         lambda row: nll_alone(model, row),
@@ -163,7 +164,7 @@ def token_scores(model, rows: list[tuple[list[int], ...]], batch_tokens: int) ->
 def forward(model, head, rows: list[tuple[list[int], ...]]) -> list[tuple]:
     """token_scores of one batch. Each token is predicted at the position before it."""
     ids, mask = pad_right([list(chain(*row)) for row in rows], pad=0)
-    body = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    body = body_of(model)(input_ids=ids, attention_mask=mask, use_cache=False)
     spans = [list(scored_spans(row)) for row in rows]
     at = [(row, start, end) for row, found in enumerate(spans) for start, end in found]
     hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, start, end in at])

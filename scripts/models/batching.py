@@ -76,6 +76,15 @@ def batch_size_that_agrees(run: Callable[[list], list[torch.Tensor]], alone: Cal
     return 1
 
 
+@torch.inference_mode()
+def refuse_unless_causal(model, name: str) -> None:
+    """Exit if what a model predicts depends on tokens that come later, as in BERT and XLNet."""
+    row = PROBE[1]
+    half, whole = (model(input_ids=torch.tensor([ids], device=device())).logits[0] for ids in (row[:6], row))
+    if not agree(half.float(), whole[:6].float()):
+        raise SystemExit(f"{name} is not a causal language model: what it predicts depends on the tokens that follow")
+
+
 def agree(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two results for the same row differ by no more than rounding: of float32, or of bfloat16 on a GPU."""
     a, b = a.double().flatten(), b.double().flatten()

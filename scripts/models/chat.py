@@ -16,6 +16,8 @@ from scripts.tables.conversations import answer_of, prompt_of
 
 TODAY = datetime(2024, 7, 26)  # the date that templates are given, always: Llama 3's own default
 MARK = "\ue000"  # a private-use character that replaces a text while a template is examined
+# what a template may raise, since it is code
+RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # short answers of the kinds that people ask for: what joins a prompt and its answer differs between them
 PROBES = ["Yes", "7", "def f(x):", "问题", "🙂", "the answer"]
 
@@ -112,7 +114,7 @@ class Chat:
         how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
         try:
             return self.tokenizer.apply_chat_template(messages, **how)
-        except (TemplateError, OverflowError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except (TemplateError, *RAISED) as error:
             raise Unrenderable(f"the chat template cannot be used: {error}") from None
 
     @cached_property
