@@ -106,6 +106,11 @@ SHAPES = {
         PAIR,
         {"1.10": "9007199254740993", "1e5": "-0.0", "true": "false"},
     ),
+    "numbers inside a list as they are written, and lines that are unusual": Shape(
+        {"t.jsonl": '{"q": [1.10, {"n": 1e5}], "a": "tab\there"}\n{"q": "long", "a": %s}\n' % ("1" * 5000)},
+        PAIR,
+        {'[1.10,{"n":1e5}]': "tab\there", "long": "1" * 5000},
+    ),
     "null, a missing key and an empty text": Shape(
         {"t.jsonl": lines([{"q": "one", "a": None}, {"q": "two"}, {"q": "", "a": "x"}, {"q": "four", "a": "4"}])},
         PAIR,

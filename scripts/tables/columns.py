@@ -29,6 +29,8 @@ class Column:
 
     def value(self, row: dict):
         """The value in a row; None if a step is not there."""
+        if len(self.steps) == 1:  # most columns; a name that no row has is refused by its name
+            return row.get(self.steps[0])
         value = row
         for i, step in enumerate(self.steps):
             if value is None:
@@ -115,7 +117,7 @@ class Asked:
     def texts(self, row: dict) -> list[str | None]:
         """A text or None for each asked column."""
         return [
-            text_of(group[0].value(row)) if len(group) == 1 else joined(text_of(column.value(row)) for column in group)
+            text_of(group[0].value(row)) if len(group) == 1 else joined([text_of(part.value(row)) for part in group])
             for group in self.columns.values()
         ]
 

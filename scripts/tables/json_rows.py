@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+import jiter
+
 from scripts.tables.columns import Asked
-from scripts.tables.json_values import DECODER
-from scripts.tables.source_files import decoded_lines, not_utf8, open_bytes
+from scripts.tables.json_values import DECODER, text_of
+from scripts.tables.source_files import not_utf8, open_bytes
 
 PIECE = 2**20  # bytes that are read at a time, if the rows are not lines
 SPACE = re.compile(r"[ \t\n\r]*")
@@ -18,9 +20,8 @@ def json_rows(path: str, asked: Asked) -> Iterator[dict]:
     """The rows of a file, one after another. Exits naming file and line of what is not JSON, not UTF-8 or not a row."""
     with open_bytes(path) as file:
         start = file.readline(PIECE)
-        rest = chain([start], file)
         if is_row(start) and file.peek(1):
-            yield from line_rows(path, rest, asked)
+            yield from line_rows(path, chain([start], file), asked)
         else:
             yield from document_rows(Document(path, start, file), asked)
 
@@ -33,19 +34,30 @@ def is_row(line: bytes) -> bool:
 
 
 def line_rows(path: str, lines: Iterable[bytes], asked: Asked) -> Iterator[dict]:
-    for number, line in enumerate(decoded_lines(lines, path), 1):
+    for number, line in enumerate(lines, 1):
         try:
-            row = DECODER.decode(line)
-        except json.JSONDecodeError as error:
+            row = jiter.from_json(line, float_mode="lossless-float", cache_mode="keys")
+        except ValueError:
             if not line.strip():
                 continue
-            raise not_json(path, number, f"{error.msg}, character {error.pos + 1}") from None
-        yield checked(row, asked, f"{path}, line {number}")
+            row = unusual_row(path, number, line)
+        yield checked(row, asked, path, number)
 
 
-def checked(row, asked: Asked, where: str) -> dict:
+def unusual_row(path: str, number: int, line: bytes):
+    """A row that only the slower decoder reads, such as one with half a surrogate pair; exits if it is not JSON."""
+    try:
+        return DECODER.decode(line.decode())
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, number, error) from None
+    except json.JSONDecodeError as error:
+        raise not_json(path, number, f"{error.msg}, character {error.pos + 1}") from None
+
+
+def checked(row, asked: Asked, path: str, number: int, place: str = "line") -> dict:
     if not isinstance(row, dict):
-        raise SystemExit(f"{where}: a row is an object with columns, and this is {str(row)[:60]}")
+        found = text_of(row) or "null"
+        raise SystemExit(f"{path}, {place} {number}: a row is an object with columns, and this is {found[:60]}")
     if not row.keys() <= asked.seen.keys():
         asked.seen |= dict.fromkeys(row)
     return row
@@ -122,7 +134,7 @@ class Document:
 def document_rows(document: Document, asked: Asked) -> Iterator[dict]:
     rows = rows_in_list(document) if document.peek() == "[" else rows_in_objects(document, asked)
     for number, row in enumerate(rows, 1):
-        yield checked(row, asked, f"{document.path}, row {number}")
+        yield checked(row, asked, document.path, number, "row")
     if document.peek():
         document.fail("more follows after its end", document.at)
 

@@ -3,6 +3,8 @@
 import json
 from json.encoder import encode_basestring as quoted
 
+from jiter import LosslessFloat
+
 
 class Number(str):
     """A number as it is written: 1.10, 007e3, 9007199254740993."""
@@ -15,11 +17,9 @@ DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=
 
 def text_of(value) -> str | None:
     """The text of a cell: texts and numbers as they are, lists and objects as compact JSON, null as None."""
+    if value is None or type(value) is str:  # most cells
+        return value
     match value:
-        case None:
-            return None
-        case str():
-            return str(value)
         case dict() | list() | tuple():
             return json_text(value)
         case bool():
@@ -32,7 +32,7 @@ def text_of(value) -> str | None:
 def json_text(value) -> str:
     """Compact JSON of a value, with numbers as they were written; dates and the like as texts."""
     match value:
-        case Number():
+        case Number() | LosslessFloat():
             return str(value)
         case str():
             return quoted(value)
