@@ -135,7 +135,7 @@ ONE_TEACHER = {
 }
 # a teacher that is not compared is in no mix and is never ranked first
 BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2) | {"measure_diversity": 1}
-BELOW = {rule: n for rule, n in BELOW.items() if rule not in (*MIXES, "assess_ranking")}
+BELOW = {rule: n for rule, n in BELOW.items() if rule not in MIXES}
 
 CHANGES = {
     "every file touched": (touch_everything, {}),
@@ -146,12 +146,12 @@ CHANGES = {
         OF_MIXES | RANKING | TABLES,
     ),
     "how sure a ranking has to be": (
-        lambda root: edit_config(root, lambda c: c.update(ranking={"p_same_top1": 0.8})),
+        lambda root: edit_config(root, lambda c: c.update(ranking={"p_highest": 0.8})),
         {"assess_ranking": 1},
     ),
     "a teacher's family": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"].update(family="curt")),
-        {"rank_teachers": 1, "vary_ranking": 1, "write_dataset": BASES, "compare_sizes": 1, **STATISTICS},
+        {"compare_sizes": 1, **RANKING, **STATISTICS},
     ),
     "one teacher's sampling": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),

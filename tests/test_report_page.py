@@ -38,9 +38,9 @@ def tables() -> dict[str, pl.DataFrame]:
     beta = {"beta": [0.0, 1.0, 0.0, 1.0], "origin": 0.0, "beta_chosen_on": pl.Series([None] * 4, dtype=pl.String)}
     values = {
         "teachers": PAIR | names | metrics,
-        "stability": PAIR | {"car": CAR, "car_se": [0.01, 0.02, None] * 2, "p_first": [0.9, 0.1, None] * 2},
+        "stability": PAIR | {"car": CAR, "car_se": [0.01, 0.02, None] * 2, "p_highest": [0.9, 0.1, None] * 2},
         "sample_size": first | {"n": 9, "advice": "one is first by CAR: settled."},
-        "sensitivity": first,
+        "sensitivity": first | {"reward_model": "rm", "transform": "none", "beta_from": 0.0, "beta_to": float("inf")},
         "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
         "conclusions": {"base": [*BASES, "average"], "conclusion": "6 teachers are too few."},
         "correlations": correlations | {"top1_regret": 2.0, "note": [None, "constant", None] * 2},

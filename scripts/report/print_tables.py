@@ -54,7 +54,7 @@ def print_teachers(tables: dict[str, pl.DataFrame], performance: pl.DataFrame) -
         print_ranking(teachers.filter(base=base), title_of(base, performance))
         size = tables["sample_size"].filter(base=base).row(0, named=True)
         print_paragraph(size["advice"])
-        print_paragraph(in_words(tables["sensitivity"].filter(base=base), size["first"]))
+        print_paragraph(in_words(tables["sensitivity"].filter(base=base)))
 
 
 def title_of(base: str, performance: pl.DataFrame) -> str:

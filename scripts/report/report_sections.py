@@ -20,7 +20,7 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
         "name": base,
         "learned": best_by_ap(rows),
         "size": size,
-        "sensitivity": in_words(tables["sensitivity"].filter(base=base), size["first"]),
+        "sensitivity": in_words(tables["sensitivity"].filter(base=base)),
         "conclusion": conclusion(tables, base),
         "without_ap": without_ap(tables, base),
         "named": named_columns(teachers),
