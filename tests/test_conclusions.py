@@ -74,23 +74,19 @@ def test_the_sentences_of_the_conclusions():
     )
     table = pairs([1.0, 3.0, 2.0, 0.0], [50.0, 49.0, 40.0, 48.5], ap_se=0.5).with_columns(rank=pl.Series([3, 1, 2, 4]))
     assert (
-        about_best(table)
-        == "The best teacher by AP is t0 (50.0), but its AP is not significantly higher than that of t1."
+        about_best(table) == "The highest AP is that of t0 (50.0), but it is not significantly higher than that of t1."
     )
-    assert about_choice(table) == "CAR's first choice, t1, is 1.0 points of AP below the best teacher."
-    assert (
-        about_choice(table.with_columns(rank="car"))
-        == "CAR's first choice, t3, is 1.5 points of AP below the best teacher."
-    )
+    assert about_choice(table) == "CAR's first choice, t1, is 1.0 points of AP below it."
+    assert about_choice(table.with_columns(rank="car")) == "CAR's first choice, t3, is 1.5 points of AP below it."
     gap = table.with_columns(ap=pl.when(rank=1).then(None).otherwise("ap"))
     assert about_choice(gap) == "CAR's first choice, t1, has no AP."
     tied = table.with_columns(ap=pl.when(pl.col("rank") <= 3).then(50.0).otherwise("ap"))
     assert about_best(tied) == (
-        "The best teacher by AP is t0 (50.0), but its AP is not significantly higher than that of t1 and t2."
+        "The highest AP is that of t0 (50.0), but it is not significantly higher than that of t1 and t2."
     )
-    assert about_choice(tied) == "CAR's first choice, t1, has the same AP as the best teacher."
+    assert about_choice(tied) == "CAR's first choice, t1, has the same AP."
     assert (
-        about_choice(table.with_columns(rank=pl.Series([1, 3, 2, 4]))) == "CAR's first choice, t0, is the best teacher."
+        about_choice(table.with_columns(rank=pl.Series([1, 3, 2, 4]))) == "CAR's first choice, t0, has the highest AP."
     )
     schema = ["metric_a", "metric_b", "difference", "p"]
     rows = [("car", "loss", 0.5, 0.01), ("loss", "transfer", -0.6, 0.001), ("car", "transfer", -0.3, 0.04)]

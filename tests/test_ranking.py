@@ -10,6 +10,7 @@ from scipy import integrate, stats
 from scripts.metrics.car import car
 from scripts.ranking import assess_ranking
 from scripts.ranking.assess_ranking import other_firsts, sample_size, stability_rows, verdict
+from scripts.ranking.car_parts import parts_of_car
 from scripts.ranking.highest_car import mean_tau, n_needed, p_ahead, p_highest, tied, true_cars
 from scripts.ranking.sampling_error import car_of_samples
 from scripts.ranking.vary_ranking import first_by_beta, vary
@@ -165,7 +166,7 @@ def test_each_teacher_has_an_error_a_probability_and_a_range_of_ranks():
 def test_the_advice_names_the_result_its_conditions_and_the_number_of_instructions():
     clear = sample_size(["x", "y"], 500, np.array([1.0, 3.0]), np.diag([0.02, 0.02]), 0.95)
     assert clear["n_needed"] < 500 and clear["tied"] == ""
-    known = "y has the highest CAR with a probability of above 99 % (500 instructions)"
+    known = "y has the highest CAR with a probability above 99 % (500 instructions)"
     enough = f"90% of samples of about {clear['n_needed']} instructions would settle it."
     assert verdict(clear, 3.0, []) == {"settled": True, "advice": f"{known}: settled. {enough}"}
     assert verdict(clear, -0.6, []) == {
@@ -209,6 +210,18 @@ def test_the_intervals_of_beta_are_exact():
     assert (
         other_firsts(settings.with_columns(beta_from=pl.col("beta_from") / 2, beta_to=pl.col("beta_to") / 2), "x") == []
     )
+
+
+def test_the_parts_of_car_show_whether_the_reward_or_the_loss_orders_the_teachers():
+    # CAR at beta 1: 1 / 2, 2 / 5, 4 / 16, in the order of the losses and opposite to the rewards
+    parts = parts_of_car(np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 15.0]), 1.0)
+    assert (parts["tau_reward"], parts["tau_loss"]) == pytest.approx((-1, 1))
+    assert parts["spread_reward"] == pytest.approx(np.log(2))  # logs 0, 1, 2 times log 2
+    assert parts["spread_loss"] == pytest.approx(np.std(np.log([2, 5, 16]), ddof=1))
+    shifted = parts_of_car(np.array([-1.0, 2.0, 2.0]), np.array([1.0, 4.0, 4.0]), 1.0)
+    assert shifted["spread_reward"] is None and shifted["tau_reward"] == pytest.approx(1)
+    assert parts_of_car(np.array([1.0, 1.0]), np.array([2.0, 2.0]), 1.0)["tau_loss"] is None
+    assert set(parts_of_car(np.array([1.0]), np.array([2.0]), 1.0).values()) == {None}
 
 
 @pytest.mark.parametrize("shift", [0, -1, -3])

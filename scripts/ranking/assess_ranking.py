@@ -14,7 +14,9 @@ sample_size.csv: first (the teacher with the highest measured CAR), p_highest of
 of with the target probability), tau (mean Kendall's tau between the order of a new sample and this one), n_needed
 (instructions at which 90 % of samples would be settled) and settled: p_highest reaches the target, with at least 100
 instructions and a positive reward, and no beta in a stated range, reward model or transform has another first teacher.
-All this is about CAR; only fine-tuning shows whether CAR finds the best teacher.
+tau_reward and tau_loss (Kendall's tau of CAR with r and with minus L) and spread_reward and spread_loss (of log r and
+of log(1 + beta L) over the teachers) show whether CAR orders by the reward or by the loss. All this is about CAR; only
+fine-tuning shows whether CAR finds the best teacher.
 """
 
 import argparse
@@ -26,6 +28,7 @@ import polars as pl
 from scipy.stats import rankdata
 
 from scripts.metrics.car import BETA_RANGE, preferred
+from scripts.ranking.car_parts import parts_of_car
 from scripts.ranking.common_instructions import KEYS, by_base, common_ids
 from scripts.ranking.highest_car import MIN_INSTRUCTIONS, POWER, mean_tau, n_needed, p_highest, tied, true_cars
 from scripts.ranking.sampling_error import car_of_samples
@@ -54,6 +57,7 @@ def main():
         stability += stability_rows(base, teachers, means, covariance)
         size = sample_size(teachers, len(r), means, covariance, args.p_highest)
         others = other_firsts(settings.filter(base=base), size["first"])
+        size |= parts_of_car(r.mean(0), loss.mean(0), args.car["beta"])
         sizes.append({"base": base, **size, **verdict(size, r.mean(0)[means.argmax()], others)})
     write_table(pl.DataFrame(stability), args.output_stability)
     write_table(pl.DataFrame(sizes, infer_schema_length=None), args.output_sample_size)
@@ -94,8 +98,8 @@ def other_firsts(settings: pl.DataFrame, first: str) -> list[str]:
 
 def verdict(size: dict, reward: float, others: list[str]) -> dict:
     """settled, and advice: what is known and what to do, in a few sentences. reward: r of the first teacher."""
-    p = "above 99 %" if size["p_highest"] > 0.99 else f"{100 * size['p_highest']:.0f} %"
-    known = f"{size['first']} has the highest CAR with a probability of {p} ({size['n']} instructions)"
+    p = "above 99 %" if size["p_highest"] > 0.99 else f"of {100 * size['p_highest']:.0f} %"
+    known = f"{size['first']} has the highest CAR with a probability {p} ({size['n']} instructions)"
     enough = f"{POWER:.0%} of samples of about {size['n_needed']} instructions would settle it"
     if size["n"] < MIN_INSTRUCTIONS:
         return not_settled(f"{known}, but these are too few to settle anything: use at least {MIN_INSTRUCTIONS}.")
