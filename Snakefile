@@ -21,6 +21,7 @@ if not workflow.overwrite_configfiles:
 
 
 sys.path.insert(0, workflow.basedir)
+from scripts.configuration.config_files import unmade_files
 from scripts.jobs.failed_jobs import FailedJobs
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
@@ -67,6 +68,9 @@ include: "rules/report.smk"
 include: "rules/plan.smk"
 include: "rules/speed.smk"
 
+
+if missing := unmade_files(config, lambda path: any(rule.is_producer(path) for rule in workflow.rules)):
+    sys.exit("\n".join(["The configuration cannot be used:", *missing]))
 
 if workflow.is_main_process and (note := notice_of_reuse(CODE_RECORD)):
     print(note, file=sys.stderr)

@@ -114,7 +114,7 @@ def import_spec(teacher, reward_model=None):
     """What decides which responses, or whose rewards, are imported for a teacher."""
     source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
     if reward_model:  # rewards are matched to rows without the texts
-        keys = {name: column for name, column in source["columns"].items() if name in ("id", "instruction")}
+        keys = {name: column for name, column in source["columns"].items() if name not in ("response", "finish_reason")}
         source["columns"] = keys | {"reward": config["teachers"][teacher]["import"]["rewards"][reward_model]}
     return as_json(source)
 

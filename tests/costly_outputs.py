@@ -51,11 +51,12 @@ def write_inputs(folder: Path) -> dict[str, Path]:
         candidate=pl.lit(0, pl.Int32),
         teacher=pl.lit("t"),
         response=pl.Series(RESPONSES),
+        turns=pl.lit(None, pl.String),
         finish_reason=pl.Series(FINISH_REASONS),
         n_tokens=pl.lit(5, pl.Int64),
         reason=pl.Series(reasons, dtype=pl.String),
     )
-    answers = responses.drop("candidate").rename({"response": "answer"})
+    answers = responses.drop("candidate", "turns").rename({"response": "answer"})
     answers = answers.with_columns(benchmark=pl.lit("b"), base=pl.lit("x"))
     baseline = answers.with_columns(answer=pl.lit("the baseline"), reason=pl.lit(None, pl.String))
     frames = {"instructions": instructions, "prompts": instructions, "responses": responses}

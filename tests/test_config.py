@@ -72,6 +72,11 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ("study", ..., "top level: study is missing"),
         ("study", "My Study", "study: 'My Study' is not allowed: lower-case letters,"),
         ("study", "../up", "study: '../up' is not allowed: lower-case letters,"),
+        (
+            "teachers/" + "t" * 249,
+            {"model": "a/b"},
+            "teachers: 'tttttttttttttttttttt'... has 249 characters, and 100 are",
+        ),
         ("teachers/Big", {"model": "a/b"}, "teachers: 'Big' is not allowed: lower-case letters,"),
         ("finetune/epochs", "two", "finetune.epochs: the text 'two' is given, and a number is needed"),
         ("finetune/learning_rate", "2e-5", "finetune.learning_rate: 2e-5 is read as text: a number with an exponent"),
@@ -129,7 +134,7 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         (
             "teachers/x",
             {"import": {"path": "t.csv", "columns": {"response": "r"}}},
-            "teachers.x.import.columns: name the column of",
+            "teachers.x.import.columns: name the column response and id, or response and instruction, or messages",
         ),
         ("teachers/x", {"mix": "car"}, "teachers.x: base is missing"),
         ("teachers/x", {"mix": "car", "base": "alfa"}, "teachers.x.base: no base alfa (did you mean alpha?)"),
@@ -238,6 +243,15 @@ def test_snakemake_reports_the_problems_and_starts_nothing(checkout):
     assert done.returncode and "Traceback" not in done.stdout
     assert done.stdout.rstrip().endswith("car.reward_model: no reward model x (known: right-answer)")
     assert not (checkout / "results").exists()
+
+
+def test_a_model_under_results_that_no_rule_makes_is_an_error(checkout):
+    (checkout / "typo.yaml").write_text(
+        yaml.safe_dump(put(example(), "teachers/plain-small/model", "./results/world/plain-larg")), encoding="utf-8"
+    )
+    done = snakemake("-n", "--configfile", "typo.yaml", cwd=checkout)
+    expected = "teachers.plain-small.model: results/world/plain-larg does not exist, and no rule makes it"
+    assert done.returncode and done.stdout.rstrip().endswith(expected)
 
 
 def test_a_config_file_on_the_command_line_replaces_the_default_one(checkout):

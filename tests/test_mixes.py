@@ -34,7 +34,14 @@ def sources(tmp_path):
         # over_long is a reason of the base's likelihood, not of the response
         unusable = pl.when(pl.col("reason") == "empty").then(pl.lit("empty"))
         frame.select(
-            "id", "teacher", candidate=0, response=text, finish_reason=pl.lit("stop"), n_tokens=1, reason=unusable
+            "id",
+            "teacher",
+            candidate=0,
+            response=text,
+            turns=pl.lit(None, pl.String),
+            finish_reason=pl.lit("stop"),
+            n_tokens=1,
+            reason=unusable,
         ).write_parquet(tmp_path / f"responses-{teacher}.parquet")
     return tmp_path
 

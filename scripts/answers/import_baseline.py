@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import match_responses
 from scripts.tables.schemas import ANSWERS, conform
@@ -25,7 +26,8 @@ VERSION = 1
 def main():
     args = parse_args()
     prompts = read_table(args.prompts, columns=["id", "instruction"])
-    matched = match_responses(prompts, read_texts(args.source))
+    one_message = {"turns": "last", "system": None}
+    matched = match_responses(prompts, with_conversations(read_texts(args.source), args.source | one_message))
     unknown = {name: pl.lit(None) for name in ("base", "teacher", "finish_reason", "n_tokens")}
     answers = matched.select("id", "reason", answer="response", benchmark=pl.lit(args.benchmark), **unknown)
     answers = conform(answers, ANSWERS)

@@ -1,5 +1,7 @@
 """Local files and folders that a configuration names and that do not exist."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts.configuration.config_engines import is_endpoint
@@ -8,21 +10,46 @@ LOCAL = ("./", "../", "/")
 
 
 def missing_files(config: dict) -> list[str]:
-    """One line per local file or folder that does not exist. The workflow itself writes those under results/."""
-    files = {f"{where}.path": source["path"] for where, source in source_entries(config).items() if "path" in source}
-    for name, benchmark in config["benchmarks"].items():
-        if "judge_template" in benchmark:
-            files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
+    """One line per local file or folder that does not exist. Those under results/ are left to `unmade_files`."""
     problems = []
     for where, entry in model_entries(config).items():
         if not is_endpoint(entry):
             problems += wrong_model(where, entry)
-        if entry.get("chat_template"):
-            files[f"{where}.chat_template"] = entry["chat_template"]
     missing = {
-        where: path for where, path in files.items() if not is_workflow_output(path) and not Path(path).is_file()
+        where: path
+        for where, path in named_files(config).items()
+        if not is_workflow_output(path) and not Path(path).is_file()
     }
     return problems + [f"{where}: no file {path}" for where, path in missing.items()]
+
+
+def unmade_files(config: dict, is_made: Callable[[str], bool]) -> list[str]:
+    """One line per file or model under results/ that does not exist and that no rule makes.
+
+    is_made: whether a rule of the workflow has this path as its output.
+    """
+    files = named_files(config)
+    for where, entry in model_entries(config).items():
+        if not is_endpoint(entry) and is_workflow_output(entry["model"]):
+            files[f"{where}.model"] = f"{entry['model']}/manifest.json"
+    paths = {where: os.path.normpath(path) for where, path in files.items() if is_workflow_output(path)}
+    return [
+        f"{where}: {path.removesuffix('/manifest.json')} does not exist, and no rule makes it"
+        for where, path in paths.items()
+        if not Path(path).exists() and not is_made(path)
+    ]
+
+
+def named_files(config: dict) -> dict[str, str]:
+    """Every file that the configuration names, by its place in the configuration."""
+    files = {f"{where}.path": source["path"] for where, source in source_entries(config).items() if "path" in source}
+    for name, benchmark in config["benchmarks"].items():
+        if "judge_template" in benchmark:
+            files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
+    for where, entry in model_entries(config).items():
+        if entry.get("chat_template"):
+            files[f"{where}.chat_template"] = entry["chat_template"]
+    return files
 
 
 def source_entries(config: dict) -> dict[str, dict]:

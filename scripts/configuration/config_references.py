@@ -71,6 +71,8 @@ def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
     if "length_control" in benchmark and not protocol.length_controlled:
         takers = " or ".join(name for name, other in PROTOCOLS.items() if other.length_controlled)
         problems.append(f"{where}.length_control: only for the protocol {takers}")
+    if "length_control" in benchmark and "instruction" not in benchmark["prompts"]["columns"]:
+        problems.append(f"{where}.length_control: needs the column instruction of the prompts, not messages")
     return problems + wrong_judge(where, benchmark, config) if protocol.judge else problems
 
 

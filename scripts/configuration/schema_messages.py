@@ -28,10 +28,13 @@ def explain(error: ValidationError) -> list[str]:
         case "oneOf":
             return ["name either a path or a dataset"]
         case "anyOf":
-            return ["name the column of the id or of the instruction"]
+            choices = [" and ".join(choice["required"]) for choice in rule]
+            return [f"name the column {', or '.join(choices)}"]
         case "pattern":
             allowed = error.schema["description"].rstrip(".")
             return [f"{found!r} is not allowed: {allowed[0].lower()}{allowed[1:]}"]
+        case "maxLength":
+            return [f"{found[:20]!r}... has {len(found)} characters, and {rule} are allowed: it becomes a file name"]
         case "enum":
             allowed = ", ".join("null" if value is None else str(value) for value in rule)
             return [f"{name_of(found)} is not one of {allowed}"]

@@ -29,6 +29,7 @@ import polars as pl
 from scripts.configuration.config_engines import engine_module
 from scripts.engines.results import without_text
 from scripts.models.folder import key_of
+from scripts.tables.conversations import PROMPT, prompt_of
 from scripts.tables.row_store import RowStore
 
 RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
@@ -60,15 +61,23 @@ def answer_instructions(
 ) -> pl.DataFrame:
     """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in the same order.
 
-    `instructions` has the columns id and instruction. spec, store_folder and api: see asker.
+    `instructions` has the columns id, instruction and maybe messages. spec, store_folder and api: see asker.
     """
     ask = asker(spec, store_folder, api)
     frames = []
     for candidate in range(candidates):  # one after the other, so that a larger pool has the same blocks
-        rows = instructions.select("id", "instruction", candidate=pl.lit(candidate, pl.Int32))
-        frames.append(with_results(rows, ask(rows.to_dicts())))
+        rows = instructions.select("id", *PROMPT, candidate=pl.lit(candidate, pl.Int32))
+        frames.append(with_results(rows, ask([question(row) for row in rows.to_dicts()])))
     order = pl.int_range(pl.len()).over("candidate")
     return pl.concat(frames).sort(order, "candidate")
+
+
+def question(row: dict) -> dict:
+    """A row of instructions as an engine takes it: with its messages, if it is more than one message of the user."""
+    messages = prompt_of(row)
+    if isinstance(messages, str):
+        return {"id": row["id"], "instruction": messages, "candidate": row["candidate"]}
+    return {"id": row["id"], "messages": messages, "candidate": row["candidate"]}
 
 
 def leave_unanswered(instructions: pl.DataFrame, reason: str) -> pl.DataFrame:

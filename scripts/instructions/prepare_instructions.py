@@ -4,8 +4,10 @@ python -m scripts.instructions.prepare_instructions \
     --spec '{"path": "mine.jsonl", "columns": {"instruction": "prompt"}, ...}' \
     --output results/mine/instructions.parquet --set-aside results/mine/set_aside/instructions.parquet
 
-If the source has no id column, the id of a row is the first 16 digits of the SHA-256 of its instruction. The sample is
-the first n rows by SHA-256 of seed and id: a larger n keeps every row of a smaller n, for any order of the source.
+An instruction that is more than one message of the user is written as text, and its messages as JSON (see
+scripts/tables/conversations.py). If the source has no id column, the id of a row is the first 16 digits of the SHA-256
+of its instruction. The sample is the first n rows by SHA-256 of seed and id: a larger n keeps every row of a smaller n,
+for any order of the source.
 """
 
 import argparse
@@ -15,16 +17,17 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.conversations import with_conversations
 from scripts.tables.files import write_table
 from scripts.tables.sources import content_id, normal, read_texts
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
     args = parse_args()
     source, n = args.source, args.source["n"]
-    rows = normalize(read_texts(source), source["max_characters"])
+    rows = normalize(with_conversations(read_texts(source), source), source["max_characters"])
     refuse_repeated_ids(rows)
     rows = mark_duplicates(rows)
     kept = nested_sample(rows.filter(pl.col("reason").is_null()), n, source["seed"]).drop("reason", "row")
@@ -43,14 +46,17 @@ def main():
 
 
 def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
-    """row (number in the source), id, instruction (normalized), source, reference, reason (null if usable)."""
+    """row (number in the source), id, instruction (normalized), messages, source, reference, reason (null: usable)."""
     text = normal(frame["instruction"])
     frame = frame.with_columns(text).with_row_index("row", offset=1)
-    for name, value in (("id", text.map_elements(content_id, pl.String)), ("source", None), ("reference", None)):
-        if name not in frame.columns:
-            frame = frame.with_columns(pl.lit(value, pl.String).alias(name) if value is None else value.alias(name))
+    if "id" not in frame.columns:
+        frame = frame.with_columns(text.map_elements(content_id, pl.String).alias("id"))
+    empty = {n: pl.lit(None, pl.String) for n in ("messages", "source", "reference", "unreadable")}
+    frame = frame.with_columns(**{name: value for name, value in empty.items() if name not in frame.columns})
     reason = (
-        pl.when(pl.col("instruction").is_null())
+        pl.when(pl.col("unreadable").is_not_null())
+        .then(pl.col("unreadable"))
+        .when(pl.col("instruction").is_null())
         .then(pl.lit("not_a_text"))
         .when(pl.col("instruction") == "")
         .then(pl.lit("empty"))
@@ -61,7 +67,7 @@ def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         .when(pl.col("instruction").str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
-    return frame.select("row", "id", "instruction", "source", "reference", reason.alias("reason"))
+    return frame.select("row", "id", "instruction", "messages", "source", "reference", reason.alias("reason"))
 
 
 def refuse_repeated_ids(rows: pl.DataFrame) -> None:

@@ -19,6 +19,7 @@ from scripts.judgments.reasons import NEVER_ASKED
 from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, load_scorer
 from scripts.models.reward_scorer import VERSION as ROWS_VERSION
+from scripts.tables.conversations import PROMPT, filled
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
@@ -27,7 +28,7 @@ VERSION = 1  # of the table; the rows have that of the module that computes them
 
 def main():
     args = parse_args()
-    prompts = read_table(args.prompts).select("id", "instruction")
+    prompts = read_table(args.prompts).select("id", *PROMPT)
     answers, baseline = read_table(args.answers), read_table(args.baseline)
     store = RowStore(args.store, key_of(args.judge), ROWS_VERSION)
     scored = []
@@ -35,8 +36,8 @@ def main():
         rows = prompts.join(texts, on="id", validate="1:1", maintain_order="left").filter(
             pl.col("answer").is_not_null()
         )
-        rows = rows.select("id", "instruction", response="answer")
-        results = store.fill(rows.to_dicts(), lambda: load_scorer(args.judge), BLOCK)
+        rows = rows.select("id", *PROMPT, response="answer")
+        results = store.fill(filled(rows.to_dicts()), lambda: load_scorer(args.judge), BLOCK)
         rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
         scored.append(rows.select("id").hstack(rewards.rename({"reward": author, "unusable": f"{author}_unusable"})))
     judgments = compare(prompts, answers, *scored)

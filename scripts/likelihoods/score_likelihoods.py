@@ -28,6 +28,7 @@ from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry
 from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, load_scorer
 from scripts.likelihoods.token_scores import VERSION as ROWS_VERSION
 from scripts.models.folder import key_of
+from scripts.tables.conversations import CONVERSATION, PROMPT, filled
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
@@ -37,12 +38,12 @@ VERSION = 1  # of the table; the rows have that of the module that computes them
 def main():
     args = parse_args()
     responses = read_table(args.responses)
-    instructions = read_table(args.instructions).select("id", "instruction")
+    instructions = read_table(args.instructions).select("id", *PROMPT)
     conversations = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
-    rows = conversations.filter(pl.col("reason").is_null()).select("id", "instruction", "response", "finish_reason")
+    rows = conversations.filter(pl.col("reason").is_null()).select("id", *CONVERSATION, "finish_reason")
     spec = {**args.model, **args.limits, "prompt": args.prompt}
     store = RowStore(args.store, key_of(spec), ROWS_VERSION)
-    results = store.fill(rows.to_dicts(), lambda: load_scorer(spec), BLOCK)
+    results = store.fill(filled(rows.to_dicts()), lambda: load_scorer(spec), BLOCK)
     columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
     sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))
     likelihoods = responses.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")

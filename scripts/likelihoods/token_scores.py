@@ -1,5 +1,7 @@
 """The likelihood of each token of a response under a causal model: two forward passes per row."""
 
+from collections.abc import Iterator
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import polars as pl
@@ -53,27 +55,41 @@ def score_rows(
 ) -> list[dict]:
     """One result per row: SUMS, PER_TOKEN if `per_token` is set, and `unusable`, the reason why they are null.
 
-    A row has instruction, response and finish_reason. Its two forward passes are with and without the instruction.
+    A row has instruction, response and finish_reason, and messages or turns if it is a longer conversation (see
+    scripts/tables/conversations.py). Its two forward passes are with and without what is not of the assistant.
     `unusable` is `over_long` for a row that does not fit into max_length or the model's context, `unrenderable` for
     texts that the chat template refuses, and `not_finite` for a likelihood that is NaN or infinite.
     """
     limit = min(max_length, context_length(model.config))
     encoded = [encode(text, row, limit) for row in rows]
     fitting = [tokens for tokens in encoded if isinstance(tokens, Tokens)]
-    with_prompt = token_scores(model, [(t.prompt, t.response + t.end) for t in fitting], batch_tokens)
-    direct = token_scores(model, [without_prompt(text.bos, t.response) for t in fitting], batch_tokens)
+    with_prompt = token_scores(model, [tokens.parts() for tokens in fitting], batch_tokens)
+    direct = token_scores(model, [without_prompt(text.bos, tokens.response()) for tokens in fitting], batch_tokens)
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
     scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
     return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
 
 
 class Tokens(NamedTuple):
-    """Token ids of one row, and whether they are only the start of the row."""
+    """Token ids of one row, and whether they are only the start of the row.
 
-    prompt: list[int]
-    response: list[int]
-    end: list[int]
+    turns: for each message of the assistant the ids before it, of its text, and of its end of turn.
+    """
+
+    turns: list[tuple[list[int], list[int], list[int]]]
     truncated: bool
+
+    def parts(self) -> tuple[list[int], ...]:
+        """The ids in their order, by turns given and scored."""
+        return tuple(part for context, text, end in self.turns for part in (context, text + end))
+
+    def response(self) -> list[int]:
+        """The ids of the assistant's texts."""
+        return [token for _, text, _ in self.turns for token in text]
+
+    def ends(self) -> torch.Tensor:
+        """For each scored token, whether it is of an end of turn."""
+        return torch.tensor([of for _, text, end in self.turns for of in [False] * len(text) + [True] * len(end)])
 
 
 def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
@@ -83,14 +99,18 @@ def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
     text is truncated to its start, as in Superfiltering (2402.00530).
     """
     try:
-        prompt, response, end = text.example(row["instruction"], row["response"], row["finish_reason"])
+        turns = text.turns(row)
     except Unrenderable:
         return "unrenderable"
-    over_long = len(prompt) + len(response) + len(end) > limit
+    over_long = length(turns) > limit
     if over_long and isinstance(text, PlainText):
-        response = response[: max(limit - len(prompt), 0)]
-    fits = len(prompt) + len(response) + len(end) <= limit
-    return Tokens(prompt, response, end, over_long) if fits and response else "over_long"
+        prompt, response, _ = turns[0]
+        turns = [(prompt, response[: max(limit - len(prompt), 0)], [])]
+    return Tokens(turns, over_long) if length(turns) <= limit and turns[0][1] else "over_long"
+
+
+def length(turns: list[tuple]) -> int:
+    return sum(len(part) for turn in turns for part in turn)
 
 
 def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list[int]]:
@@ -100,16 +120,16 @@ def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list
 
 def summarize(tokens: Tokens, with_prompt: tuple, direct: tuple, columns: list[str]) -> dict:
     """The columns of one row, from the nll and rank of each of its targets in both forward passes."""
-    (nll, rank), (direct_nll, _), n = with_prompt, direct, len(tokens.response)
+    (nll, rank), (direct_nll, _), end = with_prompt, direct, tokens.ends().to(with_prompt[0].device)
     if not (nll.isfinite().all() and direct_nll.isfinite().all()):
         return unusable("not_finite", columns)
     values = {
-        "n_tokens": n,
-        "nll": nll[:n].sum().item(),
-        "rank_sum": rank[:n].sum().item(),
-        "end_n_tokens": len(nll) - n,
-        "end_nll": nll[n:].sum().item(),
-        "end_rank_sum": rank[n:].sum().item(),
+        "n_tokens": (~end).sum().item(),
+        "nll": nll[~end].sum().item(),
+        "rank_sum": rank[~end].sum().item(),
+        "end_n_tokens": end.sum().item(),
+        "end_nll": nll[end].sum().item(),
+        "end_rank_sum": rank[end].sum().item(),
         "direct_n_tokens": len(direct_nll),
         "direct_nll": direct_nll.sum().item(),
         "truncated": tokens.truncated,
@@ -125,30 +145,38 @@ def unusable(reason: str, columns: list[str]) -> dict:
 
 
 @torch.inference_mode()
-def token_scores(model, pairs: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[tuple]:
-    """For each pair of (context ids, target ids): nll in nats (float64) and clipped rank of every target, in order.
+def token_scores(model, rows: list[tuple[list[int], ...]], batch_tokens: int) -> list[tuple]:
+    """For each row: nll in nats (float64) and clipped rank of every scored token, in order.
 
-    Rows are batched by length and padded on the right. The context must not be empty; the targets may be.
+    A row is ids that are given, ids that are scored, and so on by turns; mostly one of each. Rows are batched by length
+    and padded on the right. The first part must not be empty; the others may be.
     """
-    scores, head = [None] * len(pairs), output_head(model)
-    lengths = [len(context) + len(target) for context, target in pairs]
+    scores, head = [None] * len(rows), output_head(model)
+    lengths = [sum(map(len, row)) for row in rows]
     for batch in batches(lengths, batch_tokens, longest_together(model.config)):
-        scored = halve_if_out_of_memory(lambda rows: forward(model, head, rows), [pairs[i] for i in batch])
+        scored = halve_if_out_of_memory(lambda rows: forward(model, head, rows), [rows[i] for i in batch])
         for i, score in zip(batch, scored, strict=True):
             scores[i] = score
     return scores
 
 
-def forward(model, head, pairs: list[tuple[list[int], list[int]]]) -> list[tuple]:
+def forward(model, head, rows: list[tuple[list[int], ...]]) -> list[tuple]:
     """token_scores of one batch. Each token is predicted at the position before it."""
-    ids, mask = pad_right([context + target for context, target in pairs], pad=0)
+    ids, mask = pad_right([list(chain(*row)) for row in rows], pad=0)
     body = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-    spans = [(len(context), len(context) + len(target)) for context, target in pairs]
-    hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, (start, end) in enumerate(spans)])
-    targets = torch.cat([ids[row, start:end] for row, (start, end) in enumerate(spans)])
+    spans = [list(scored_spans(row)) for row in rows]
+    at = [(row, start, end) for row, found in enumerate(spans) for start, end in found]
+    hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, start, end in at])
+    targets = torch.cat([ids[row, start:end] for row, start, end in at])
     nll, rank = nll_and_rank(head, hidden, targets, RANK_LIMIT)
-    sizes = [end - start for start, end in spans]
+    sizes = [sum(end - start for start, end in found) for found in spans]
     return list(zip(nll.split(sizes), rank.split(sizes), strict=True))
+
+
+def scored_spans(row: tuple[list[int], ...]) -> Iterator[tuple[int, int]]:
+    """Start and end of each scored part of a row."""
+    ends = list(accumulate(map(len, row)))
+    return zip(ends[::2], ends[1::2], strict=True)
 
 
 @torch.inference_mode()

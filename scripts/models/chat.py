@@ -12,6 +12,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from scripts.models.tokenizers import Encoder
+from scripts.tables.conversations import answer_of, prompt_of
 
 TODAY = datetime(2024, 7, 26)  # the date that templates are given, always: Llama 3's own default
 MARK = "\ue000"  # a private-use character that replaces a text while a template is examined
@@ -36,23 +37,44 @@ class Chat:
         self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)
 
-    def prompt(self, instruction: str) -> list[int]:
-        """Ids of the conversation up to the beginning of the response."""
-        return self.ask([user(instruction)])
+    def prompt(self, instruction: str | list[dict]) -> list[int]:
+        """Ids of the conversation up to the beginning of the response. A text is one message of the user."""
+        return self.ask(messages("user", instruction))
 
     def ask(self, messages: list[dict]) -> list[int]:
         """Ids of any conversation (dicts of role and content) up to the place where the next response begins."""
         return self.encode(messages, add_generation_prompt=True)
 
-    def conversation(self, instruction: str, response: str) -> list[int]:
+    def conversation(self, instruction: str | list[dict], response: str | list[dict]) -> list[int]:
         """Ids of the complete conversation as the template renders it; what reward models read."""
-        return self.encode([user(instruction), assistant(response)], add_generation_prompt=False)
+        return self.encode([*messages("user", instruction), *messages("assistant", response)], False)
 
     def response(self, text: str) -> list[int]:
         """Ids of a response's own text as they follow a prompt."""
         return self.encoder.encode_data(text, after=self.before_response)
 
-    def example(self, instruction: str, response: str, finish_reason: str) -> tuple[list[int], list[int], list[int]]:
+    def turns(self, row: dict) -> list[tuple[list[int], list[int], list[int]]]:
+        """For each message of the assistant in a response: the ids before it, of its text, and of its end of turn.
+
+        One after the other they are the conversation of the row (see scripts/tables/conversations.py) up to its last
+        end of turn. Raises Unrenderable if the template renders a message in another way once others follow it.
+        """
+        before, done, found = messages("user", prompt_of(row)), [], []
+        answer = messages("assistant", answer_of(row))
+        for i, message in enumerate(answer, 1):
+            if message["role"] == "assistant":
+                finish_reason = row["finish_reason"] if i == len(answer) else "stop"
+                prompt, text, end = self.example(before, message["content"], finish_reason)
+                if prompt[: len(done)] != done:
+                    raise Unrenderable("the chat template renders a turn in another way once other turns follow it")
+                found.append((prompt[len(done) :], text, end))
+                done = prompt + text + end
+            before = [*before, message]
+        return found
+
+    def example(
+        self, instruction: str | list[dict], response: str, finish_reason: str
+    ) -> tuple[list[int], list[int], list[int]]:
         """Ids of the prompt, of the response's text, and of the end of turn, which a cut response does not have.
 
         Together they are the ids of the rendered conversation up to the end of turn, in which a template may have
@@ -179,10 +201,19 @@ class PlainText:
         prompt = self.bos + self.encoder.encode_data(f"{instruction}\n")
         return prompt, self.encoder.encode_data(response, after="\n"), []
 
+    def turns(self, row: dict) -> list[tuple[list[int], list[int], list[int]]]:
+        """The one turn of a row: a conversation is its text."""
+        return [self.example(row["instruction"], row["response"], row["finish_reason"])]
+
 
 def start_of_text(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The id that the tokenizer puts before plain text, its BOS; or nothing."""
     return [tokenizer.bos_token_id] if tokenizer.bos_token_id in tokenizer("").input_ids else []
+
+
+def messages(role: str, content: str | list[dict]) -> list[dict]:
+    """Messages as they are; a text as one message."""
+    return [{"role": role, "content": content}] if isinstance(content, str) else content
 
 
 def user(content: str) -> dict:

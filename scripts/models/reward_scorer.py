@@ -11,6 +11,7 @@ from scripts.models.batching import batch_size_that_agrees, batches, longest_tog
 from scripts.models.chat import Chat, Unrenderable
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
 from scripts.models.tokenizers import load_tokenizer
+from scripts.tables.conversations import answer_of, prompt_of
 
 VERSION = 2
 BLOCK = 512  # rows stored at a time
@@ -32,16 +33,14 @@ def load_scorer(spec: dict):
     )
 
     def score(rows: list[dict]) -> list[dict]:
-        pairs = [(row["instruction"], row["response"]) for row in rows]
+        pairs = [(prompt_of(row), answer_of(row)) for row in rows]
         return score_rows(chat, model, pairs, batch_tokens, spec["output"])
 
     return score
 
 
-def score_rows(
-    chat: Chat, model, pairs: list[tuple[str, str]], batch_tokens: int, output: str = "logits"
-) -> list[dict]:
-    """reward and `unusable`, the reason why it is null, for each pair of (instruction, response).
+def score_rows(chat: Chat, model, pairs: list[tuple], batch_tokens: int, output: str = "logits") -> list[dict]:
+    """reward and `unusable`, the reason why it is null, for each pair of instruction and response (texts or messages).
 
     `unusable` is `over_long` if the row does not fit into the model's context, and `not_finite` if the reward is NaN or
     infinite, and `unrenderable` if the chat template refuses the texts. `output` names the field of the model's output
@@ -59,7 +58,7 @@ def score_rows(
     return results
 
 
-def rendered(chat: Chat, instruction: str, response: str) -> list[int] | None:
+def rendered(chat: Chat, instruction: str | list[dict], response: str | list[dict]) -> list[int] | None:
     """Ids of a conversation; None if the chat template refuses its texts."""
     try:
         return chat.conversation(instruction, response)

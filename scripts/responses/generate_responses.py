@@ -18,7 +18,7 @@ from scripts.engines.generation import answer_instructions
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import RESPONSES, conform
 
-VERSION = 1  # of the table; the rows have that of the module that computes them
+VERSION = 2  # of the table; the rows have that of the module that computes them
 
 
 def main():
@@ -26,7 +26,8 @@ def main():
     instructions = read_table(args.instructions)
     spec = {**args.model, "sampling": args.sampling}
     results = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
-    responses = conform(results.rename({"text": "response"}).with_columns(teacher=pl.lit(args.teacher)), RESPONSES)
+    results = results.rename({"text": "response"}).with_columns(teacher=pl.lit(args.teacher), turns=pl.lit(None))
+    responses = conform(results, RESPONSES)
     check_rows(responses, [i for i in instructions["id"] for _ in range(args.candidates)], value="response")
     write_table(responses, args.output)
     cut = responses["finish_reason"].eq("length").mean()

@@ -14,18 +14,19 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import match_responses
 from scripts.tables.schemas import RESPONSES, conform
 from scripts.tables.sources import read_texts
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
     args = parse_args()
     instructions = read_table(args.instructions, columns=["id", "instruction"])
-    table = read_texts(args.source)
+    table = with_conversations(read_texts(args.source), args.source)
     if not table.height:
         raise SystemExit(f"{args.teacher}: the table has no row{with_values(args.source['match'])}")
     responses = conform(imported(match_responses(instructions, table), args.teacher), RESPONSES)
@@ -41,6 +42,7 @@ def imported(matched: pl.DataFrame, teacher: str) -> pl.DataFrame:
     return matched.select(
         "id",
         "response",
+        pl.col("turns") if "turns" in matched.columns else pl.lit(None).alias("turns"),
         "reason",
         pl.lit(0).alias("candidate"),
         pl.lit(teacher).alias("teacher"),

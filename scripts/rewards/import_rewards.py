@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import match_rows
 from scripts.tables.sources import as_text, read_columns, read_source
@@ -29,6 +30,7 @@ def main():
     table = table.select(as_text(column) for column in table.drop("reward")).with_columns(
         table["reward"].cast(pl.Float64, strict=False)
     )
+    table = with_conversations(table, args.spec)
     imported = match_rows(instructions, table).select("id", "reward")
     rewards = responses.join(imported, on="id", how="left", validate="1:1", maintain_order="left").select(
         "id",

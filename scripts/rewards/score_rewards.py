@@ -19,6 +19,7 @@ from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, load_scorer
 from scripts.models.reward_scorer import VERSION as ROWS_VERSION
+from scripts.tables.conversations import CONVERSATION, PROMPT, filled
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
@@ -28,11 +29,11 @@ VERSION = 1  # of the table; the rows have that of the module that computes them
 def main():
     args = parse_args()
     responses = read_table(args.responses)
-    instructions = read_table(args.instructions).select("id", "instruction")
+    instructions = read_table(args.instructions).select("id", *PROMPT)
     conversations = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
-    rows = conversations.filter(pl.col("reason").is_null()).select("id", "candidate", "instruction", "response")
+    rows = conversations.filter(pl.col("reason").is_null()).select("id", "candidate", *CONVERSATION)
     store = RowStore(args.store, key_of(args.model), ROWS_VERSION)
-    results = store.fill(rows.to_dicts(), lambda: load_scorer(args.model), BLOCK)
+    results = store.fill(filled(rows.to_dicts()), lambda: load_scorer(args.model), BLOCK)
     scored = rows.select("id", "candidate").hstack(
         pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
     )

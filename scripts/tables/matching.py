@@ -35,10 +35,15 @@ def match_responses(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataF
 
     The response is null if it cannot be used, except for `undecodable`, whose text is kept.
     """
+    table = table if "unreadable" in table.columns else table.with_columns(unreadable=pl.lit(None, pl.String))
+    if unreadable := table["unreadable"].drop_nulls().value_counts(sort=True).rows():
+        print(f"rows that are no conversation: {', '.join(f'{reason}: {n}' for reason, n in unreadable)}", flush=True)
     response = pl.col("response")
     reason = (
         pl.when(pl.col("found").is_null())
         .then(pl.lit("not_in_import"))
+        .when(pl.col("unreadable").is_not_null())
+        .then(pl.col("unreadable"))
         .when(response.is_null())
         .then(pl.lit("no_response"))
         .when(response.str.strip_chars() == "")

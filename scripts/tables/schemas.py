@@ -10,6 +10,7 @@ RESPONSES = {
     "candidate": pl.Int32,
     "teacher": pl.String,
     "response": pl.String,
+    "turns": pl.String,
     "finish_reason": pl.String,
     "n_tokens": pl.Int64,
     "reason": pl.String,

@@ -1,0 +1,150 @@
+"""Conversations: messages with roles, read from the cells of a table.
+
+An instruction is the messages before an answer. An answer is one message of the assistant or, with `turns: all`, all
+messages from the assistant's first to its last. Tables hold both as text, for people and judges, and as JSON where one
+message does not say it all: `messages` of an instruction that is more than one message of the user, `turns` of an
+answer that is more than one message.
+"""
+
+import json
+from collections import Counter
+
+import polars as pl
+
+from scripts.tables.sources import normal
+
+ROLES = {
+    "system": ["system", "developer"],
+    "user": ["user", "human", "prompter"],
+    "assistant": ["assistant", "gpt", "chatgpt", "model", "bot"],
+    "tool": ["tool", "function", "observation", "ipython", "environment"],
+}
+ROLE_OF = {spelling: role for role, spellings in ROLES.items() for spelling in spellings}
+COLUMNS = ["instruction", "messages", "response", "turns", "unreadable"]
+PROMPT = ["instruction", "^messages$"]  # as patterns: a table without any longer conversation may lack the column
+CONVERSATION = [*PROMPT, "response", "^turns$"]
+
+
+class Unreadable(ValueError):
+    """The reason why a cell is not a conversation."""
+
+
+def with_conversations(table: pl.DataFrame, source: dict) -> pl.DataFrame:
+    """The table with COLUMNS in place of the cells of a conversation; unchanged if the source names none.
+
+    The source names a conversation by its column `messages`, whose cells are JSON, or by a system prompt for a plain
+    instruction (column `system`, or the text `system` of the source). `unreadable` is the reason why a row has no
+    instruction: not_messages, unknown_role, tool_calls, not_a_text, empty_turn, no_user_turn. A conversation has no
+    response if it ends before one.
+    """
+    system, turns = source.get("system"), source.get("turns", "last")
+    if not system and not {"messages", "system"} & set(source["columns"]):
+        return table
+    rows = [conversation(row, system, turns) for row in table.iter_rows(named=True)]
+    if unknown := Counter(row.pop("role", None) for row in rows) - Counter({None: len(rows)}):
+        print(f"unknown roles: {', '.join(f'{role} ({n} rows)' for role, n in unknown.most_common(5))}", flush=True)
+    columns = [name for name in COLUMNS if name not in ("response", "turns") or "messages" in source["columns"]]
+    texts = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String)).select(columns)
+    return table.drop([*COLUMNS, "system"], strict=False).hstack(texts)
+
+
+def conversation(row: dict, system: str | None, turns: str) -> dict:
+    """COLUMNS of one row; system and turns: of its source."""
+    try:
+        messages = messages_in(row["messages"]) if "messages" in row else [message("user", row["instruction"])]
+        if (system := row.get("system") or system) and messages[0]["role"] != "system":
+            messages = [message("system", system), *messages]
+        if "messages" in row and row.get("response"):
+            messages += answer_in(row["response"])
+        prompt, answer = divided(messages, turns)
+        if not any(m["role"] == "user" for m in prompt):
+            raise Unreadable("no_user_turn")
+    except Unreadable as problem:
+        return {"unreadable": problem.args[0], "role": problem.args[1] if problem.args[1:] else None}
+    return {
+        "instruction": as_text(prompt),
+        "messages": None if [m["role"] for m in prompt] == ["user"] else as_json(prompt),
+        "response": as_text(answer) if answer else None,
+        "turns": as_json(answer) if len(answer) > 1 else None,
+    }
+
+
+def messages_in(cell: str | None) -> list[dict]:
+    """Messages of role and content from the JSON of a cell: role and content, or ShareGPT's from and value."""
+    try:
+        entries = json.loads(cell or "")
+    except ValueError:
+        raise Unreadable("not_messages") from None
+    entries = [entries] if isinstance(entries, dict) else entries
+    if not (isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)):
+        raise Unreadable("not_messages")
+    return [message_in(entry) for entry in entries]
+
+
+def message_in(entry: dict) -> dict:
+    """One message. Its content may be a text, or a list of parts that are texts."""
+    role, content = entry.get("role") or entry.get("from"), entry.get("content", entry.get("value"))
+    if entry.get("tool_calls") or entry.get("function_call"):
+        raise Unreadable("tool_calls")
+    if not isinstance(role, str) or role.strip().lower() not in ROLE_OF:
+        raise Unreadable("unknown_role", str(role)[:40])
+    if isinstance(content, list):
+        if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
+            raise Unreadable("not_a_text")
+        content = "".join(part["text"] for part in content)
+    return message(ROLE_OF[role.strip().lower()], content)
+
+
+def message(role: str, content) -> dict:
+    """A message; what people and tools wrote is normalized, what a model wrote is kept as it is."""
+    if not isinstance(content, str):
+        raise Unreadable("not_a_text")
+    if role != "assistant":
+        content = normal(pl.Series([content])).item()
+    if not content.strip():
+        raise Unreadable("empty_turn")
+    return {"role": role, "content": content}
+
+
+def answer_in(cell: str) -> list[dict]:
+    """The messages of a completion: JSON of messages, or the text of one answer."""
+    try:
+        return messages_in(cell)
+    except Unreadable:
+        return [message("assistant", cell)]
+
+
+def divided(messages: list[dict], turns: str) -> tuple[list[dict], list[dict]]:
+    """The messages before the answer, and the answer: see the module. Messages after the answer are in neither."""
+    at = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+    if turns == "all" and at:
+        return messages[: at[0]], messages[at[0] : at[-1] + 1]
+    if at and at[-1] == len(messages) - 1:
+        return messages[: at[-1]], messages[at[-1] :]
+    return messages, []
+
+
+def as_text(messages: list[dict]) -> str:
+    """A conversation as one text; that of one message is its content."""
+    if len(messages) == 1:
+        return messages[0]["content"]
+    return "\n\n".join(f"{m['role']}: {m['content']}" for m in messages)
+
+
+def as_json(messages: list[dict]) -> str:
+    return json.dumps(messages, ensure_ascii=False)
+
+
+def prompt_of(row: dict) -> str | list[dict]:
+    """The instruction of a row: its text, or its messages if it is more than one message of the user."""
+    return json.loads(row["messages"]) if row.get("messages") else row["instruction"]
+
+
+def answer_of(row: dict) -> str | list[dict]:
+    """The response of a row: its text, or its messages if it is more than one message."""
+    return json.loads(row["turns"]) if row.get("turns") else row["response"]
+
+
+def filled(rows: list[dict]) -> list[dict]:
+    """The rows without empty `messages` and `turns`, so that plain rows have the same key as ever in a row store."""
+    return [{k: v for k, v in row.items() if v is not None or k not in ("messages", "turns")} for row in rows]
