@@ -60,7 +60,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
 
 
 NAME_COLUMNS = ("base", "teacher", "family", "metric", "metric_a", "metric_b", "smaller", "larger")
-NAME_COLUMNS += ("first", "best", "tied")
+NAME_COLUMNS += ("first", "best", "tied", "teacher_a", "teacher_b")
 
 
 def read_csv(path: Path) -> pl.DataFrame:
