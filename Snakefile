@@ -2,7 +2,7 @@
 
 snakemake plan    the jobs that are left and their cost: GPU-hours, dollars, disk space
 snakemake speed   the speed of each stage on this machine, compared with a plain implementation of the same
-snakemake check   checks every model, key and folder of the config, and computes nothing
+snakemake check   checks every model, key, folder and table of the config, and computes nothing
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
 snakemake all     also fine-tunes and judges every pair, and shows how well each metric predicted the scores
 snakemake paper_table   what follows from the paper's own tables: results/paper-table/tables
@@ -133,11 +133,13 @@ rule check:
     input:
         facts=checks("all"),
         disk=checks("all") and "<results>/checks/disk.json",
+        sources=SOURCES and "<results>/checks/sources.json",
     log:
         "<results>/logs/check.log",
     conda:
         "envs/analysis.yaml"
     shell:
         """
-        exec python -m scripts.jobs.run_job scripts.checks.print_checks --facts {input.facts:q} --disk {input.disk:q} 2>{log:q}
+        exec python -m scripts.jobs.run_job scripts.checks.print_checks \
+            --facts {input.facts:q} --disk {input.disk:q} --sources {input.sources:q} 2>{log:q}
         """

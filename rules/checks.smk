@@ -1,9 +1,10 @@
-"""Every model of the config is checked before a GPU is used.
+"""Every model of the config is checked before a GPU is used, and `check` also looks at the first rows of every table.
 
 Inputs: the model's folder and chat template, if local. Models that the workflow trains itself are not checked.
 Outputs: <results>/checks/{section}/{name}.json (commit, context length, hash of the chat template), an input of every
 job that loads the model; <results>/checks/all.json, which checks all models in one job, with their lengths, and reports
-all problems at once; <results>/checks/disk.json (disk space for the checkpoints).
+all problems at once; <results>/checks/disk.json (disk space for the checkpoints); <results>/checks/sources.json (the
+first rows of every table).
 """
 
 
@@ -90,4 +91,27 @@ rule check_disk:
             --pairs {params.pairs:q} \
             --checkpoints {params.checkpoints:q} \
             --output {output.disk:q} &>{log:q}
+        """
+
+
+rule check_sources:
+    input:
+        files=lambda wildcards: [path for source in SOURCES.values() for path in source_inputs(source)],
+    output:
+        facts="<results>/checks/sources.json",
+    log:
+        "<results>/logs/check_sources.log",
+    benchmark:
+        "<results>/timings/check_sources.tsv"
+    priority: 100
+    conda:
+        "../envs/train.yaml"
+    params:
+        code=code_of("scripts.checks.check_sources"),
+        sources=json.dumps(SOURCES, sort_keys=True),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.checks.check_sources \
+            --sources {params.sources:q} \
+            --output {output.facts:q} &>{log:q}
         """

@@ -6,16 +6,18 @@ import re
 import sys
 
 from scripts.checks.checked_models import models_as_json, models_to_check
+from scripts.checks.checked_sources import sources_to_check
 from scripts.configuration.check_config import fill_and_check
 from scripts.configuration.command_line import merge_sections
 from scripts.configuration.config_engines import engine_module
-from scripts.configuration.config_files import is_workflow_output
+from scripts.configuration.config_files import is_workflow_output, own_files, workflow_files
 from scripts.configuration.config_values import is_pool
 from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.configuration.yaml_keys import wrong_keys_of_files
 from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
+from scripts.tables.sources import name_of
 
 problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
 problems += merge_sections(config, workflow.config_settings.config_args or [])
@@ -96,8 +98,8 @@ def launcher(processes):
 
 
 def source_inputs(source):
-    """The local file of instructions, prompts or responses; nothing for a dataset of the hub."""
-    return [os.path.normpath(source["path"])] if "path" in source else []
+    """The local files of instructions, prompts or responses; nothing for a dataset of the hub."""
+    return [os.path.normpath(path) for path in (*workflow_files(source), *own_files(source))]
 
 
 def teachers_by(key):
@@ -170,7 +172,7 @@ def answering_entry(wildcards):
 def baseline_name(benchmark):
     """What a benchmark's answers are compared with: the name of a teacher, or of a table of answers."""
     table = config["benchmarks"][benchmark].get("baseline_answers", {})
-    return config["benchmarks"][benchmark].get("baseline") or table.get("file") or table.get("path") or table["dataset"]
+    return config["benchmarks"][benchmark].get("baseline") or table.get("file") or name_of(table)
 
 
 def judged_by(script):
@@ -222,6 +224,7 @@ def length_control_of(benchmark):
 
 # checks
 
+SOURCES = sources_to_check(config)
 CHECKED = models_to_check(config, scoring={reward_model for reward_model, _ in SCORED_REWARDS})
 # the models that a target loads, by section
 CHECKED_BY = {"all": CHECKED, "rank": {section: CHECKED[section] for section in CHECKED if section != "judges"}}

@@ -1,8 +1,9 @@
 """The responses of each base's first teacher by CAR, as a data set to fine-tune the base on.
 
 Inputs: <results>/tables/teachers.csv, <results>/instructions.parquet, <results>/responses/{teacher}.parquet of every
-compared teacher, and the base's chat template.
-Outputs: <results>/datasets/{base}/ with train.parquet, chat_template.jinja and its card README.md, written last.
+compared teacher, the base's folder if it is local, and its chat template.
+Outputs: <results>/datasets/{base}/ with tokens.parquet (ids and labels), train.parquet (conversations),
+chat_template.jinja and its card README.md, written last.
 """
 
 SOURCE_KEYS = ("model", "revision", "engine", "chat_template", "sampling", "import", "select", "pool")
@@ -10,11 +11,12 @@ SOURCE_KEYS = ("model", "revision", "engine", "chat_template", "sampling", "impo
 
 rule write_dataset:
     input:
-        chat_template=lambda wildcards: config["bases"][wildcards.base]["chat_template"],
+        model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
         teachers="<results>/tables/teachers.csv",
         instructions="<results>/instructions.parquet",
         responses=expand("<results>/responses/{teacher}.parquet", teacher=COMPARED),
     output:
+        tokens="<results>/datasets/{base}/tokens.parquet",
         train="<results>/datasets/{base}/train.parquet",
         chat_template="<results>/datasets/{base}/chat_template.jinja",
         card="<results>/datasets/{base}/README.md",
@@ -23,12 +25,13 @@ rule write_dataset:
     benchmark:
         "<results>/timings/write_dataset/{base}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/train.yaml"
     params:
         code=code_of("scripts.datasets.write_dataset"),
         study=config["study"],
-        model=lambda wildcards: config["bases"][wildcards.base]["model"],
-        revision=lambda wildcards: config["bases"][wildcards.base]["revision"] or [],
+        files=lambda wildcards: model_files(config["bases"][wildcards.base]),
+        model=lambda wildcards: as_json(config["bases"][wildcards.base], *BASE_KEYS),
+        max_length=config["finetune"]["max_length"],
         sources=lambda wildcards: json.dumps(
             {
                 name: {key: config["teachers"][name][key] for key in SOURCE_KEYS if key in config["teachers"][name]}
@@ -42,12 +45,12 @@ rule write_dataset:
             --study {params.study} \
             --base {wildcards.base} \
             --model {params.model:q} \
-            --revision {params.revision:q} \
-            --chat-template {input.chat_template:q} \
+            --max-length {params.max_length} \
             --sources {params.sources:q} \
             --teachers {input.teachers:q} \
             --instructions {input.instructions:q} \
             --responses {input.responses:q} \
+            --tokens {output.tokens:q} \
             --train {output.train:q} \
             --template-copy {output.chat_template:q} \
             --card {output.card:q} &>{log:q}

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from conftest import ROOT
 
@@ -19,8 +20,10 @@ NAMES = ["deepseek_v3", "gemma3", "gpt4o", "gptoss", "llama2", "llama3", "llama3
 def folder_of(name: str) -> Path:
     """The folder of a tokenizer; the test is skipped, with the reason, where it cannot be had."""
     folder = CACHE / name
-    if not (folder / "tokenizer.json").exists():
-        fetch(name, folder)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"{name}.lock"):  # of several test processes
+        if not (folder / "tokenizer.json").exists():
+            fetch(name, folder)
     return folder
 
 

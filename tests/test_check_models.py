@@ -195,6 +195,8 @@ def test_the_target_check_runs_nothing_else(checkout, tiny, tiny_reward_model):
     assert done.returncode == 0, done.stdout
     assert f"  bases.b: {tiny}, a folder, 0.00 GB of weights, 512 tokens of context\n" in done.stdout
     assert "3 of 3 models were checked: nothing is wrong.\n" in done.stdout
+    assert "  instructions: q.jsonl, 1 of the first 1 rows have a text in instruction\n" in done.stdout
     files = {str(path.relative_to(checkout / "results/mine")) for path in (checkout / "results/mine").rglob("*.json")}
-    assert files == {"checks/all.json", "checks/disk.json", "rows/code.json"}  # the last records the code of the check
+    checks = {"checks/all.json", "checks/disk.json", "checks/sources.json"}
+    assert files == checks | {"rows/code.json"}  # the last records the code of the check
     assert not (checkout / "results/mine/instructions.parquet").exists()

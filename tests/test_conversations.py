@@ -33,7 +33,8 @@ def sharegpt(*turns):
 def read(cells: dict, source=()):
     """The only row of a table with these cells, as it is read."""
     table = pl.DataFrame({k: [v if v is None or isinstance(v, str) else json.dumps(v)] for k, v in cells.items()})
-    return with_conversations(table, {"columns": {name: name for name in cells}} | dict(source)).row(0, named=True)
+    source = {"path": "x.jsonl", "columns": {name: name for name in cells}} | dict(source)
+    return with_conversations(table, source).row(0, named=True)
 
 
 SHAPES = {  # cells of a row, settings of its source: its instruction, messages before the answer, and response

@@ -86,7 +86,7 @@ def test_a_byte_that_is_not_utf8_is_an_error_with_its_line_number(tmp_path):
 
 def test_a_wrong_column_is_an_error_that_lists_the_existing_columns(tmp_path):
     done, _, _ = prepare(tmp_path, [{"text": "one"}])
-    assert done.stderr == "no column prompt: the source has text\n"
+    assert done.stderr == f"{tmp_path / 'mine.jsonl'}: no column prompt; it has text\n"
 
 
 def test_a_broken_file_is_an_error_in_one_line(tmp_path):

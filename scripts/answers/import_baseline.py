@@ -16,24 +16,26 @@ import polars as pl
 
 from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
-from scripts.tables.matching import match_responses
+from scripts.tables.matching import counted, match_responses
 from scripts.tables.schemas import ANSWERS, conform
-from scripts.tables.sources import read_texts
+from scripts.tables.sources import name_of, read_texts
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
     args = parse_args()
     prompts = read_table(args.prompts, columns=["id", "instruction"])
     one_message = {"turns": "last", "system": None}
-    matched = match_responses(prompts, with_conversations(read_texts(args.source), args.source | one_message))
+    table = with_conversations(read_texts(args.source), args.source | one_message)
+    matched = match_responses(prompts, table, name_of(args.source))
     unknown = {name: pl.lit(None) for name in ("base", "teacher", "finish_reason", "n_tokens")}
     answers = matched.select("id", "reason", answer="response", benchmark=pl.lit(args.benchmark), **unknown)
     answers = conform(answers, ANSWERS)
     check_rows(answers, prompts["id"].to_list(), value="answer")
     write_table(answers, args.output)
-    print(f"{answers['reason'].null_count()} of {answers.height} prompts have a baseline answer")
+    usable = f"{answers['reason'].null_count()} of {answers.height} prompts have a baseline answer"
+    print(f"{usable}; {counted(answers['reason']) or 'none is set aside'}")
 
 
 def parse_args():

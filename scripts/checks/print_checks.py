@@ -1,6 +1,7 @@
-"""Print what was found about each model, and which models could not be checked: the last step of `snakemake check`.
+r"""Print what was found about each table and each model, and which could not be checked: the end of `snakemake check`.
 
-python -m scripts.checks.print_checks --facts results/mine/checks/all.json --disk results/mine/checks/disk.json
+python -m scripts.checks.print_checks --facts results/mine/checks/all.json --disk results/mine/checks/disk.json \
+    --sources results/mine/checks/sources.json
 """
 
 import argparse
@@ -10,6 +11,11 @@ from pathlib import Path
 
 def main():
     args = parse_args()
+    tables = json.loads(args.sources.read_text(encoding="utf-8")) if args.sources else {}
+    for name, facts in tables.items():
+        print(f"  {name}: {table_in_words(facts)}")
+    if any("not checked" in facts for facts in tables.values()):
+        print(f"To look again at tables that were not checked, delete {args.sources}.")
     if not args.facts:
         print("The study trains all of its models itself: there is nothing to check.")
         return
@@ -41,6 +47,14 @@ def in_words(facts: dict) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def table_in_words(facts: dict) -> str:
+    """What is in the first rows of a table, in a line."""
+    if "not checked" in facts:
+        return f"not checked: {facts['not checked']}"
+    needed = " and ".join(facts["needed"])
+    return f"{facts['table']}, {facts['usable']:,} of the first {facts['rows']:,} rows have a text in {needed}"
+
+
 def models_in_words(n: int, total: int) -> str:
     return f"{n} of {total} model{'' if total == 1 else 's'} {'was' if n == 1 else 'were'}"
 
@@ -49,6 +63,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, nargs="?", help="JSON of check_models.py, if there was a model to check")
     parser.add_argument("--disk", type=Path, nargs="?", help="JSON of check_disk.py, if there was one")
+    parser.add_argument("--sources", type=Path, nargs="?", help="JSON of check_sources.py, if there was a table")
     return parser.parse_args()
 
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.configuration.config_engines import is_endpoint
+from scripts.tables.source_files import files_of
 
 LOCAL = ("./", "../", "/")
 
 
 def missing_files(config: dict) -> list[str]:
     """One line per local file or folder that does not exist. Those under results/ are left to `unmade_files`."""
-    problems = []
+    problems = [line for where, source in source_entries(config).items() for line in wrong_path(where, source)]
     for where, entry in model_entries(config).items():
         if not is_endpoint(entry):
             problems += wrong_model(where, entry)
@@ -28,21 +29,22 @@ def unmade_files(config: dict, is_made: Callable[[str], bool]) -> list[str]:
 
     is_made: whether a rule of the workflow has this path as its output.
     """
-    files = named_files(config)
+    files = [(where, path) for where, path in named_files(config).items() if is_workflow_output(path)]
+    for where, source in source_entries(config).items():
+        files += [(f"{where}.path", path) for path in workflow_files(source)]
     for where, entry in model_entries(config).items():
         if not is_endpoint(entry) and is_workflow_output(entry["model"]):
-            files[f"{where}.model"] = f"{entry['model']}/manifest.json"
-    paths = {where: os.path.normpath(path) for where, path in files.items() if is_workflow_output(path)}
+            files.append((f"{where}.model", f"{entry['model']}/manifest.json"))
     return [
         f"{where}: {path.removesuffix('/manifest.json')} does not exist, and no rule makes it"
-        for where, path in paths.items()
+        for where, path in ((where, os.path.normpath(path)) for where, path in files)
         if not Path(path).exists() and not is_made(path)
     ]
 
 
 def named_files(config: dict) -> dict[str, str]:
-    """Every file that the configuration names, by its place in the configuration."""
-    files = {f"{where}.path": source["path"] for where, source in source_entries(config).items() if "path" in source}
+    """Every file that the configuration names, except sources and models, by its place in the configuration."""
+    files = {"scores.path": config["scores"]["path"]} if "scores" in config else {}
     for name, benchmark in config["benchmarks"].items():
         if "judge_template" in benchmark:
             files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
@@ -57,11 +59,33 @@ def source_entries(config: dict) -> dict[str, dict]:
     sources = {"instructions": config["instructions"]}
     sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in config["benchmarks"].items()}
     sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
-    sources |= {"scores": config["scores"]} if "scores" in config else {}
     for name, benchmark in config["benchmarks"].items():
         tables = {"baseline_answers": benchmark.get("baseline_answers", {}), **benchmark.get("length_control", {})}
         sources |= {f"benchmarks.{name}.{key}": table for key, table in tables.items()}
     return sources
+
+
+def wrong_path(where: str, source: dict) -> list[str]:
+    """What is wrong with the path of a source: files that do not exist, cannot be read or cannot be an input."""
+    try:
+        files = own_files(source)
+    except ValueError as error:
+        return [f"{where}.path: {error}"]
+    braces = [file for file in files if "{" in file or "}" in file]
+    return [f"{where}.path: rename {braces[0]}: Snakemake reads a name in braces as a wildcard"] if braces else []
+
+
+def own_files(source: dict) -> list[str]:
+    """The user's own files that a source reads. Raises ValueError as files_of does."""
+    paths = source.get("path", [])
+    paths = [paths] if isinstance(paths, str) else paths
+    return [file for path in paths if not is_workflow_output(path) for file in files_of(path)]
+
+
+def workflow_files(source: dict) -> list[str]:
+    """The files of a source that the workflow itself writes."""
+    paths = source.get("path", [])
+    return [path for path in ([paths] if isinstance(paths, str) else paths) if is_workflow_output(path)]
 
 
 def model_entries(config: dict) -> dict[str, dict]:

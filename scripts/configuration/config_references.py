@@ -2,7 +2,7 @@
 
 from scripts.configuration.config_values import is_pool
 from scripts.configuration.protocols import PROTOCOLS
-from scripts.configuration.schema_messages import nearest
+from scripts.tables.names import nearest
 
 PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
 

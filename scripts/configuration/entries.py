@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.configuration.schema import fill_defaults, schema_errors, schema_of
-from scripts.configuration.schema_messages import describe, nearest
+from scripts.configuration.schema_messages import describe
+from scripts.tables.names import nearest
+from scripts.tables.source_files import files_of
 
 BASE_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
 ENGINE_KEYS = ("engine", *BASE_KEYS)
@@ -29,9 +31,12 @@ def entry_of(kind: str, *keys: str, **more) -> Callable[[str], dict]:
 
     def parse(text: str) -> dict:
         entry = filled_entry(read_object(text), kind, *keys, **more)
-        for key in ("chat_template", "path"):
-            if entry.get(key) and not Path(entry[key]).is_file():
-                raise argparse.ArgumentTypeError(f"{key}: no file {entry[key]}")
+        if entry.get("chat_template") and not Path(entry["chat_template"]).is_file():
+            raise argparse.ArgumentTypeError(f"chat_template: no file {entry['chat_template']}")
+        try:
+            files_of(entry.get("path", []))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"path: {error}") from None
         return entry
 
     return parse

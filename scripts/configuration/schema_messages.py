@@ -1,9 +1,10 @@
 """Errors of the schema, one line each: where, what is wrong and what to write."""
 
-import difflib
 from datetime import date
 
 from jsonschema import ValidationError
+
+from scripts.tables.names import nearest
 
 TYPES = {"object": "a section (keys and values)", "array": "a list", "string": "text"}
 TYPES |= {"number": "a number", "integer": "an integer", "boolean": "true or false"}
@@ -40,6 +41,8 @@ def explain(error: ValidationError) -> list[str]:
             return [f"{name_of(found)} is not one of {allowed}"]
         case "minProperties" | "minItems":
             return ["at least one entry is needed"]
+        case "not":
+            return ["only a dataset of the hub has this key: delete it beside `path`"]
         case "const":
             return [f"only {str(rule).lower()} is allowed here"]
     return [error.message.splitlines()[0]]
@@ -77,9 +80,3 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def nearest(name: str, known) -> str:
-    """The known name that is most similar to a wrong one, in parentheses; all known names if none is similar."""
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-    return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(sorted(known))})" if known else ""

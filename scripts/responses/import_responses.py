@@ -5,7 +5,7 @@ python -m scripts.responses.import_responses \
     --instructions results/mine/instructions.parquet --output results/mine/responses/gemma-2-9b-it.parquet
 
 Every instruction has a row. A row without a response has a reason. If the table has several rows for an instruction,
-the first one is taken.
+the first one is taken. Exits if no response can be used.
 """
 
 import argparse
@@ -14,11 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.responses.finish_reasons import with_finish_reasons
 from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
-from scripts.tables.matching import match_responses
+from scripts.tables.matching import counted, match_responses
 from scripts.tables.schemas import RESPONSES, conform
-from scripts.tables.sources import read_texts
+from scripts.tables.sources import name_of, read_texts
 
 VERSION = 2
 
@@ -27,32 +28,26 @@ def main():
     args = parse_args()
     instructions = read_table(args.instructions, columns=["id", "instruction"])
     table = with_conversations(read_texts(args.source), args.source)
-    if not table.height:
-        raise SystemExit(f"{args.teacher}: the table has no row{with_values(args.source['match'])}")
-    responses = conform(imported(match_responses(instructions, table), args.teacher), RESPONSES)
+    matched = match_responses(instructions, table, name_of(args.source))
+    responses = conform(imported(with_finish_reasons(matched), args.teacher), RESPONSES)
     check_rows(responses, instructions["id"].to_list(), value="response")
     write_table(responses, args.output)
-    reasons = [f"{reason}: {n}" for reason, n in responses["reason"].drop_nulls().value_counts(sort=True).rows()]
     usable = f"{responses['reason'].null_count()} of {responses.height} responses are usable"
-    print(f"{args.teacher}: {'; '.join([usable, *reasons])}")
+    print(f"{args.teacher}: {usable}; {counted(responses['reason']) or 'none is set aside'}")
 
 
 def imported(matched: pl.DataFrame, teacher: str) -> pl.DataFrame:
-    """The columns of RESPONSES from the result of match_responses. finish_reason is null if the table has none."""
+    """The columns of RESPONSES from the result of with_finish_reasons."""
     return matched.select(
         "id",
         "response",
         pl.col("turns") if "turns" in matched.columns else pl.lit(None).alias("turns"),
+        "finish_reason",
         "reason",
         pl.lit(0).alias("candidate"),
         pl.lit(teacher).alias("teacher"),
         pl.lit(None).alias("n_tokens"),
-        pl.col("finish_reason") if "finish_reason" in matched.columns else pl.lit(None).alias("finish_reason"),
     )
-
-
-def with_values(match: dict) -> str:
-    return f" with {', '.join(f'{column} = {value}' for column, value in match.items())}" if match else ""
 
 
 def parse_args():

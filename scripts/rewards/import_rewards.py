@@ -5,7 +5,8 @@ python -m scripts.rewards.import_rewards --reward-model armorm --teacher gemma-2
     --responses results/mine/responses/gemma-2-9b-it.parquet --instructions results/mine/instructions.parquet \
     --output results/mine/rewards/armorm/gemma-2-9b-it.parquet
 
-Every response keeps its row. A row whose reward is missing or not finite has the reason `no_reward`.
+Every response keeps its row. A row whose reward is missing or not finite has the reason `no_reward`. Exits if no
+response has a reward.
 """
 
 import argparse
@@ -17,21 +18,18 @@ import polars as pl
 from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import match_rows
-from scripts.tables.sources import as_text, read_columns, read_source
+from scripts.tables.sources import name_of, read_texts
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
     args = parse_args()
     instructions = read_table(args.instructions, columns=["id", "instruction"])
     responses = read_table(args.responses).select("id", "candidate", "teacher", "reason")
-    table = read_columns(read_source(args.spec), args.spec["columns"], args.spec["match"])
-    table = table.select(as_text(column) for column in table.drop("reward")).with_columns(
-        table["reward"].cast(pl.Float64, strict=False)
-    )
-    table = with_conversations(table, args.spec)
-    imported = match_rows(instructions, table).select("id", "reward")
+    table = with_conversations(read_texts(args.spec), args.spec)
+    imported = match_rows(instructions, table.with_columns(pl.col("reward").cast(pl.Float64, strict=False)))
+    imported = imported.select("id", "reward")
     rewards = responses.join(imported, on="id", how="left", validate="1:1", maintain_order="left").select(
         "id",
         "candidate",
@@ -42,6 +40,10 @@ def main():
     )
     no_reward = pl.when(pl.col("reward").is_null()).then(pl.lit("no_reward"))
     rewards = rewards.with_columns(pl.coalesce("reason", no_reward).alias("reason"))
+    if not rewards["reward"].count():
+        found = ", ".join(f"{text[:60]!r}" for text in table["reward"].drop_nulls().head(3)) or "nothing"
+        column = args.spec["columns"]["reward"]
+        raise SystemExit(f"{name_of(args.spec)}: no response has a number in the column {column}, which has {found}")
     check_rows(rewards, responses["id"].to_list(), value="reward")
     write_table(rewards, args.output)
     print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")

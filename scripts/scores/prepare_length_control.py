@@ -18,14 +18,14 @@ from pathlib import Path
 import polars as pl
 
 from scripts.tables.files import read_table, write_table
-from scripts.tables.sources import as_text, normal, read_columns, read_source
+from scripts.tables.sources import name_of, normal, read_texts
 
 
 def main():
     args = parse_args()
     columns = {"instruction": args.prompts_spec["columns"]["instruction"]}
-    instruction = normal(as_text(read_columns(read_source(args.prompts_spec), columns)["instruction"]))
-    difficulty = read_columns(read_source(args.difficulty), args.difficulty["columns"])["difficulty"].cast(pl.Float64)
+    instruction = normal(read_texts(args.prompts_spec | {"columns": columns})["instruction"])
+    difficulty = numbers(args.difficulty)["difficulty"]
     if len(difficulty) != len(instruction):
         raise SystemExit(
             f"length_control.difficulty: {len(difficulty)} difficulties for {len(instruction)} prompts: "
@@ -34,7 +34,7 @@ def main():
     published = pl.DataFrame({"instruction": instruction, "difficulty": difficulty}).unique("instruction", keep="first")
     prompts = read_table(args.prompts, columns=["id", "instruction"])
     found = prompts.join(published, on="instruction", how="left", validate="1:1", maintain_order="left")
-    gamed = read_columns(read_source(args.gamed), args.gamed["columns"]).cast(pl.Float64)
+    gamed = numbers(args.gamed)
     if not gamed["y"].is_between(0, 1).all():
         raise SystemExit(
             "length_control.gamed: y must be between 0 and 1, the chance that the gamed answer is preferred"
@@ -42,6 +42,17 @@ def main():
     write_table(gamed, args.output_gamed)
     write_table(found.select("id", "difficulty"), args.output_difficulty)
     print(f"prompts with a difficulty: {found['difficulty'].count()} of {found.height}; gamed rows: {gamed.height}")
+
+
+def numbers(source: dict) -> pl.DataFrame:
+    """The columns of a source as numbers; exits naming the first text that is none."""
+    texts = read_texts(source)
+    table = texts.cast(pl.Float64, strict=False)
+    for column in texts:
+        wrong = column.filter(table[column.name].is_null() & column.is_not_null())
+        if len(wrong):
+            raise SystemExit(f"{name_of(source)}: {column.name}: not a number: {wrong[0][:60]!r}")
+    return table
 
 
 def parse_args():

@@ -11,15 +11,9 @@ from collections import Counter
 
 import polars as pl
 
-from scripts.tables.sources import normal
+from scripts.tables.roles import role_of, written_role
+from scripts.tables.sources import name_of, normal
 
-ROLES = {
-    "system": ["system", "developer"],
-    "user": ["user", "human", "prompter"],
-    "assistant": ["assistant", "gpt", "chatgpt", "model", "bot"],
-    "tool": ["tool", "function", "observation", "ipython", "environment"],
-}
-ROLE_OF = {spelling: role for role, spellings in ROLES.items() for spelling in spellings}
 COLUMNS = ["instruction", "messages", "response", "turns", "unreadable"]
 PROMPT = ["instruction", "^messages$"]  # as patterns: a table without any longer conversation may lack the column
 CONVERSATION = [*PROMPT, "response", "^turns$"]
@@ -38,6 +32,8 @@ def with_conversations(table: pl.DataFrame, source: dict) -> pl.DataFrame:
     response if it ends before one.
     """
     system, turns = source.get("system"), source.get("turns", "last")
+    if "messages" not in source["columns"]:
+        refuse_conversations(table, name_of(source))
     if not system and not {"messages", "system"} & set(source["columns"]):
         return table
     rows = [conversation(row, system, turns) for row in table.iter_rows(named=True)]
@@ -46,6 +42,21 @@ def with_conversations(table: pl.DataFrame, source: dict) -> pl.DataFrame:
     columns = [name for name in COLUMNS if name not in ("response", "turns") or "messages" in source["columns"]]
     texts = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String)).select(columns)
     return table.drop([*COLUMNS, "system"], strict=False).hstack(texts)
+
+
+def refuse_conversations(table: pl.DataFrame, where: str) -> None:
+    """Exit if a column of texts has conversations as JSON."""
+    for name in {"instruction", "response"} & set(table.columns):
+        for cell in table.filter(pl.col(name).str.starts_with("[{"))[name]:
+            if is_conversation(cell):
+                raise SystemExit(f"{where}: the column of {name} has conversations: name it under `messages`")
+
+
+def is_conversation(cell: str) -> bool:
+    try:
+        return bool(messages_in(cell))
+    except Unreadable:
+        return False
 
 
 def conversation(row: dict, system: str | None, turns: str) -> dict:
@@ -83,16 +94,16 @@ def messages_in(cell: str | None) -> list[dict]:
 
 def message_in(entry: dict) -> dict:
     """One message. Its content may be a text, or a list of parts that are texts."""
-    role, content = entry.get("role") or entry.get("from"), entry.get("content", entry.get("value"))
+    role, content = role_of(entry), entry.get("content", entry.get("value"))
     if entry.get("tool_calls") or entry.get("function_call"):
         raise Unreadable("tool_calls")
-    if not isinstance(role, str) or role.strip().lower() not in ROLE_OF:
-        raise Unreadable("unknown_role", str(role)[:40])
+    if not role:
+        raise Unreadable("unknown_role", str(written_role(entry))[:40])
     if isinstance(content, list):
         if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
             raise Unreadable("not_a_text")
         content = "".join(part["text"] for part in content)
-    return message(ROLE_OF[role.strip().lower()], content)
+    return message(role, content)
 
 
 def message(role: str, content) -> dict:

@@ -8,32 +8,39 @@ from scripts.tables.sources import normal
 def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     """The instructions in their order with the columns of the table; `found` is null if the table has no row for one.
 
-    Rows are matched by id if the table has ids, else by the text of the instruction. If several rows match, the first
-    one is taken. Exits if an id has one instruction here and another one in the table.
+    A row belongs to the instruction with its id, or, if no instruction has its id, to the one with its text. If several
+    rows belong to one instruction, the first one with its id is taken, or else the first one. Exits if an id has one
+    instruction here and another one in the table.
     """
     empty = {name: pl.lit(None, pl.String) for name in ("id", "instruction") if name not in table.columns}
-    table = table.with_columns(**empty)
-    table = table.with_columns(imported_instruction=normal(table["instruction"]), found=True)
-    key = "id" if table["id"].null_count() < table.height else "instruction"
-    if key == "instruction":
-        table = table.with_columns(instruction="imported_instruction")
-    first = table.unique(key, keep="first", maintain_order=True)
+    table = table.with_columns(**empty).rename({"id": "own_id"})
+    table = table.with_columns(instruction=normal(table["instruction"]), found=True)
+    by_id = instructions.select("id", own_id="id", instruction_here="instruction")
+    by_text = instructions.select("instruction", id_by_text="id")
+    table = table.join(by_id, on="own_id", how="left", maintain_order="left")
+    refuse_other_texts(table.filter(pl.col("instruction") != pl.col("instruction_here"))["id"])
+    table = table.join(by_text, on="instruction", how="left", maintain_order="left").sort(pl.col("id").is_null())
+    table = table.with_columns(pl.coalesce("id", "id_by_text").alias("id"))
+    table = table.filter(pl.col("id").is_not_null()).drop("own_id", "instruction", "instruction_here", "id_by_text")
+    first = table.unique("id", keep="first", maintain_order=True)
     if table.height > first.height:
-        print(f"rows left out because an earlier row has the same {key}: {table.height - first.height}")
-    first = first.drop({"id", "instruction"} - {key})
-    matched = instructions.join(first, on=key, how="left", validate="1:1", maintain_order="left")
-    different = matched.filter(pl.col("imported_instruction") != pl.col("instruction"))["id"]
-    if len(different):
+        print(f"rows left out because an earlier row belongs to the same instruction: {table.height - first.height}")
+    return instructions.join(first, on="id", how="left", validate="1:1", maintain_order="left")
+
+
+def refuse_other_texts(ids: pl.Series) -> None:
+    if len(ids):
         raise SystemExit(
-            f"ids with a different instruction in the table ({len(different)}): {different.head(3).to_list()}"
+            f"ids with a different instruction in the table ({len(ids)}): {ids.head(3).to_list()}: if its ids are not "
+            "those of the instructions, leave out the column id, and rows are matched by the text"
         )
-    return matched
 
 
-def match_responses(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+def match_responses(instructions: pl.DataFrame, table: pl.DataFrame, where: str) -> pl.DataFrame:
     """match_rows of a table with the column response, and `reason`: why the response cannot be used, else null.
 
-    The response is null if it cannot be used, except for `undecodable`, whose text is kept.
+    The response is null if it cannot be used, except for `undecodable`, whose text is kept. Exits if no response can be
+    used, with the reasons. where: the name of the table in that message.
     """
     table = table if "unreadable" in table.columns else table.with_columns(unreadable=pl.lit(None, pl.String))
     if unreadable := table["unreadable"].drop_nulls().value_counts(sort=True).rows():
@@ -52,4 +59,24 @@ def match_responses(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataF
         .then(pl.lit("undecodable"))
     )
     kept = pl.when(reason.is_null() | (reason == "undecodable")).then(response)
-    return match_rows(instructions, table).with_columns(response=kept, reason=reason)
+    matched = match_rows(instructions, table).with_columns(response=kept, reason=reason)
+    if not matched["reason"].null_count():
+        found = f"none of {matched.height} instructions has a usable response ({counted(matched['reason'])})"
+        raise SystemExit(f"{where}: {found}{unmatched(instructions, table) if not matched['found'].count() else ''}")
+    return matched
+
+
+def unmatched(instructions: pl.DataFrame, table: pl.DataFrame) -> str:
+    """The first ids and texts of both sides, which show why they do not match."""
+    names = [name for name in ("id", "instruction") if name in table.columns]
+    if not table.height:
+        return "; the table has no row"
+    pairs = [f"{name} {str(frame[name][0])[:60]!r}" for frame in (table, instructions) for name in names]
+    there, here = " and ".join(pairs[: len(names)]), " and ".join(pairs[len(names) :])
+    advice = "" if "instruction" in names else ": name its column of the instruction to match by text"
+    return f"; its first row has {there}, and the first instruction {here}{advice}"
+
+
+def counted(values: pl.Series) -> str:
+    """Each value with its number, the most frequent first."""
+    return ", ".join(f"{value}: {n}" for value, n in values.drop_nulls().value_counts(sort=True).rows())

@@ -1,97 +1,88 @@
-"""Tables that a config names: local files and Hugging Face datasets, of which only the needed columns are read."""
+"""Tables that a configuration names, local files or data sets of the Hugging Face hub, as texts."""
 
 import hashlib
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-import datasets
-import httpx2
 import polars as pl
+import pyarrow
 
-LOADERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-BATCH = 1000  # rows of the needed columns that are in memory at a time
+from scripts.tables.arrow_rows import arrow_rows, parquet_rows
+from scripts.tables.columns import Asked
+from scripts.tables.csv_rows import csv_rows
+from scripts.tables.json_rows import json_rows
+from scripts.tables.source_files import files_of, format_of
 
-datasets.disable_progress_bars()
+READERS = {"json": json_rows, "csv": csv_rows, "tsv": csv_rows, "parquet": parquet_rows, "arrow": arrow_rows}
+BATCH = 1000  # rows that become a part of the table at a time
 
 
-def read_source(source: dict) -> datasets.Dataset:
-    """The rows of a local file or of a Hugging Face dataset; exits with one line if they cannot be read.
+def read_texts(source: dict, first: int | None = None) -> pl.DataFrame:
+    """The asked columns of a source under the workflow's names, every cell as the text that stands there, or null.
 
-    source: path, or dataset with file (one file of its repository, or None), split and revision.
+    source: path (of a file, a folder, a pattern or a list of them) or dataset (with file, subset, split, revision);
+    columns; and match, columns with the value that a row must have. first: read only about so many rows.
+
+    Numbers, booleans and dates are the text that stands in the file; lists and objects are compact JSON. Exits with one
+    line that names file, line or row, and column, if something cannot be read, a column is in no row or no row matches.
     """
-    path = source.get("path") or source["dataset"]
-    if "path" in source and Path(path).suffix != ".parquet":
-        refuse_other_encodings(Path(path))
+    asked, where = Asked(source["columns"], source.get("match") or {}), name_of(source)
+    rows = islice((asked.texts(row) for row in rows_of(source, asked, first) if asked.matches(row)), first)
+    frames = [frame_of([], asked)]
+    while batch := list(islice(rows, BATCH)):
+        frames.append(frame_of(batch, asked))
+    asked.refuse_missing(where)
+    asked.refuse_unfound(where)
+    asked.refuse_other_roles(where)
+    table = pl.concat(frames)
+    if asked.match and not table.height and not (first and "dataset" in source):
+        raise SystemExit(f"{where}: no row has {asked.wanted()}")
+    return table
+
+
+def rows_of(source: dict, asked: Asked, first: int | None) -> Iterator[dict]:
+    """The rows of all files of a source, with at least the asked columns. first: the rows to fetch from the hub."""
+    if "dataset" in source:
+        from scripts.tables.hub_rows import hub_files, hub_rows  # loads a large library, which local files do not need
+
+        if not source.get("file"):
+            yield from hub_rows(source, asked, first)
+            return
+        files = hub_files(source)
+    else:
+        files = local_files(source)
+    for file in files:
+        try:
+            yield from READERS[format_of(file)](file, asked)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise SystemExit(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+
+
+def local_files(source: dict) -> list[str]:
     try:
-        if "dataset" in source and not source["file"]:
-            return datasets.load_dataset(path, split=source["split"], revision=source["revision"])
-        if "dataset" in source:
-            path = f"hf://datasets/{path}@{source['revision'] or 'main'}/{source['file']}"
-        return datasets.load_dataset(LOADERS[Path(path).suffix], data_files=path, split="train")
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise SystemExit(f"{path}: {str(error.__cause__ or error).splitlines()[0]}") from error
-    except (OSError, ValueError, httpx2.HTTPError) as error:  # no such dataset or split, or the hub cannot be reached
-        raise SystemExit(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        return files_of(source["path"])
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
 
 
-def refuse_other_encodings(path: Path) -> None:
-    """Exit naming the first line that is not UTF-8: `datasets` would read wrong text without an error."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                raise SystemExit(f"{path}, line {number}: not UTF-8 ({error.reason}): save the file as UTF-8") from None
+def name_of(source: dict) -> str:
+    """A source in messages: its path, or the name of its data set."""
+    path = source.get("path") or "/".join(filter(None, [source["dataset"], source.get("file")]))
+    return path if isinstance(path, str) else ", ".join(path)
 
 
-def read_texts(source: dict) -> pl.DataFrame:
-    """The columns of a source as texts (see as_text). source: as for read_source, with columns and maybe match."""
-    table = read_columns(read_source(source), source["columns"], source.get("match"))
-    return table.select(as_text(column) for column in table)
+def frame_of(rows: list[list[str | None]], asked: Asked) -> pl.DataFrame:
+    cells = list(zip(*rows, strict=True)) or [[] for _ in asked.columns]
+    return pl.DataFrame([series_of(name, texts) for name, texts in zip(asked.columns, cells, strict=True)])
 
 
-def read_columns(dataset: datasets.Dataset, columns: dict, match: dict | None = None) -> pl.DataFrame:
-    """The columns of a dataset under the names that the workflow uses.
-
-    `columns` maps these names to a column of the dataset, or to the steps to a value inside one: ["gemma", "content"].
-    `match` maps columns of the dataset to values: only rows with these values are read. Exits naming columns that the
-    dataset does not have.
-    """
-    match = match or {}
-    steps_of = {name: [column] if isinstance(column, str) else column for name, column in columns.items()}
-    needed = sorted({steps[0] for steps in steps_of.values()} | set(match))
-    missing = [name for name in needed if name not in dataset.column_names]
-    if missing:
-        raise SystemExit(f"no column {', '.join(missing)}: the source has {', '.join(dataset.column_names)}")
-    frames = [pl.DataFrame(schema=dict.fromkeys(columns, pl.String))] if not dataset.num_rows else []
-    for batch in dataset.select_columns(needed).with_format("arrow").iter(BATCH):
-        frame = pl.from_arrow(batch)
-        for name, value in match.items():
-            frame = frame.filter(pl.col(name).cast(pl.String) == str(value))
-        frames.append(pl.DataFrame([nested_values(frame, steps).alias(name) for name, steps in steps_of.items()]))
-    return pl.concat(frames)
-
-
-def nested_values(frame: pl.DataFrame, steps: list) -> pl.Series:
-    """The values of a column, or inside one, by the field of a struct (a name) or the item of a list (a number).
-
-    The value is null if a list is too short. Exits naming a step that the column does not have.
-    """
-    values = frame[steps[0]]
-    for i, step in enumerate(steps[1:], 1):
-        if isinstance(step, int) and isinstance(values.dtype, pl.List):
-            values = values.list.get(step, null_on_oob=True)
-        elif isinstance(values.dtype, pl.Struct) and step in values.struct.fields:
-            values = values.struct.field(step)
-        else:
-            raise SystemExit(f"no {step} in column {' > '.join(map(str, steps[:i]))}, which is a {values.dtype}")
-    return values
-
-
-def as_text(values: pl.Series) -> pl.Series:
-    """Texts unchanged, numbers as text; null for anything else (lists, structs)."""
-    if values.dtype == pl.String or values.dtype.is_numeric():
-        return values.cast(pl.String)
-    return pl.Series(values.name, [None] * len(values), pl.String)
+def series_of(name: str, texts: Sequence[str | None]) -> pl.Series:
+    """A series of texts. Half of a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD."""
+    try:
+        return pl.Series(name, texts, pl.String)
+    except UnicodeEncodeError:
+        whole = (text and text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts)
+        return pl.Series(name, list(whole), pl.String)
 
 
 def normal(text: pl.Series) -> pl.Series:

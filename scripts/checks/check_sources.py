@@ -1,0 +1,66 @@
+r"""Look at the first rows of every table of a study, before a model is loaded: one line per problem, all at once.
+
+python -m scripts.checks.check_sources \
+    --sources '{"instructions": {"path": "mine.jsonl", "columns": {"instruction": "q"}, "needed": ["instruction"]}}' \
+    --output results/mine/checks/sources.json
+
+For each table: whether it can be read, whether it has the columns, and how many of its first 1,000 rows have a text in
+the needed ones. An unreachable hub is not a problem: the table is then `not checked`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import httpx2
+import polars as pl
+
+from scripts.tables.conversations import with_conversations
+from scripts.tables.files import write_json
+from scripts.tables.sources import name_of, read_texts
+
+FIRST = 1000  # rows
+
+
+def main():
+    args = parse_args()
+    facts, problems = {}, []
+    for where, source in args.sources.items():
+        facts[where], problem = look(source)
+        problems += [f"{where}: {problem}"] if problem else []
+    if problems:
+        raise SystemExit("\n".join(problems))
+    write_json(facts, args.output)
+    print(json.dumps(facts, indent=2))
+
+
+def look(source: dict) -> tuple[dict, str | None]:
+    """Facts about the first rows of a table, and what is wrong with it."""
+    name, needed = name_of(source), source["needed"]
+    try:
+        table = with_conversations(read_texts(source, first=FIRST), source)
+    except SystemExit as error:
+        if isinstance(error.__cause__, ConnectionError | httpx2.TransportError):
+            return {"table": name, "not checked": str(error)}, None
+        return {}, str(error)
+    has_text = [(pl.col(column).str.strip_chars() != "").fill_null(False) for column in needed]
+    usable = table.filter(has_text).height
+    facts = {"table": name, "rows": table.height, "usable": usable, "needed": needed}
+    if not table.height and not source.get("match"):
+        return facts, f"{name}: it has no row"
+    if table.height and not usable:
+        return facts, f"{name}: none of its first {table.height:,} rows has a text in {' and '.join(needed)}"
+    return facts, None
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--sources", type=json.loads, required=True, help="place in the config to source, with needed columns, as JSON"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="JSON, written if nothing is wrong")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Which tables `check` looks at, and which of their columns a usable row has a text in."""
+
+from scripts.configuration.config_files import source_entries, workflow_files
+
+KEYS = ("path", "dataset", "file", "subset", "split", "revision", "columns", "match", "turns", "system")
+NEEDED = ("instruction", "response")  # the one without which a row of such a table is of no use: the last that it has
+
+
+def sources_to_check(config: dict) -> dict[str, dict]:
+    """Place in the configuration to source, with `needed`: columns; not of those that the workflow writes itself.
+
+    config: filled with its defaults. Rewards of an import are columns of its table, too.
+    """
+    checked = {}
+    for where, entry in source_entries(config).items():
+        if not entry or workflow_files(entry):
+            continue
+        rewards = {f"rewards.{name}": column for name, column in entry.get("rewards", {}).items()}
+        source = {key: entry[key] for key in KEYS if key in entry}
+        text = [name for name in NEEDED if name in entry["columns"]][-1:]
+        if "messages" in entry["columns"]:
+            text = ["response" if where.endswith(".import") else "instruction"]
+        checked[where] = source | {"columns": entry["columns"] | rewards, "needed": text or list(entry["columns"])}
+    return checked
