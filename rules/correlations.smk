@@ -2,14 +2,14 @@
 
 Inputs: <results>/tables/teachers.csv, and either <results>/scores/{benchmark}/{base}/{teacher}.json or the table of
 published scores that the config names.
-Outputs: performance.csv, correlations.csv, differences.csv, car.csv, size_steps.csv and conclusions.csv in
+Outputs: performance.csv, ap_differences.csv, correlations.csv, differences.csv, car.csv, size_steps.csv and conclusions.csv in
 <results>/tables/; the docstring of each script explains its columns.
 """
 
 UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
 JUDGED = sorted(set(config["benchmarks"]) - set(UNJUDGED))
 AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
-TABLES = ["performance", "correlations", "differences", "car", "size_steps", "conclusions"]
+TABLES = ["performance", "ap_differences", "correlations", "differences", "car", "size_steps", "conclusions"]
 
 
 if "scores" in config:
@@ -71,6 +71,35 @@ else:
             """
 
 
+rule compare_ap:
+    input:
+        performance="<results>/tables/performance.csv",
+        judgments=(
+            [] if "scores" in config else expand("<results>/judgments/{b}/{pair}.parquet", b=AP_BENCHMARKS, pair=PAIRS)
+        ),
+    output:
+        differences=report(
+            "<results>/tables/ap_differences.csv", caption="captions/ap_differences.rst", category="Tables"
+        ),
+    log:
+        "<results>/logs/compare_ap.log",
+    benchmark:
+        "<results>/timings/compare_ap.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.compare_ap"),
+        ap=config["ap"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.compare_ap \
+            --ap {params.ap:q} \
+            --performance {input.performance:q} \
+            --judgments {input.judgments:q} \
+            --output {output.differences:q} &>{log:q}
+        """
+
+
 rule correlate_metrics:
     input:
         teachers="<results>/tables/teachers.csv",
@@ -124,6 +153,7 @@ use rule correlate_metrics as vary_car with:
 rule compare_sizes:
     input:
         performance="<results>/tables/performance.csv",
+        ap_differences="<results>/tables/ap_differences.csv",
     output:
         size_steps=report("<results>/tables/size_steps.csv", caption="captions/size_steps.rst", category="Tables"),
     log:
@@ -142,6 +172,7 @@ rule compare_sizes:
         exec python -m scripts.jobs.run_job scripts.correlations.compare_sizes \
             --teachers {params.teachers:q} \
             --performance {input.performance:q} \
+            --ap-differences {input.ap_differences:q} \
             --output {output.size_steps:q} &>{log:q}
         """
 
@@ -152,6 +183,7 @@ rule draw_conclusions:
         performance="<results>/tables/performance.csv",
         correlations="<results>/tables/correlations.csv",
         differences="<results>/tables/differences.csv",
+        ap_differences="<results>/tables/ap_differences.csv",
     output:
         conclusions=report("<results>/tables/conclusions.csv", caption="captions/conclusions.rst", category="Tables"),
     log:
@@ -169,5 +201,6 @@ rule draw_conclusions:
             --performance {input.performance:q} \
             --correlations {input.correlations:q} \
             --differences {input.differences:q} \
+            --ap-differences {input.ap_differences:q} \
             --output {output.conclusions:q} &>{log:q}
         """

@@ -4,7 +4,7 @@ Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{tea
 <results>/rewards/{reward_model}/{teacher}.parquet.
 Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
 teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how certain the ranking is) and
-sensitivity.csv (the first teacher with other betas and reward models).
+sensitivity.csv (the first teacher with other betas, reward models and transforms).
 """
 
 TEACHER_KEYS = ("family", "compare", "parameters", "published_score")
@@ -100,6 +100,7 @@ rule rank_teachers:
 rule assess_ranking:
     input:
         metrics=expand("<results>/metrics/{base}/{teacher}.parquet", base=BASES, teacher=COMPARED),
+        sensitivity="<results>/tables/sensitivity.csv",
     output:
         stability=report("<results>/tables/stability.csv", caption="captions/stability.rst", category="Tables"),
         sample_size=report("<results>/tables/sample_size.csv", caption="captions/sample_size.rst", category="Tables"),
@@ -113,14 +114,15 @@ rule assess_ranking:
         code=code_of("scripts.ranking.assess_ranking"),
         car=as_json(config["car"]),
         compared=COMPARED,
-        p_same_top1=config["ranking"]["p_same_top1"],
+        p_highest=config["ranking"]["p_highest"],
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.ranking.assess_ranking \
             --car {params.car:q} \
             --compared {params.compared:q} \
-            --p-same-top1 {params.p_same_top1} \
+            --p-highest {params.p_highest} \
             --metrics {input.metrics:q} \
+            --sensitivity {input.sensitivity:q} \
             --output-stability {output.stability:q} \
             --output-sample-size {output.sample_size:q} &>{log:q}
         """
@@ -139,11 +141,9 @@ rule vary_ranking:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.ranking.vary_ranking"),
-        beta=config["car"]["beta"],
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.ranking.vary_ranking \
-            --beta {params.beta} \
             --teachers {input.teachers:q} \
             --output {output.sensitivity:q} &>{log:q}
         """

@@ -170,7 +170,7 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             "teachers.x.compare: only false is allowed here",
         ),
         ("reward_models", {}, "reward_models: at least one entry is needed"),
-        ("ranking", {"p_same_top1": 1}, "ranking.p_same_top1: 1 is greater than or equal to the maximum of 1"),
+        ("ranking", {"p_highest": 1}, "ranking.p_highest: 1 is greater than or equal to the maximum of 1"),
         (
             "bases/average",
             {"model": "a/b", "chat_template": "config/templates/plain.jinja"},

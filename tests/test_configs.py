@@ -53,6 +53,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "score_arena_hard": pairs,
         "average_performance": 1,
         "correlate_metrics": 1,
+        "compare_ap": 1,
         "compare_metrics": 1,
         "compare_sizes": 1,
         "vary_car": 1,
@@ -60,7 +61,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 1074,
+        "total": 1075,
     }
 
 
@@ -89,6 +90,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "check_disk": 1,
         "import_performance": 1,
         "correlate_metrics": 1,
+        "compare_ap": 1,
         "compare_metrics": 1,
         "compare_sizes": 1,
         "vary_car": 1,

@@ -116,7 +116,7 @@ COSTLY = [
 POOL = {"candidates": 3, "sampling": {"max_new_tokens": 40, "temperature": 1.0}}
 CHECKS = {"check_model": 1, "check_models": 1, "check_disk": 1}
 STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "vary_car": 1, "draw_conclusions": 1}
-TABLES = {"average_performance": 1, "compare_sizes": 1, **STATISTICS}
+TABLES = {"average_performance": 1, "compare_ap": 1, "compare_sizes": 1, **STATISTICS}
 RANKING = {"rank_teachers": 1, "assess_ranking": 1, "vary_ranking": 1, "write_dataset": BASES}
 JUDGE_AND_AFTER = {"judge_exact": MIXED, "score_judgments": MIXED, **TABLES}
 MIXES = {"mix_responses": BASES, "mix_rewards": BASES, "mix_likelihoods": BASES}
@@ -135,7 +135,7 @@ ONE_TEACHER = {
 }
 # a teacher that is not compared is in no mix and is never ranked first
 BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2) | {"measure_diversity": 1}
-BELOW = {rule: n for rule, n in BELOW.items() if rule not in (*MIXES, "assess_ranking")}
+BELOW = {rule: n for rule, n in BELOW.items() if rule not in MIXES}
 
 CHANGES = {
     "every file touched": (touch_everything, {}),
@@ -146,12 +146,12 @@ CHANGES = {
         OF_MIXES | RANKING | TABLES,
     ),
     "how sure a ranking has to be": (
-        lambda root: edit_config(root, lambda c: c.update(ranking={"p_same_top1": 0.8})),
+        lambda root: edit_config(root, lambda c: c.update(ranking={"p_highest": 0.8})),
         {"assess_ranking": 1},
     ),
     "a teacher's family": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"].update(family="curt")),
-        {"rank_teachers": 1, "vary_ranking": 1, "write_dataset": BASES, "compare_sizes": 1, **STATISTICS},
+        {"compare_sizes": 1, **RANKING, **STATISTICS},
     ),
     "one teacher's sampling": (
         lambda root: edit_config(root, lambda c: c["teachers"]["terse-small"]["sampling"].update(max_new_tokens=39)),

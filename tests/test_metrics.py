@@ -3,6 +3,7 @@
 import gzip
 import math
 import random
+import zlib
 
 import polars as pl
 import pytest
@@ -39,6 +40,7 @@ GOLDEN = {
     "loss": ([6.5 / 5, 4.5 / 3], 1.4, "lower"),
     "loss_without_end": ([1.5, 1.5], 1.5, "lower"),
     "ppl_self": ([math.exp(1.5)] * 2, math.exp(1.5), "lower"),
+    "ppl_self_trimmed": ([math.exp(1.5)] * 2, math.exp(1.5), "lower"),
     "ifd_self": ([math.exp(-1.5), math.exp(0.5)], (math.exp(-1.5) + math.exp(0.5)) / 2, "higher"),
     "rsr": ([3.5, 7 / 3], ((21 / 4 + 7 / 2) / 2) / 1.5, "lower"),
     "diversity": ([0.75, 0.3], 18 / 30, "higher"),
@@ -111,9 +113,19 @@ def test_a_likelihood_or_reward_that_is_not_finite_gives_a_reason_and_no_value(c
     assert score_reward_rows(reader, judge, pairs, 500) == [{"reward": None, "unusable": "not_finite"}] * 3
 
 
-def test_diversity_is_close_to_the_ratio_of_gzip_and_decreases_with_repetition():
+def test_a_trimmed_mean_leaves_out_a_tenth_of_the_rows_at_each_end():
+    rows = pl.DataFrame({"base": "b", "ppl_self_trimmed": [1e9, *range(2, 20), -1e9]})  # the two ends and 2, 19 go
+    got = rows.group_by("base").agg(data_set_values(["ppl_self_trimmed"]))["ppl_self_trimmed"].item()
+    assert got == pytest.approx(sum(range(3, 19)) / 16)
+
+
+def words_of(n):
     rng = random.Random(1)
-    words = ["".join(rng.choices("abcdefghijklmnopqrst", k=rng.randint(2, 9))) for _ in range(2000)]
+    return ["".join(rng.choices("abcdefghijklmnopqrst", k=rng.randint(2, 9))) for _ in range(n)]
+
+
+def test_diversity_is_the_ratio_of_gzip_and_decreases_with_repetition():
+    rng, words = random.Random(1), words_of(2000)
     different = [" ".join(rng.choices(words, k=120)) for _ in range(200)]
     repeating = [  # the second half is the same in all texts
         f"{text[: len(text) // 2]} {different[0][: len(text) // 2]}" for text in different
@@ -121,9 +133,17 @@ def test_diversity_is_close_to_the_ratio_of_gzip_and_decreases_with_repetition()
     ratios = []
     for texts in (different, repeating):
         together = "".join(texts).encode()
-        ratios.append(sum(added_bytes(pl.Series(texts))) / len(together))
-        assert ratios[-1] == pytest.approx(len(gzip.compress(together, 6)) / len(together), rel=0.15)
+        added = sum(added_bytes(pl.Series(texts)))
+        assert added == len(zlib.compress(together)) - len(zlib.compress(b""))
+        assert added == pytest.approx(len(gzip.compress(together, 6)), abs=20)
+        ratios.append(added / len(together))
     assert ratios[1] < 0.7 * ratios[0]
+
+
+def test_diversity_of_a_text_does_not_depend_on_the_length_of_its_rows():
+    text = " ".join(random.Random(2).choices(words_of(200), k=4000))[:16_000]
+    cut = [[text[i : i + size] for i in range(0, len(text), size)] for size in (20, 100, 400, 1600)]
+    assert len({sum(added_bytes(pl.Series(rows))) for rows in cut}) == 1
 
 
 def test_a_missing_response_keeps_its_place_and_a_repeated_one_costs_a_few_bytes():

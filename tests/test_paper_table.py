@@ -61,17 +61,18 @@ def test_a_step_needs_a_family_and_two_sizes_and_has_the_error_of_a_difference()
     }
     teachers = {name: {"family": family, "parameters": size} for name, (family, size) in sizes.items()}
     ap = {"s": 5.0, "m": 9.0, "l": 8.0, "single": 1.0, "no size": 1.0, "none": 1.0}
-    performance = pl.DataFrame({"base": "b", "teacher": list(ap), "ap": list(ap.values()), "ap_se": 3.0})
-    rows = [(r["smaller"], r["larger"], r["difference"], r["inverted"]) for r in size_steps(performance, teachers)]
+    performance = pl.DataFrame({"base": "b", "teacher": list(ap), "ap": list(ap.values())})
+    found = size_steps(performance, teachers, {("b", "m", "s"): 1.5})
+    rows = [(r["smaller"], r["larger"], r["difference"], r["inverted"]) for r in found]
     assert rows == [("s", "m", 4.0, False), ("m", "l", -1.0, True)]
-    assert size_steps(performance, teachers)[0]["se"] == pytest.approx(18**0.5)
+    assert [row["se"] for row in found] == [1.5, None]
 
 
 def test_there_is_no_step_between_samplings_of_one_model():
     sizes = {"g-t0": 9, "g-t0.7": 9, "g-big": 27}
     teachers = {name: {"family": "g", "parameters": size} for name, size in sizes.items()}
-    performance = pl.DataFrame({"base": "b", "teacher": list(sizes), "ap": [1.0, 2.0, 3.0], "ap_se": 0.0})
-    steps = [(row["smaller"], row["larger"]) for row in size_steps(performance, teachers)]
+    performance = pl.DataFrame({"base": "b", "teacher": list(sizes), "ap": [1.0, 2.0, 3.0]})
+    steps = [(row["smaller"], row["larger"]) for row in size_steps(performance, teachers, {})]
     assert steps == [("g-t0", "g-big"), ("g-t0.7", "g-big")]
 
 

@@ -77,7 +77,11 @@ def test_the_answer_comes_first_with_its_uncertainty(page, results):
     for card, base in zip(cards, ("alpha", "beta"), strict=True):
         ranked = performance.filter((pl.col("base") == base) & pl.col("rank").is_not_null())
         best = ranked.sort("ap", descending=True)["teacher"][0]
-        assert card.startswith(f"{base} learned most from\n\n{best}\n")
+        tied = csv(results, "conclusions").filter(base=base)["tied"].item()
+        others = [name for name in (tied or "").split(", ") if name]
+        names = " and ".join(others) if len(others) < 3 else f"{len(others)} others"
+        headline = f"{best}, tied with {names}" if others else best
+        assert card.startswith(f"Highest AP for {base}\n\n{headline}\n")
         assert csv(results, "sample_size").filter(base=base)["advice"].item() in card
         assert "6 teachers are too few to conclude how well CAR" in card
 
@@ -163,7 +167,8 @@ def test_a_ranking_has_its_own_page(browser, study, results, tmp_path):
     assert done.returncode == 0, done.stdout
     browser.open(results / "ranking.html")
     cards = browser.evaluate("[...document.querySelectorAll('.card')].map(card => card.innerText)")
-    first = csv(results, "sample_size")["first"]
-    for card, base, teacher in zip(cards, ("alpha", "beta"), first, strict=True):
-        assert card.startswith(f"By CAR, {base} should learn from\n\n{teacher}\n") and "A prediction" in card
+    first, settled = (csv(results, "sample_size")[name] for name in ("first", "settled"))
+    for card, base, teacher, known in zip(cards, ("alpha", "beta"), first, settled, strict=True):
+        verdict = "settled" if known else "not settled"
+        assert card.startswith(f"Highest CAR for {base}, {verdict}\n\n{teacher}") and "A prediction" in card
     assert browser.evaluate("document.querySelectorAll('table.correlations').length") == 0

@@ -71,8 +71,9 @@ def test_only_a_pair_of_the_performance_table_can_lack_an_ap(results, tmp_path, 
 def test_a_study_without_any_trained_pair_has_a_page(results, tmp_path, monkeypatch):
     none = dict.fromkeys(("correlations", "differences", "car", "size_steps"), lambda table: table.clear())
     gone = {"performance": lambda table: table.with_columns(ap=pl.lit(None, pl.Float64))}
+    gone["conclusions"] = lambda table: table.with_columns(best=pl.lit(None, pl.String))
     text = page_of(results, tmp_path, monkeypatch, **none, **gone)
-    assert "By CAR, alpha should learn from" in text and 'href="#metrics"' not in text
+    assert "Highest CAR for alpha, " in text and 'href="#metrics"' not in text
 
 
 def test_snakemakes_own_report_has_a_caption_for_every_table(study, tmp_path):

@@ -29,7 +29,15 @@ CONFIG = {
 
 
 def tables() -> dict[str, pl.DataFrame]:
-    metrics = {"loss": 1.25, "ppl_self": 3.5, "ifd_self": None, "response_length": 20.0, "cut": 0.125, "reward:rm": 0.7}
+    metrics = {
+        "loss": 1.25,
+        "ppl_self": 3.5,
+        "ppl_self_trimmed": 3.25,
+        "ifd_self": None,
+        "response_length": 20.0,
+        "cut": 0.125,
+        "reward:rm": 0.7,
+    }
     rank = [1, 2, None, 1, 2, None]
     names = {"rank": rank, "family": ["f", "f", None] * 2, "n": 9, "car": CAR, "note": [None, "<i>note</i>", None] * 2}
     first = {"base": BASES, "first": "one"}
@@ -38,12 +46,16 @@ def tables() -> dict[str, pl.DataFrame]:
     beta = {"beta": [0.0, 1.0, 0.0, 1.0], "origin": 0.0, "beta_chosen_on": pl.Series([None] * 4, dtype=pl.String)}
     values = {
         "teachers": PAIR | names | metrics,
-        "stability": PAIR | {"car": CAR, "car_se": [0.01, 0.02, None] * 2, "p_first": [0.9, 0.1, None] * 2},
-        "sample_size": first | {"n": 9, "advice": "one is first by CAR: settled."},
-        "sensitivity": first,
+        "stability": PAIR | {"car": CAR, "car_se": [0.01, 0.02, None] * 2, "p_highest": [0.9, 0.1, None] * 2},
+        "sample_size": first
+        | {"n": 9, "advice": "one is first by CAR: settled.", "tied": ["", "two"], "settled": [True, False]}
+        | {"tau_reward": 0.5, "tau_loss": -0.25, "spread_reward": [0.5, None], "spread_loss": 0.125},
+        "sensitivity": first | {"reward_model": "rm", "transform": "none", "beta_from": 0.0, "beta_to": float("inf")},
         "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
-        "conclusions": {"base": [*BASES, "average"], "conclusion": "6 teachers are too few."},
-        "correlations": correlations | {"top1_regret": 2.0, "note": [None, "constant", None] * 2},
+        "conclusions": {"base": [*BASES, "average"], "best": ["two", "one", None], "tied": ["one", "x, y, z", None]}
+        | {"conclusion": "6 teachers are too few."},
+        "correlations": correlations
+        | {"top1_regret": 2.0, "ceiling": [0.875, None, 0.75] * 2, "note": [None, "constant", None] * 2},
         "differences": {"base": "average", "metric_a": "car", "metric_b": ["loss"], "difference": 0.5, "low": None}
         | {"high": None, "p": 0.03, "note": None},
         "car": {"base": ["a", "a", "b", "b"], "reward_model": "rm", "transform": "none", **beta}
@@ -121,18 +133,24 @@ def test_tags_are_balanced_and_texts_are_escaped(page, names):
 def test_the_page_of_judged_pairs_has_their_numbers_and_sentences(page):
     text = page(sorted(tables()))
     shown = words(text)
-    assert "a learned most from two 6 teachers are too few." in shown
-    assert "b learned most from one" in shown
+    assert "Highest AP for a two, tied with one 6 teachers are too few." in shown
+    assert "Highest AP for b one, tied with 3 others 6 teachers" in shown
     assert 'data-column="car"><data value="0.51234">0.512</data>' in text
     assert "Time of all jobs: 1.00 hours (1 job, by stage ). Endpoints cost 1.50 dollars." in shown
     assert "the larger teacher is the worse one: 1 of 2." in shown
+    assert "a perfect metric is expected to reach only about this rho: a 0.88, average 0.75." in shown
     assert "Missing: two has no AP for b" in shown
     assert "org/judge" in shown and "no answer: refused" in shown and "over_long" in shown
 
 
 def test_the_page_of_a_ranking_says_that_it_is_a_prediction(page):
     shown = words(page(RANKING))
-    assert "By CAR, a should learn from one" in shown
+    assert "Highest CAR for a, settled one one is first by CAR" in shown
+    assert "Highest CAR for b, not settled one, tied with two one is first by CAR" in shown
+    assert (
+        "Kendall's tau of CAR is 0.50 with r and -0.25 with minus the loss. Over the teachers log r varies by" in shown
+    )
+    assert "by 0.50, log(1 + beta L) by 0.12: the reward weighs more." in shown
     assert "A prediction: no model has been fine-tuned yet." in shown and "AP lost" not in shown
 
 

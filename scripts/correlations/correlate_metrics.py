@@ -4,11 +4,12 @@ python -m scripts.correlations.correlate_metrics --teachers results/miniature/ta
     --performance results/miniature/tables/performance.csv --output results/miniature/tables/correlations.csv
 
 rho: Spearman's rho over the compared teachers of one base, signed by the metric's declared direction, so that positive
-means that the metric points to the better teachers; its interval is a percentile bootstrap over teachers in which AP
-varies by its own standard error. raw_rho: without the sign of the direction. tau_b: Kendall's tau-b. top1_regret:
+means that the metric points to the better teachers; its interval is a percentile bootstrap over teachers and
+is about the rho with measured AP. raw_rho: without the sign of the direction. tau_b: Kendall's tau-b. top1_regret:
 points of AP lost by taking the metric's first choice, not the best teacher; top3_regret: by taking the best of its
-first three. partial_rho: rho given the response length. The row `average` is the mean over bases of the values within a
-base.
+first three. partial_rho: rho given the response length. ceiling: the rho that the true AP would have with the measured
+one, from the standard errors of AP; no metric is expected to have more. The row `average` is the mean over bases of the
+values within a base.
 """
 
 import argparse

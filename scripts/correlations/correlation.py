@@ -6,9 +6,9 @@ from scipy import stats
 
 from scripts.correlations.pairs import column, signed, stacked
 from scripts.metrics.definitions import better
-from scripts.metrics.rank_statistics import MIN_TEACHERS, bootstrap, interval, partial_rho, regret, rho
+from scripts.metrics.rank_statistics import MIN_TEACHERS, bootstrap, interval, noise_ceiling, partial_rho, regret, rho
 
-MEANS = ("rho", "raw_rho", "tau_b", "top1_regret", "top3_regret", "partial_rho")
+MEANS = ("rho", "raw_rho", "tau_b", "top1_regret", "top3_regret", "partial_rho", "ceiling")
 SCHEMA = {"base": pl.String, "metric": pl.String, "better": pl.String, "n": pl.Int64, "rho": pl.Float64}
 SCHEMA |= dict.fromkeys(("low", "high", *MEANS[1:]), pl.Float64) | {"note": pl.String}
 
@@ -36,7 +36,7 @@ def resampled_rhos(bases: list[pl.DataFrame], metrics: list[str]) -> np.ndarray:
     if not metrics:
         return np.empty((0, 0, 0))
     values = np.stack([signed(bases, metric) for metric in metrics])
-    return bootstrap(values, stacked(bases, "ap"), stacked(bases, "ap_se"))
+    return bootstrap(values, stacked(bases, "ap"))
 
 
 def with_intervals(rows: list[dict], resampled: np.ndarray) -> list[dict]:
@@ -78,5 +78,6 @@ def point_estimates(pairs: pl.DataFrame, metric: str) -> dict:
         "top1_regret": regret(oriented, ap, 1),
         "top3_regret": regret(oriented, ap, 3),
         "partial_rho": None if np.isnan(partial) else partial,
+        "ceiling": noise_ceiling(ap, column(pairs, "ap_se")),
         "note": None if n >= MIN_TEACHERS else f"too few teachers ({n}) to conclude anything",
     }

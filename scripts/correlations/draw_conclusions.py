@@ -2,7 +2,11 @@ r"""What can and cannot be concluded about each base model, and about their aver
 
 python -m scripts.correlations.draw_conclusions --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --correlations results/miniature/tables/correlations.csv \
-    --differences results/miniature/tables/differences.csv --output results/miniature/tables/conclusions.csv
+    --differences results/miniature/tables/differences.csv \
+    --ap-differences results/miniature/tables/ap_differences.csv --output results/miniature/tables/conclusions.csv
+
+best: the teacher with the highest average performance (AP); tied: those whose AP is not significantly
+lower, with the errors of the differences from ap_differences.csv.
 """
 
 import argparse
@@ -10,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from scripts.correlations.pairs import join_pairs
+from scripts.correlations.pairs import join_pairs, read_differences
 from scripts.metrics.rank_statistics import MIN_TEACHERS
 from scripts.tables.files import read_csv, write_table
 
@@ -21,15 +25,18 @@ def main():
     args = parse_args()
     performance, correlations, differences = map(read_csv, (args.performance, args.correlations, args.differences))
     pairs = join_pairs(read_csv(args.teachers), performance)
+    errors = read_differences(args.ap_differences)
     rows = []
     for (base,), of_base in pairs.group_by("base", maintain_order=True):
         sentences = [*about_gaps(performance.filter(base=base)), *about_car(base, correlations, differences)]
+        row = {"base": base, "best": None, "tied": None}
         if of_base["ap"].count():
-            sentences += [about_best(of_base), about_choice(of_base)]
-        rows.append({"base": base, "conclusion": " ".join(sentences)})
+            sentences += [about_best(of_base, errors), about_choice(of_base)]
+            row |= {"best": by_ap(of_base)[0]["teacher"], "tied": ", ".join(tied_with_best(of_base, errors))}
+        rows.append(row | {"conclusion": " ".join(sentences)})
     if len(rows) > 1:
         rows.append({"base": "average", "conclusion": " ".join(about_car("average", correlations, differences))})
-    write_table(pl.DataFrame(rows), args.output)
+    write_table(pl.DataFrame(rows, infer_schema_length=None), args.output)
 
 
 def about_gaps(performance: pl.DataFrame) -> list[str]:
@@ -69,28 +76,37 @@ def by_ap(pairs: pl.DataFrame) -> list[dict]:
     return pairs.drop_nulls("ap").sort("ap", "teacher", descending=[True, False]).to_dicts()
 
 
-def about_best(pairs: pl.DataFrame) -> str:
-    """The best teacher by AP, and the teachers whose AP does not differ from it by more than its error."""
+def tied_with_best(pairs: pl.DataFrame, errors: dict[tuple, float | None]) -> list[str]:
+    """The teachers whose AP is not significantly lower than the highest one, best first.
+
+    `errors`: the standard error of the difference of two APs, by base and both teachers.
+    """
     first, *rest = by_ap(pairs)
-    near = [t for t in rest if first["ap"] - t["ap"] < 1.96 * (first["ap_se"] ** 2 + t["ap_se"] ** 2) ** 0.5]
-    best = f"The best teacher by AP is {first['teacher']} ({first['ap']:.1f})"
+    gaps = {t["teacher"]: (first["ap"] - t["ap"], errors[t["base"], first["teacher"], t["teacher"]]) for t in rest}
+    return [teacher for teacher, (gap, se) in gaps.items() if se is not None and gap <= 1.96 * se]
+
+
+def about_best(pairs: pl.DataFrame, errors: dict[tuple, float | None]) -> str:
+    """The teacher with the highest AP, and those that it is tied with."""
+    first, tied = by_ap(pairs)[0], tied_with_best(pairs, errors)
+    best = f"The highest AP is that of {first['teacher']} ({first['ap']:.1f})"
     if not first["ap_se"]:
-        return f"{best}; the standard error of its AP is not known."
-    if not near:
+        return f"{best}; its standard error is not known."
+    if not tied:
         return f"{best}."
-    return f"{best}, but its AP is not significantly higher than that of {listed([t['teacher'] for t in near])}."
+    return f"{best}, but it is not significantly higher than that of {listed(tied)}."
 
 
 def about_choice(pairs: pl.DataFrame) -> str:
-    """The AP points that CAR's first choice loses against the best one."""
+    """The AP points that CAR's first choice loses against the teacher with the highest AP."""
     choice, best = pairs.sort("rank", "teacher").row(0, named=True), by_ap(pairs)[0]
     if choice["ap"] is None:
         result = "has no AP"
     elif choice["teacher"] == best["teacher"]:
-        result = "is the best teacher"
+        result = "has the highest AP"
     else:
         lost = best["ap"] - choice["ap"]
-        result = f"is {lost:.1f} points of AP below the best teacher" if lost else "has the same AP as the best teacher"
+        result = f"is {lost:.1f} points of AP below it" if lost else "has the same AP"
     return f"CAR's first choice, {choice['teacher']}, {result}."
 
 
@@ -121,6 +137,7 @@ def parse_args():
     parser.add_argument("--performance", type=Path, required=True, help="CSV with the AP of each base and teacher")
     parser.add_argument("--correlations", type=Path, required=True, help="CSV with rho of each metric")
     parser.add_argument("--differences", type=Path, required=True, help="CSV with the differences of metrics' rho")
+    parser.add_argument("--ap-differences", type=Path, required=True, help="CSV with the errors of AP's differences")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base")
     return parser.parse_args()
 

@@ -54,6 +54,12 @@ def ap_error(performance: pl.DataFrame) -> pl.Expr:
     return (pl.sum_horizontal(squares).sqrt() / len(errors)).fill_null(0.0)
 
 
+def read_differences(path: Path) -> dict[tuple[str, str, str], float | None]:
+    """(base, teacher, other teacher), in both orders, to the standard error of the difference of their APs."""
+    rows = read_csv(path).select("base", "teacher_a", "teacher_b", pl.col("se").cast(pl.Float64)).rows()
+    return {key: se for base, a, b, se in rows for key in ((base, a, b), (base, b, a))}
+
+
 def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """The pairs and the names of their metrics; with several bases also `transfer`, the mean AP on the other bases."""
     metrics = ["car", *named_columns(pairs), *METRICS, *(name for name in BASELINES if name in pairs.columns)]

@@ -8,10 +8,11 @@ SCHEMA = {"base": pl.String, "family": pl.String, "smaller": pl.String, "larger"
 SCHEMA |= {"difference": pl.Float64, "se": pl.Float64, "inverted": pl.Boolean}
 
 
-def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dict]:
+def size_steps(performance: pl.DataFrame, teachers: dict[str, dict], errors: dict[tuple, float | None]) -> list[dict]:
     """A row per base and step.
 
-    `performance` has base, teacher, ap and ap_se; `teachers` has the family and the parameters of each.
+    `performance` has base, teacher and ap; `teachers` has the family and the parameters of each; `errors` has the
+    standard error of the difference of two APs by base and both teachers, where it is known.
     """
     families: dict[str, list[str]] = {}
     for name, entry in sorted(teachers.items(), key=lambda item: item[1]["parameters"] or 0):
@@ -20,14 +21,13 @@ def size_steps(performance: pl.DataFrame, teachers: dict[str, dict]) -> list[dic
     steps = [(family, *step) for family, names in sorted(families.items()) for step in steps_of(names, teachers)]
     rows = []
     for (base,), of_base in performance.group_by("base", maintain_order=True):
-        ap = {teacher: (value, se) for teacher, value, se in of_base.select("teacher", "ap", "ap_se").iter_rows()}
+        ap = dict(of_base.select("teacher", "ap").iter_rows())
         for family, smaller, larger in steps:
-            if ap[larger][0] is None or ap[smaller][0] is None:
+            if ap[larger] is None or ap[smaller] is None:
                 continue
-            difference = ap[larger][0] - ap[smaller][0]
+            difference = ap[larger] - ap[smaller]
             step = {"base": base, "family": family, "smaller": smaller, "larger": larger, "difference": difference}
-            se = (ap[larger][1] ** 2 + ap[smaller][1] ** 2) ** 0.5
-            rows.append(step | {"se": se or None, "inverted": difference < 0})
+            rows.append(step | {"se": errors.get((base, larger, smaller)), "inverted": difference < 0})
     return rows
 
 

@@ -49,7 +49,7 @@ def vary(bases: list[pl.DataFrame], column: str, beta: float) -> list[dict]:
         settings += [(beta, float(k * np.std(reward, axis=1, ddof=1).mean())) for k in ORIGINS]
     values = np.stack([car(reward + origin, loss, b) for b, origin in settings])
     rhos = rho(values, stacked(bases, "ap"))
-    resampled = bootstrap(values, stacked(bases, "ap"), stacked(bases, "ap_se"))
+    resampled = bootstrap(values, stacked(bases, "ap"))
     rows = []
     for i, (b, origin) in enumerate(settings):
         rows += rows_of_setting(bases, model | {"origin": origin}, [b] * len(bases), reward, rhos[i], resampled[i])

@@ -6,6 +6,7 @@ import polars as pl
 LOSS = (pl.col("nll") + pl.col("end_nll")) / (pl.col("n_tokens") + pl.col("end_n_tokens"))
 
 BETAS = [0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100]  # 0: the reward alone; 100: almost the reward per nat
+BETA_RANGE = (0.1, 10)  # the paper does not print its beta; public code uses values near 3
 
 
 def car(reward, loss, beta: float):

@@ -1,7 +1,8 @@
 """The metrics of a data set of responses: name, direction, formula, source.
 
 A row is one response with the sums of score_likelihoods.py, the bytes of measure_diversity.py and its rewards. The
-value of a data set is the mean over its rows, except for RSR and diversity, which are ratios of two means or sums.
+value of a data set is the mean over its rows, except for RSR and diversity, which are ratios of two means or sums, and
+for trimmed means.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,8 @@ class Metric(NamedTuple):
     data_set: pl.Expr | None = None  # value of a data set, if it is not the mean over its rows
 
 
+TRIMMED = (pl.len() * 0.1).floor().cast(pl.Int64)  # rows left out at each end
+
 METRICS = {
     "response_length": Metric(pl.col("n_tokens"), "higher", "tokens of the base's own tokenizer (paper, Table 4)"),
     "loss": Metric(
@@ -27,6 +30,13 @@ METRICS = {
     ),
     "loss_without_end": Metric(pl.col("nll") / pl.col("n_tokens"), "lower", "nats per token, without the end of turn"),
     "ppl_self": Metric((pl.col("nll") / pl.col("n_tokens")).exp(), "lower", "perplexity under the base (2402.00530)"),
+    "ppl_self_trimmed": Metric(
+        (pl.col("nll") / pl.col("n_tokens")).exp(),
+        "lower",
+        "perplexity under the base; of a data set: without the highest and the lowest 10 % of rows, because a few rows "
+        "decide the mean of all",
+        data_set=pl.col("ppl_self_trimmed").sort().slice(TRIMMED, pl.len() - 2 * TRIMMED).mean(),
+    ),
     "ifd_self": Metric(
         pl.when(pl.col("direct_n_tokens") > 0).then(
             (pl.col("nll") / pl.col("n_tokens") - pl.col("direct_nll") / pl.col("direct_n_tokens")).exp()

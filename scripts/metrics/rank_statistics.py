@@ -3,6 +3,8 @@
 Arrays have teachers on the last axis, all in the same order. Metrics are signed: larger is better.
 """
 
+from math import comb
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -23,19 +25,20 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.where(norm > 0, (a * b).sum(-1) / norm, np.nan)
 
 
-def bootstrap(metrics: np.ndarray, ap: np.ndarray, ap_se: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
+def bootstrap(metrics: np.ndarray, ap: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
     """rho of metrics (metrics, bases, n) with AP (bases, n) in resamples of teachers: (metrics, resamples, bases).
 
-    In each resample AP also varies by its standard error. All bases and metrics have the same teachers in the same
-    resample, so that means over bases and differences of metrics are paired.
+    All bases and metrics have the same teachers in the same resample, so that means over bases and differences of
+    metrics are paired. The rho is that with measured AP, whose error is already in the data: to add it to each resample
+    would count it twice and pull the interval towards 0.
     """
     rng = np.random.default_rng(SEED)
     n = ap.shape[-1]
     drawn = rng.integers(n, size=(resamples, n))
     counts = (drawn[:, :, None] == np.arange(n)).sum(1)
     values = np.empty((len(metrics), resamples, len(ap)))
-    for base, (y, se) in enumerate(zip(ap, ap_se, strict=True)):
-        ranks = rankdata(y[drawn] + se[drawn] * rng.standard_normal(drawn.shape), axis=-1)
+    for base, y in enumerate(ap):
+        ranks = resampled_ranks(y, drawn, counts)
         for metric, x in enumerate(metrics[:, base]):
             values[metric, :, base] = correlation(resampled_ranks(x, drawn, counts), ranks)
     return values
@@ -45,6 +48,18 @@ def resampled_ranks(values: np.ndarray, drawn: np.ndarray, counts: np.ndarray) -
     """rankdata(values[drawn], axis=-1), computed from how often each smaller and each equal value was drawn."""
     below = (values[:, None] > values) + (values[:, None] == values) / 2
     return np.take_along_axis(counts @ below.T + 0.5, drawn, axis=-1)
+
+
+def noise_ceiling(ap: np.ndarray, ap_se: np.ndarray) -> float | None:
+    """The rho with measured AP (n,) that the true AP would have, given its standard errors; None if they are 0.
+
+    Pearson's correlation is the root of the share of the variance that is not error; for normal values Spearman's is 6
+    / pi arcsin(half of it).
+    """
+    if not ap_se.any() or len(ap) < 2 or not ap.var():
+        return None
+    share = max(0.0, 1 - (ap_se**2).mean() / ap.var(ddof=1))
+    return float(6 / np.pi * np.arcsin(share**0.5 / 2))
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -78,15 +93,15 @@ def permutation_p(a: np.ndarray, b: np.ndarray, ap: np.ndarray, permutations: in
 def regret(metric: np.ndarray, ap: np.ndarray, top: int) -> float:
     """AP points lost by taking the best of the metric's first `top` teachers, not the best teacher. Arrays: (n,).
 
-    With ties in the metric, the loss is the mean over random orders of the tied teachers.
+    With ties in the metric, the loss is the exact mean over all orders of the tied teachers.
     """
-    rng = np.random.default_rng(SEED)
-    orders = [np.lexsort((rng.random(len(ap)), -metric))[:top] for _ in range(200 if has_ties(metric) else 1)]
-    return float(np.mean([ap.max() - ap[first].max() for first in orders]))
-
-
-def has_ties(values: np.ndarray) -> bool:
-    return len(np.unique(values)) < len(values)
+    last = np.sort(metric)[::-1][min(top, len(ap)) - 1]
+    certain, tied = ap[metric > last], np.sort(ap[metric == last])
+    left = min(top, len(ap)) - len(certain)  # places for some of the tied teachers
+    # the i-th of them in ascending order is the best of those taken in comb(i, left - 1) of all choices
+    ways = np.array([comb(i, left - 1) for i in range(len(tied))], float)
+    best = np.maximum(tied, certain.max()) if len(certain) else tied
+    return float(ap.max() - (best * ways).sum() / ways.sum())
 
 
 def partial_rho(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:

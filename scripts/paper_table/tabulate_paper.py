@@ -28,7 +28,7 @@ def main():
     args = parse_args()
     scores = pl.read_csv(args.scores)
     performance = scores.select("base", "teacher", ap=pl.mean_horizontal(args.ap), ap_se=pl.lit(0.0))
-    steps = pl.DataFrame(size_steps(performance, args.teachers), schema=STEP_SCHEMA)
+    steps = pl.DataFrame(size_steps(performance, args.teachers, {}), schema=STEP_SCHEMA)
     baselines = pl.DataFrame(correlate_baselines(performance, args.teachers, args.bases), schema=SCHEMA)
     printed = with_intervals(pl.read_csv(args.printed), n=performance["teacher"].n_unique())
     sentences = findings(steps, baselines, printed)

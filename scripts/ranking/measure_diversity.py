@@ -4,10 +4,11 @@ python -m scripts.ranking.measure_diversity \
     --teacher terse-large --responses results/miniature/responses/terse-large.parquet \
     --output results/miniature/diversity/terse-large.parquet
 
-The responses, in the order of the instructions, go through one deflate stream with a window of 32 KB, as in gzip.
-n_bytes / deflated_bytes is the compression ratio, a measure of the diversity of texts (Shaib et al., Standardizing the
-Measurement of Text Diversity, 2403.00553). Both are stored per row, so that the ratio can be computed for any subset of
-the instructions.
+The responses, joined in the order of the instructions, are compressed as one text by deflate, with a window of 32 KB,
+as in gzip. n_bytes / deflated_bytes is the compression ratio, a measure of the diversity of texts (Shaib et al.,
+Standardizing the Measurement of Text Diversity, 2403.00553). A row's deflated_bytes is the compressed size of the text
+that ends with it minus that of the text before it. So the ratio does not depend on where rows end, and can be computed
+for any subset of the instructions.
 """
 
 import argparse
@@ -36,13 +37,20 @@ def main():
 
 
 def added_bytes(texts: pl.Series) -> list[int | None]:
-    """The bytes that each text adds to the deflate stream of the texts before it; None for a null."""
-    stream = zlib.compressobj()
-    stream.flush(zlib.Z_PARTIAL_FLUSH)  # the header belongs to no text
-    return [
-        None if text is None else len(stream.compress(text.encode())) + len(stream.flush(zlib.Z_PARTIAL_FLUSH))
-        for text in texts
-    ]
+    """The bytes that each text adds to the compressed size of the texts before it, joined; None for a null.
+
+    A block of deflate may be encoded better with more text in it, so that a short text may add nothing.
+    """
+    stream, written, before, added = zlib.compressobj(), 0, len(zlib.compress(b"")), []
+    for text in texts:
+        if text is None:
+            added.append(None)
+            continue
+        written += len(stream.compress(text.encode()))
+        size = written + len(stream.copy().flush())  # the end is flushed in a copy: the stream goes on
+        added.append(size - before)
+        before = size
+    return added
 
 
 def parse_args():

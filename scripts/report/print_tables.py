@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from scripts.metrics.definitions import named_columns
+from scripts.report.ceiling import ceiling_in_words
+from scripts.report.parts import parts_in_words
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
 from scripts.tables.files import read_csv
@@ -54,7 +56,8 @@ def print_teachers(tables: dict[str, pl.DataFrame], performance: pl.DataFrame) -
         print_ranking(teachers.filter(base=base), title_of(base, performance))
         size = tables["sample_size"].filter(base=base).row(0, named=True)
         print_paragraph(size["advice"])
-        print_paragraph(in_words(tables["sensitivity"].filter(base=base), size["first"]))
+        print_paragraph(in_words(tables["sensitivity"].filter(base=base)))
+        print_paragraph(parts_in_words(size))
 
 
 def title_of(base: str, performance: pl.DataFrame) -> str:
@@ -88,9 +91,11 @@ def print_correlations(correlations: pl.DataFrame) -> None:
     table = correlations.pivot("base", index="metric", values="rho", maintain_order=True)
     bases = [name for name in table.columns if name not in ("metric", "average")]
     average = correlations.filter(base="average").select("metric", "low", "high", "top1_regret")
-    print("\nSpearman's rho of each metric with average performance (AP), positive if the metric points in the right")
+    print("\nSpearman's rho of each metric with measured average performance (AP), positive if it points in the right")
     print("direction; 95 % interval of the average (low, high); points of AP lost by the metric's first choice")
     print(table.select("metric", *bases, "average").join(average, on="metric", how="left", maintain_order="left"))
+    if sentence := ceiling_in_words(correlations):
+        print_paragraph(sentence)
     for note in correlations["note"].drop_nulls().unique(maintain_order=True):
         print(f"  {note}")
 

@@ -4,6 +4,8 @@ import polars as pl
 
 from scripts.configuration.config_engines import is_endpoint
 from scripts.metrics.definitions import named_columns
+from scripts.report.ceiling import ceiling_in_words
+from scripts.report.parts import parts_in_words
 from scripts.report.report_figures import figures_of_base, figures_of_car
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
@@ -19,9 +21,10 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
     size = tables["sample_size"].filter(base=base).row(0, named=True)
     return {
         "name": base,
-        "learned": best_by_ap(rows),
+        "best": best(tables, base),
         "size": size,
-        "sensitivity": in_words(tables["sensitivity"].filter(base=base), size["first"]),
+        "sensitivity": in_words(tables["sensitivity"].filter(base=base)),
+        "parts": parts_in_words(size),
         "conclusion": conclusion(tables, base),
         "without_ap": without_ap(tables, base),
         "named": named_columns(teachers),
@@ -40,17 +43,18 @@ def about_judged_pairs(tables: dict[str, pl.DataFrame], car: dict) -> dict:
         "average": conclusion(tables, "average"),
         "steps": worse_steps(steps),
         "correlations": correlations_by_metric(correlations) if correlations.height else [],
+        "ceiling": ceiling_in_words(correlations) if correlations.height else None,
         "differences": differences_of_car(differences),
         "figures_of_car": figures_of_car(settings, car) if settings.height else [],
     }
 
 
-def best_by_ap(rows: pl.DataFrame) -> dict | None:
-    """The ranked teacher of one base with the highest AP; None if no pair has one."""
-    if "ap" not in rows.columns:
+def best(tables: dict[str, pl.DataFrame], base: str) -> dict | None:
+    """The teacher with the highest AP for a base (best) and those that it is tied with; None if no pair has an AP."""
+    if "conclusions" not in tables:
         return None
-    judged = rows.filter(pl.col("rank").is_not_null() & pl.col("ap").is_not_null())
-    return next(judged.sort("ap", "teacher", descending=[True, False]).iter_rows(named=True), None)
+    rows = tables["conclusions"].filter(pl.col("best").is_not_null(), base=base)
+    return next(rows.iter_rows(named=True), None)
 
 
 def without_ap(tables: dict[str, pl.DataFrame], base: str) -> list[str]:

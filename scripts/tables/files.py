@@ -59,7 +59,8 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise SystemExit(f"{path} is damaged ({cause}): delete it and run again to rebuild it") from None
 
 
-NAME_COLUMNS = ("base", "teacher", "family", "metric", "metric_a", "metric_b", "smaller", "larger", "first")
+NAME_COLUMNS = ("base", "teacher", "family", "metric", "metric_a", "metric_b", "smaller", "larger")
+NAME_COLUMNS += ("first", "best", "tied", "teacher_a", "teacher_b")
 
 
 def read_csv(path: Path) -> pl.DataFrame:
