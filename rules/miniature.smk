@@ -1,7 +1,7 @@
 """The models and data of the miniature study, which needs no downloads. They are built from config/miniature/world.yaml.
 
-Outputs: results/world/instructions.jsonl, results/world/held_out.jsonl, and a model folder results/world/<name>/ for
-each teacher, base model, reward model and judge. Any config may use these paths; no other rule depends on them.
+Outputs: results/world/instructions.jsonl, results/world/held_out.jsonl, results/world/tokenizer.json, and a model
+folder results/world/<name>/ for each teacher, base model, reward model and judge. Any config may use these paths; no other rule depends on them.
 """
 
 import yaml
@@ -36,8 +36,34 @@ rule write_miniature_instructions:
         """
 
 
+rule train_miniature_tokenizer:
+    output:
+        "results/world/tokenizer.json",
+    log:
+        "results/world/logs/train_miniature_tokenizer.log",
+    benchmark:
+        "results/world/timings/train_miniature_tokenizer.tsv"
+    priority: 20
+    conda:
+        "../envs/train.yaml"
+    params:
+        versions=versions_of("scripts.miniature.train_miniature_tokenizer"),
+        seed=WORLD["seed"],
+        notes=WORLD["tokenizer"]["notes"],
+        merges=WORLD["tokenizer"]["merges"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_tokenizer \
+            --seed {params.seed} \
+            --notes {params.notes} \
+            --merges {params.merges} \
+            --output {output:q} &>{log:q}
+        """
+
+
 rule train_miniature_teachers:
     input:
+        tokenizer="results/world/tokenizer.json",
         chat_template="config/miniature/chat.jinja",
     output:
         manifests=["results/world/{family}-large/manifest.json", "results/world/{family}-small/manifest.json"],
@@ -60,12 +86,15 @@ rule train_miniature_teachers:
             --family {wildcards.family} \
             --sizes {params.sizes:q} \
             --seed {params.seed} \
+            --tokenizer {input.tokenizer:q} \
             --chat-template {input.chat_template:q} \
             --manifests {output.manifests:q} &>{log:q}
         """
 
 
 rule train_miniature_bases:
+    input:
+        tokenizer="results/world/tokenizer.json",
     output:
         manifests=[f"results/world/{base}/manifest.json" for base in sorted(WORLD["bases"])],
     log:
@@ -84,6 +113,7 @@ rule train_miniature_bases:
         exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_bases \
             --bases {params.bases:q} \
             --seed {params.seed} \
+            --tokenizer {input.tokenizer:q} \
             --manifests {output.manifests:q} &>{log:q}
         """
 
@@ -91,7 +121,6 @@ rule train_miniature_bases:
 rule train_miniature_reward_model:
     input:
         start=lambda wildcards: f"results/world/{WORLD['reward_models'][wildcards.reward_model]['start']}/manifest.json",
-        chat_template="config/miniature/chat.jinja",
     output:
         manifest="results/world/{reward_model}/manifest.json",
     log:
@@ -113,7 +142,6 @@ rule train_miniature_reward_model:
             --size {params.size:q} \
             --start {input.start:q} \
             --seed {params.seed} \
-            --chat-template {input.chat_template:q} \
             --manifest {output.manifest:q} &>{log:q}
         """
 
@@ -121,7 +149,6 @@ rule train_miniature_reward_model:
 rule train_miniature_judge:
     input:
         start=lambda wildcards: f"results/world/{WORLD['judges'][wildcards.judge]['start']}/manifest.json",
-        chat_template="config/miniature/chat.jinja",
         alpaca_eval="config/miniature/judge_alpaca_eval.txt",
         arena_hard="config/miniature/judge_arena_hard.txt",
     output:
@@ -145,7 +172,6 @@ rule train_miniature_judge:
             --size {params.size:q} \
             --start {input.start:q} \
             --seed {params.seed} \
-            --chat-template {input.chat_template:q} \
             --alpaca-eval {input.alpaca_eval:q} \
             --arena-hard {input.arena_hard:q} \
             --manifest {output.manifest:q} &>{log:q}

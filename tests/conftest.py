@@ -11,7 +11,8 @@ from filelock import FileLock
 from transformers import LlamaForSequenceClassification
 
 from faults_table import table
-from scripts.miniature.miniature_models import byte_tokenizer, new_llama
+from scripts.miniature.miniature_models import new_llama
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]

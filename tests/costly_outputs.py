@@ -260,13 +260,22 @@ def write_miniature_instructions(folder, tiny, reward_model):
     return {name: path.read_text(encoding="utf-8").splitlines() for name, path in names.items()}
 
 
+def train_miniature_tokenizer(folder, tiny, reward_model):
+    """Its merges in order."""
+    path = folder / "tokenizer.json"
+    run("scripts.miniature.train_miniature_tokenizer", seed=0, notes=200, merges=40, output=path)
+    return json.loads(path.read_text(encoding="utf-8"))["model"]["merges"]
+
+
 def train_miniature_teachers(folder, tiny, reward_model):
+    train_miniature_tokenizer(folder, tiny, reward_model)
     manifest = folder / "plain-small/manifest.json"
     run(
         "scripts.miniature.train_miniature_teachers",
         family="plain",
         sizes={"small": SIZE},
         seed=0,
+        tokenizer=folder / "tokenizer.json",
         chat_template=ROOT / "config/miniature/chat.jinja",
         manifests=[manifest],
     )
@@ -274,9 +283,11 @@ def train_miniature_teachers(folder, tiny, reward_model):
 
 
 def train_miniature_bases(folder, tiny, reward_model):
+    train_miniature_tokenizer(folder, tiny, reward_model)
     manifest = folder / "alpha/manifest.json"
     bases = {"alpha": {"styles": {"terse": 0.6, "plain": 0.3, "worked": 0.1}, "model": SIZE}}
-    run("scripts.miniature.train_miniature_bases", bases=bases, seed=0, manifests=[manifest])
+    names = {"tokenizer": folder / "tokenizer.json", "manifests": [manifest]}
+    run("scripts.miniature.train_miniature_bases", bases=bases, seed=0, **names)
     return logits_of(manifest.parent)
 
 
@@ -287,7 +298,6 @@ def train_miniature_reward_model(folder, tiny, reward_model):
         size={"steps": 3, "batch": 4, "learning_rate": 0.002},
         start=folder / "plain-small/manifest.json",
         seed=0,
-        chat_template=ROOT / "config/miniature/chat.jinja",
         manifest=folder / "right-answer/manifest.json",
     )
     return logits_of(folder / "right-answer")  # of its layers: a head of another kind is drawn anew
@@ -300,7 +310,6 @@ def train_miniature_judge(folder, tiny, reward_model):
         size={"layers": 2, "steps": 3, "batch": 2, "learning_rate": 0.003},
         seed=0,
         start=folder / "right-answer/manifest.json",
-        chat_template=ROOT / "config/miniature/chat.jinja",
         alpaca_eval=ROOT / "config/miniature/judge_alpaca_eval.txt",
         arena_hard=ROOT / "config/miniature/judge_arena_hard.txt",
         manifest=folder / "pairwise/manifest.json",

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import ROOT
-from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models.chat import Chat, Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 

@@ -29,6 +29,7 @@ BY_VERSION = {
         "train_miniature_judge",
         "train_miniature_reward_model",
         "train_miniature_teachers",
+        "train_miniature_tokenizer",
     },
     "instructions": {"prepare_instructions"},
     "responses": {"generate_responses", "import_responses", "select_responses"},

@@ -17,6 +17,7 @@ OPENAI, TRANSFORMERS = "scripts.engines.engine_openai", "scripts.engines.engine_
 STAGES = {
     "check_models": ["scripts.checks.check_models"],
     "write_miniature_instructions": ["scripts.miniature.write_miniature_instructions"],
+    "train_miniature_tokenizer": ["scripts.miniature.train_miniature_tokenizer"],
     "train_miniature_teachers": ["scripts.miniature.train_miniature_teachers"],
     "train_miniature_bases": ["scripts.miniature.train_miniature_bases"],
     "train_miniature_reward_model": ["scripts.miniature.train_miniature_reward_model"],

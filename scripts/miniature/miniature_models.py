@@ -1,37 +1,15 @@
-"""The tokenizer and the small Llama models of the miniature study, trained from random weights with TRL."""
+"""The small Llama models of the miniature study, trained from random weights with TRL."""
 
 import shutil
 from pathlib import Path
 
 import datasets
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import SFTConfig, SFTTrainer
 
+from scripts.miniature.miniature_tokenizer import CONTEXT
 from scripts.models.folder import publish
-
-CONTEXT = 512
-
-
-def byte_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
-    """A tokenizer with one token per byte, so that it can encode any text, and five control tokens."""
-    control = ["<|bos|>", "<|end|>", "<|user|>", "<|assistant|>", "<|pad|>"]
-    letters = control + sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)])
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|bos|>",
-        eos_token="<|end|>",
-        pad_token="<|pad|>",
-        extra_special_tokens=["<|user|>", "<|assistant|>"],
-        model_max_length=CONTEXT,
-    )
-    fast.chat_template = chat_template
-    return fast
 
 
 def new_llama(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> LlamaForCausalLM:

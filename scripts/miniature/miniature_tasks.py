@@ -90,12 +90,12 @@ def draw_tasks(seed: str) -> Iterator[Task]:
             yield rng.choice(NUMBER_TASKS)(*rng.sample(range(10, 50), 2))
 
 
-def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[str]:
-    """An endless stream of raw text: tasks with their responses, in a mixture of styles (name to share)."""
+def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[tuple[str, str]]:
+    """An endless stream of raw text in two parts, a question and its answer, in a mixture of styles (name to share)."""
     rng = random.Random(seed)
     names, shares = zip(*sorted(styles.items()), strict=True)
     for task in draw_tasks(seed):
-        yield f"{task.instruction}? {STYLES[rng.choices(names, shares)[0]](task)}"
+        yield f"{task.instruction}?", f" {STYLES[rng.choices(names, shares)[0]](task)}"
 
 
 def damage(rng: random.Random, task: Task) -> str:

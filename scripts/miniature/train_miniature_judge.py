@@ -2,7 +2,7 @@
 
 python -m scripts.miniature.train_miniature_judge \
     --size '{"layers": 5, "steps": 800, "batch": 48, "learning_rate": 0.003}' \
-    --seed 0 --start results/world/second-opinion/manifest.json --chat-template config/miniature/chat.jinja \
+    --seed 0 --start results/world/second-opinion/manifest.json \
     --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
     --manifest results/world/pairwise/manifest.json
 
@@ -17,16 +17,17 @@ from itertools import islice
 from pathlib import Path
 
 from scripts.judgments.judge_templates import fill_template, read_template
-from scripts.miniature.miniature_models import byte_tokenizer, train_language_model
+from scripts.miniature.miniature_models import train_language_model
 from scripts.miniature.miniature_tasks import STYLES, damage, draw_tasks
 from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
     args = parse_args()
-    chat = Chat(byte_tokenizer(args.chat_template.read_text(encoding="utf-8")))
+    chat = Chat(load_tokenizer(str(args.start.parent)))
     templates = {"alpaca_eval": read_template(args.alpaca_eval), "arena_hard": read_template(args.arena_hard)}
     examples = islice(comparisons(f"judge {args.seed}", chat, templates), args.size["steps"] * args.size["batch"])
     folder = args.manifest.parent
@@ -70,7 +71,6 @@ def parse_args():
     parser.add_argument("--size", type=json.loads, required=True, help="layers, steps, batch, learning_rate as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--start", type=Path, required=True, help="manifest of the reward model to start from")
-    parser.add_argument("--chat-template", type=Path, required=True)
     parser.add_argument("--alpaca-eval", type=Path, required=True, help="prompt that asks the judge for one token")
     parser.add_argument("--arena-hard", type=Path, required=True, help="prompt that asks the judge for a verdict")
     parser.add_argument("--manifest", type=Path, required=True)

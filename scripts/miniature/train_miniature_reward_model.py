@@ -1,8 +1,7 @@
 """Train the reward model: a classifier with one output that prefers correct answers to damaged ones, in any style.
 
 python -m scripts.miniature.train_miniature_reward_model --size '{"steps": 200, "batch": 32, "learning_rate": 0.001}' \
-    --seed 0 --start results/world/terse-large/manifest.json --chat-template config/miniature/chat.jinja \
-    --manifest results/world/right-answer/manifest.json
+    --seed 0 --start results/world/terse-large/manifest.json --manifest results/world/right-answer/manifest.json
 """
 
 import argparse
@@ -16,16 +15,17 @@ import transformers
 from transformers import LlamaForSequenceClassification
 from trl import RewardConfig, RewardTrainer
 
-from scripts.miniature.miniature_models import byte_tokenizer, save, trainer_settings
+from scripts.miniature.miniature_models import save, trainer_settings
 from scripts.miniature.miniature_tasks import STYLES, damage, draw_tasks
 from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 1
+VERSION = 2
 
 
 def main():
     args = parse_args()
-    tokenizer = byte_tokenizer(args.chat_template.read_text(encoding="utf-8"))
+    tokenizer = load_tokenizer(str(args.start.parent))
     folder = args.manifest.parent
     scratch = folder.with_name(f".{folder.name}.tmp")
     pairs = islice(preference_pairs(f"reward {args.seed}", Chat(tokenizer)), args.size["steps"] * args.size["batch"])
@@ -54,7 +54,6 @@ def parse_args():
     parser.add_argument("--size", type=json.loads, required=True, help="steps, batch, learning_rate as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--start", type=Path, required=True, help="manifest of the chat model to start from")
-    parser.add_argument("--chat-template", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
     return parser.parse_args()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from scripts.miniature.miniature_models import byte_tokenizer, new_llama
+from scripts.miniature.miniature_models import new_llama
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.speed.speed_scoring import ROOT, TEMPLATE, texts
 
 START = (

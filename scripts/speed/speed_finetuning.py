@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from trl import SFTTrainer
 
 from scripts.finetuning.sft_settings import OrderOfEpoch, settings
-from scripts.miniature.miniature_models import byte_tokenizer, new_llama
+from scripts.miniature.miniature_models import new_llama
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models.loading import device
 from scripts.speed.speed_scoring import chat, texts
 

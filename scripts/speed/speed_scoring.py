@@ -12,8 +12,9 @@ from transformers import LlamaForSequenceClassification
 from scripts.likelihoods.chunked_head import nll_and_rank
 from scripts.likelihoods.token_scores import RANK_LIMIT
 from scripts.likelihoods.token_scores import score_rows as score_likelihoods
-from scripts.miniature.miniature_models import byte_tokenizer, new_llama
+from scripts.miniature.miniature_models import new_llama
 from scripts.miniature.miniature_tasks import STYLES, draw_tasks
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models.chat import Chat
 from scripts.models.loading import device
 from scripts.models.reward_scorer import score_rows as score_rewards

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from scripts.likelihoods import chunked_head, token_scores
 from scripts.likelihoods.chunked_head import nll_and_rank
 from scripts.likelihoods.token_scores import RANK_LIMIT
-from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models import reward_scorer
 from scripts.models.batching import pad_left
 from scripts.models.chat import Chat

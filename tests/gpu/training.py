@@ -13,7 +13,7 @@ from transformers import AttentionInterface, TrainerCallback
 from trl import SFTTrainer
 
 from scripts.finetuning.sft_settings import OrderOfEpoch, settings
-from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from tests.gpu.shapes import Scale, new_model, peak_gib, random_pairs, reset_memory, share_of_peak, synchronize
 
 HYPER = {  # the defaults of config/schema.yaml
