@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from functools import cache
 
@@ -39,7 +40,7 @@ LONG = (
 )
 # texts whose tokens depend on what stands before them; the first has more tokens than Gemma's sliding window
 FORMS = [
-    "\n".join(f"{i} times {i} is {i * i}." for i in range(1, 61)),
+    "\n".join(f"{i} times {i} is {i * i}." for i in range(1, 46)),
     "{1} 🙂",
     "首都是{1}。",
     "```python\ncapital = '{1}'\n```",
@@ -285,7 +286,7 @@ def test_the_fine_tuned_base_answers_as_plain_greedy_decoding_does_and_is_judged
     for (country, capital), baseline in zip(HELD_OUT.items(), BASELINE, strict=True):
         row = rows[QUESTION.format(country)]
         assert (row["answer"], row["finish_reason"]) == plain_answer(model, row["instruction"])
-        right.append(row["answer"].removesuffix(".") == capital)
+        right.append(bool(re.fullmatch(rf" *{capital}\.? *\n?", row["answer"])))
         wins.append((1 + right[-1] - (baseline.removesuffix(".") == capital)) / 2)
     score = json.loads((results / "scores/held_out/gemma/short.json").read_text(encoding="utf-8"))
     assert score["accuracy"]["value"] == pytest.approx(100 * sum(right) / len(HELD_OUT))
