@@ -114,7 +114,8 @@ def pytest_terminal_summary(terminalreporter):
     numbers, outcomes = {}, {}
     for outcome in ("passed", "skipped", "failed", "error"):  # a failed teardown counts as an error
         for report in terminalreporter.stats.get(outcome, []):
-            numbers[report.nodeid] = [number for name, number in report.user_properties if name == "fault"]
+            properties = getattr(report, "user_properties", ())  # a file that cannot be imported has none
+            numbers[report.nodeid] = [number for name, number in properties if name == "fault"]
             outcomes[report.nodeid] = outcome
     if any(numbers.values()):
         terminalreporter.section("faults and the results of their tests")

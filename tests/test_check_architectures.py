@@ -9,7 +9,7 @@ from transformers import CONFIG_MAPPING
 from scripts.checks.check_heads import wrong_head
 from scripts.checks.check_models import check_safely
 from scripts.likelihoods import chunked_head
-from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models import tokenizers
 from scripts.models.tokenizers import load_tokenizer
 from test_check_models import PLAIN, base, check

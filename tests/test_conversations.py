@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from conftest import ROOT
 from scripts.finetuning.sft_examples import encode_examples
 from scripts.likelihoods.token_scores import score_rows
-from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models.chat import Chat, Unrenderable
 from scripts.tables.conversations import with_conversations
 from scripts.tables.sources import read_texts

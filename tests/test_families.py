@@ -13,7 +13,7 @@ from conftest import ROOT
 from scripts.checks.check_heads import wrong_head
 from scripts.engines import engine_transformers
 from scripts.likelihoods import token_scores
-from scripts.miniature.miniature_models import byte_tokenizer
+from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models import reward_scorer
 from scripts.models.chat import Chat
 
