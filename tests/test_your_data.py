@@ -31,6 +31,17 @@ EXPECTED = {
         "a": {COLOR: "Red.", FRUIT: "An apple."},
         "b": {COLOR: "Blue.", FRUIT: "no_response"},
     },
+    "Messages with roles": {
+        "theirs": {
+            f"system: Be brief.\n\nuser: {COLOR}": "Red.",
+            f"user: {FRUIT}\n\nassistant: An apple.\n\nuser: One more.": "A pear.",
+        }
+    },
+    "Conversations of ShareGPT": {"theirs": {f"system: Be brief.\n\nuser: {COLOR}": "Red.", FRUIT: "An apple."}},
+    "Prompt and completion (TRL)": {"theirs": {COLOR: "Red."}},
+    "Trajectories, in which every answer counts": {
+        "agent": {"Rain?": "assistant: look()\n\ntool: wet\n\nassistant: Yes."}
+    },
     "A batch of an endpoint": {"endpoint": {COLOR: "Red.", FRUIT: "no_response"}},
     "Answers of Arena-Hard": {"a": {COLOR: "Red."}},
     "Many files": {"pattern": {COLOR: "Red.", FRUIT: "An apple."}, "list": {COLOR: "Red.", FRUIT: "An apple."}},
