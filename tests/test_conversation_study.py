@@ -138,6 +138,6 @@ def test_ids_and_labels_of_every_turn_are_those_of_trl(finished, tmp_path):
 
 def test_the_pair_was_trained_on_all_of_them(finished):
     root, _, _ = finished
-    result = json.loads((root / "results/talks/checkpoints/base/a/finetune.json").read_text(encoding="utf-8"))
+    result = json.loads((root / "results/talks/checkpoints/base/a/manifest.json").read_text(encoding="utf-8"))
     kept = pl.read_parquet(root / "results/talks/instructions.parquet")
     assert result["n_examples"] == kept.height and result["n_unrenderable"] == 0
