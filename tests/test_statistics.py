@@ -220,7 +220,7 @@ def test_intervals_of_rho_cover_it_with_errors_of_ap():
 @pytest.mark.parametrize("true", [0, 0.5, 0.85])
 @pytest.mark.parametrize("error", [0, 0.3, 0.6, 1])
 def test_intervals_of_rho_have_their_stated_coverage_for_every_error_of_ap(n, true, error):
-    covered, width = coverage(n, true, error, studies=1000, resamples=1000)
+    covered, width = coverage(n, true, error, studies=500, resamples=500)
     print(f"n = {n}, rho = {true}, error {error}: {covered:.1%} covered, mean width {width:.2f}")
     assert covered >= 0.92
 
