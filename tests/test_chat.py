@@ -97,8 +97,8 @@ def test_a_template_that_trims_a_response_trains_on_what_it_renders():
 
 
 def test_a_template_that_refuses_a_conversation_refuses_a_row():
-    with pytest.raises(Unrenderable, match="roles user and assistant only"):
-        chat(PLAIN).ask([{"role": "system", "content": "x"}])
+    with pytest.raises(Unrenderable, match="roles system, user, assistant and tool only"):
+        chat(PLAIN).ask([{"role": "narrator", "content": "x"}])
 
 
 def test_a_byte_order_mark_is_no_part_of_a_template(tiny, tmp_path):
