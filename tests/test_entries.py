@@ -61,6 +61,7 @@ def test_an_entry_gets_the_defaults_of_the_keys_that_are_read_and_of_no_others()
         "concurrency": 8,
         "timeout_s": 600,
         "retries": 1,
+        "set_aside_refused": False,
         "budget_usd": None,
         "prices": ...,
         "ledger": "spent_usd.txt",

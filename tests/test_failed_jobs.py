@@ -68,4 +68,4 @@ def test_a_failed_run_shows_the_end_of_each_failed_jobs_log_with_the_cause(tmp_p
     end = done.stdout.partition(
         "prepare_instructions failed. The end of results/broken/logs/prepare_instructions.log:"
     )[2]
-    assert "no column question: the source has prompt" in end
+    assert "questions.csv: no column question; it has prompt" in end
