@@ -102,10 +102,11 @@ def checkout(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tests of one file share a process; so do those that run the workflow in the repository, which has one run."""
     for item in items:
-        group = "repository" if item.get_closest_marker("repository") else str(item.path)
+        group = "repository" if item.get_closest_marker("repository") else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
         item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 
