@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,11 @@ def tiny_reward_model(tmp_path_factory, tiny) -> Path:
 
 
 def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        ["snakemake", *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    """A finished run. In the repository one process of the tests waits for the other: it has one run at a time."""
+    command = ["snakemake", *arguments]
+    (ROOT / ".snakemake").mkdir(exist_ok=True)
+    with FileLock(ROOT / ".snakemake/tests.lock") if cwd == ROOT else nullcontext():
+        return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def link_workflow(folder: Path) -> Path:
@@ -102,12 +105,8 @@ def checkout(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Tests of one file share a process; so do those that run the workflow in the repository, which has one run."""
     for item in items:
-        group = "repository" if item.get_closest_marker("repository") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
         item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 
 

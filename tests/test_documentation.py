@@ -14,7 +14,6 @@ import yaml
 from conftest import ROOT, link_workflow, make_parent
 from scripts.configuration.check_config import fill_and_check
 
-pytestmark = pytest.mark.repository
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config/README.md", *sorted(ROOT.glob("docs/*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.M | re.S)

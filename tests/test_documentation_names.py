@@ -15,8 +15,6 @@ from test_metrics import ROWS
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md")]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-pytestmark = pytest.mark.repository
-
 # words in code style that are no keys: targets, columns of tables, what a judge writes
 OTHERS = {
     "all",

@@ -16,7 +16,7 @@ from conftest import ROOT, snakemake
 from scripts.miniature.miniature_tasks import STYLES, damage, draw_tasks
 from test_vllm import API, ENVIRONMENT, NAMES, PYTHON, vllm
 
-pytestmark = [pytest.mark.slow, pytest.mark.study, pytest.mark.repository]
+pytestmark = [pytest.mark.slow, pytest.mark.study]
 
 RESULTS = ROOT / "results/miniature-full"
 CONFIG = ["--configfile", "config/miniature-full.yaml"]

@@ -18,8 +18,6 @@ from scripts.plan.planned_jobs import COSTS, cost_of
 from scripts.plan.study_sizes import Study
 from test_configs import jobs_of
 
-pytestmark = pytest.mark.repository
-
 
 def planned(name, *options):
     """The output of `snakemake plan` for a configuration, and the numbers of its table by the first words of a line."""

@@ -9,7 +9,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from conftest import snakemake
 
-pytestmark = [pytest.mark.study, pytest.mark.repository]
+pytestmark = pytest.mark.study
 HOSTILE = """<script>document.title='owned'</script><img src=x onerror="document.title='owned'">
 </pre></details><h1 id=owned>{{ 7 * 7 }}</h1><a href="javascript:alert(1)">&lt;b&gt; "quoted' \u202e \x00"""
 

@@ -9,7 +9,7 @@ from scripts.models.folder import sha256
 from scripts.report import write_report
 from scripts.tables.files import read_csv
 
-pytestmark = [pytest.mark.study, pytest.mark.repository]
+pytestmark = pytest.mark.study
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import yaml
 from conftest import ROOT, snakemake
 from scripts.models.folder import verify
 
-pytestmark = [pytest.mark.study, pytest.mark.repository]
+pytestmark = pytest.mark.study
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 RESULTS = ROOT / "results/miniature"
