@@ -186,7 +186,7 @@ SHAPES = {
     "CSV with CRLF, quotes and line breaks": Shape(
         {"t.csv": 'q,a\r\n"say ""hi"", twice","1\r\n2"\r\n'}, PAIR, {'say "hi", twice': "1\r\n2"}
     ),
-    "CSV with numbers, dates and words that stand for missing values": Shape(
+    "CSV with numbers, dates and words for missing values": Shape(
         {"t.csv": "q,a\n007,None\n9007199254740993,NA\n2024-01-01,n/a\nTrue,nan\nnull,\n"},
         PAIR,
         {"007": "None", "9007199254740993": "NA", "2024-01-01": "n/a", "True": "nan", "null": ""},

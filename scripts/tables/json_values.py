@@ -1,4 +1,4 @@
-"""Values of JSON texts: numbers stay the text that stands in the file, and any value can be written as one text."""
+"""Values of JSON texts: numbers keep their spelling in the file, and any value can be written as one text."""
 
 import json
 from json.encoder import encode_basestring as quoted

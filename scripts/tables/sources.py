@@ -18,12 +18,12 @@ BATCH = 1000  # rows that become a part of the table at a time
 
 
 def read_texts(source: dict, first: int | None = None) -> pl.DataFrame:
-    """The asked columns of a source under the workflow's names, every cell as the text that stands there, or null.
+    """The asked columns of a source under the workflow's names, every cell as the text in the file, or null.
 
     source: path (of a file, a folder, a pattern or a list of them) or dataset (with file, subset, split, revision);
     columns; and match, columns with the value that a row must have. first: read only about so many rows.
 
-    Numbers, booleans and dates are the text that stands in the file; lists and objects are compact JSON. Exits with one
+    Numbers, booleans and dates are the text in the file; lists and objects are compact JSON. Exits with one
     line that names file, line or row, and column, if something cannot be read, a column is in no row or no row matches.
     """
     asked, where = Asked(source["columns"], source.get("match") or {}), name_of(source)
