@@ -113,6 +113,7 @@ rule all:
     default_target: True
     input:
         checks("all"),
+        endpoint_checks("all"),
         checks("all") and "<results>/checks/disk.json",
         RANKING,
         # without a protocol, a benchmark ends with the answers; without a benchmark, the study ends with the ranking
@@ -125,6 +126,7 @@ rule all:
 rule rank:
     input:
         checks("rank"),
+        endpoint_checks("rank"),
         RANKING,
         "<results>/ranking.html",
 
@@ -132,6 +134,7 @@ rule rank:
 rule check:
     input:
         facts=checks("all"),
+        endpoints=endpoint_checks("all"),
         disk=checks("all") and "<results>/checks/disk.json",
         sources=SOURCES and "<results>/checks/sources.json",
     log:
@@ -141,5 +144,6 @@ rule check:
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.checks.print_checks \
-            --facts {input.facts:q} --disk {input.disk:q} --sources {input.sources:q} 2>{log:q}
+            --facts {input.facts:q} --endpoints {input.endpoints:q} --disk {input.disk:q} \
+            --sources {input.sources:q} 2>{log:q}
         """

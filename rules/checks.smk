@@ -3,14 +3,16 @@
 Inputs: the model's folder and chat template, if local. Models that the workflow trains itself are not checked.
 Outputs: <results>/checks/{section}/{name}.json (commit, context length, hash of the chat template), an input of every
 job that loads the model; <results>/checks/all.json, which checks all models in one job, with their lengths, and reports
-all problems at once; <results>/checks/disk.json (disk space for the checkpoints); <results>/checks/sources.json (the
-first rows of every table).
+all problems at once; <results>/checks/{all,rank}_endpoints.json (what each endpoint answered to a small question);
+<results>/checks/disk.json (disk space for the checkpoints); <results>/checks/sources.json (the first rows of every
+table).
 """
 
 
 rule check_model:
     input:
         model=lambda wildcards: model_inputs(CHECKED[wildcards.section][wildcards.name]),
+        templates=lambda wildcards: CHECKED[wildcards.section][wildcards.name].get("judge_templates", []),
     output:
         facts="<results>/checks/{section}/{name}.json",
     log:
@@ -43,6 +45,12 @@ rule check_models:
             for entry in entries.values()
             for path in model_inputs(entry)
         ],
+        templates=lambda wildcards: [
+            path
+            for entries in CHECKED_BY[wildcards.target].values()
+            for entry in entries.values()
+            for path in entry.get("judge_templates", [])
+        ],
     output:
         facts="<results>/checks/{target}.json",
     log:
@@ -64,6 +72,36 @@ rule check_models:
         """
         exec python -m scripts.jobs.run_job scripts.checks.check_models \
             --models {params.models:q} \
+            --output {output.facts:q} &>{log:q}
+        """
+
+
+rule check_endpoints:
+    input:
+        templates=lambda wildcards: sorted(
+            {endpoint["template"] for endpoint in ENDPOINTS[wildcards.target].values() if "template" in endpoint}
+        ),
+    output:
+        facts="<results>/checks/{target}_endpoints.json",
+    log:
+        "<results>/logs/check_endpoints/{target}.log",
+    benchmark:
+        "<results>/timings/check_endpoints/{target}.tsv"
+    wildcard_constraints:
+        target=one_of(ENDPOINTS),
+    priority: 100
+    conda:
+        "../envs/train.yaml"
+    params:
+        code=code_of("scripts.checks.check_endpoints"),
+        endpoints=lambda wildcards: json.dumps(ENDPOINTS[wildcards.target], sort_keys=True),
+        asked=f"{RESULTS}/checks/asked",
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.checks.check_endpoints \
+            --endpoints {params.endpoints:q} \
+            --api "$API_SETTINGS" \
+            --asked {params.asked:q} \
             --output {output.facts:q} &>{log:q}
         """
 

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+from scripts.checks.checked_endpoints import endpoints_to_ask
 from scripts.checks.checked_models import models_as_json, models_to_check
 from scripts.checks.checked_sources import sources_to_check
 from scripts.configuration.check_config import fill_and_check
@@ -13,7 +14,7 @@ from scripts.configuration.config_engines import engine_module
 from scripts.configuration.config_files import is_workflow_output, own_files, workflow_files
 from scripts.configuration.config_values import is_pool
 from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS
-from scripts.configuration.protocols import PROTOCOLS
+from scripts.configuration.protocols import PROTOCOLS, judge_template_of
 from scripts.configuration.yaml_keys import wrong_keys_of_files
 from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
@@ -199,12 +200,6 @@ def judge_name(benchmark):
     return f"reward model {name}" if "reward" in config["judges"].get(name, {}) else name
 
 
-def judge_template_of(benchmark):
-    """The file with the prompt of a benchmark's judge."""
-    entry = config["benchmarks"][benchmark]
-    return entry.get("judge_template", f"config/judges/{entry['protocol']}.txt")
-
-
 def strict_option(benchmark):
     """How verdicts are read, for the script that asks again for one and the one that makes the score."""
     return ["--strict-verdicts"] if config["benchmarks"][benchmark]["strict_verdicts"] else []
@@ -238,6 +233,7 @@ SOURCES = sources_to_check(config)
 CHECKED = models_to_check(config, scoring={reward_model for reward_model, _ in SCORED_REWARDS})
 # the models that a target loads, by section
 CHECKED_BY = {"all": CHECKED, "rank": {section: CHECKED[section] for section in CHECKED if section != "judges"}}
+ENDPOINTS = {target: endpoints_to_ask(config, judging=target == "all") for target in CHECKED_BY}
 
 
 def check_of(section, name):
@@ -248,6 +244,11 @@ def check_of(section, name):
 def checks(target):
     """The check of all models that `all` or `rank` loads, if there are any to check."""
     return [f"{RESULTS}/checks/{target}.json"] if any(CHECKED_BY[target].values()) else []
+
+
+def endpoint_checks(target):
+    """What the endpoints answered that `all` or `rank` asks, if there are any."""
+    return [f"{RESULTS}/checks/{target}_endpoints.json"] if ENDPOINTS[target] else []
 
 
 def refuse_more_gpus_than_given(jobs):

@@ -79,7 +79,7 @@ rule judge_pairs:
     input:
         model=lambda wildcards: model_inputs(judge_of(wildcards.benchmark)),
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
-        template=lambda wildcards: judge_template_of(wildcards.benchmark),
+        template=lambda wildcards: judge_template_of(config["benchmarks"][wildcards.benchmark]),
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
         answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",

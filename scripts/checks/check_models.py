@@ -29,6 +29,7 @@ from huggingface_hub.errors import (
 from scripts.checks.check_heads import wrong_head
 from scripts.checks.checked_models import models_of
 from scripts.configuration.config_engines import engine_module, is_endpoint
+from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.models.chat import Chat, user
 from scripts.models.loadable import quantization_of, unloadable
 from scripts.models.loading import load_config, pretrained
@@ -167,7 +168,7 @@ def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, l
     if max(chat.prompt("-") + chat.end) >= vocabulary:
         problems.append("its chat template uses a token beyond the model's vocabulary")
     if not problems:
-        problems += wrong_template(section, entry, chat)
+        problems += wrong_template(section, entry, chat) + refused_templates(entry, chat)
     return {"chat_template": digest(tokenizer.chat_template), "end_of_turn": tokenizer.decode(chat.end)}, problems
 
 
@@ -180,6 +181,17 @@ def wrong_template(section: str, entry: dict, chat: Chat) -> list[str]:
     except SystemExit as refused:
         problem = str(refused)
     return [problem] if problem else []
+
+
+def refused_templates(entry: dict, chat: Chat) -> list[str]:
+    """The templates of judges whose messages the judge's own chat template refuses, such as one of the system."""
+    problems = []
+    for path in entry["judge_templates"]:
+        try:
+            chat.ask(fill_template(read_template(Path(path)), "-", "-", "-"))
+        except SystemExit as refused:
+            problems.append(f"{path} cannot be its prompt: {refused}")
+    return problems
 
 
 def first_line(error: Exception) -> str:

@@ -3,13 +3,14 @@
 import argparse
 import json
 
+from scripts.checks.checked_endpoints import judge_templates
 from scripts.configuration.config_engines import is_endpoint
 from scripts.configuration.config_files import is_workflow_output
 from scripts.configuration.entries import as_object, filled_entry, keys_of, read_object
 
 KINDS = {"teachers": "answering_model", "bases": "base", "reward_models": "reward_model"}
 KINDS |= {"reference_models": "reference_model", "judges": "language_judge"}
-KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "output")
+KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "output", "judge_templates")
 
 
 def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict]]:
@@ -17,9 +18,11 @@ def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict
 
     config: filled with its defaults. scoring: the reward models that a job loads; those of imported rewards are not.
     """
-    checked = {}
+    checked, templates = {}, judge_templates(config)
     for section in KINDS:
         entries = {name: entry.get("reward", entry) for name, entry in config[section].items()}
+        if section == "judges":
+            entries = {name: entry | templates.get(name, {}) for name, entry in entries.items()}
         checked[section] = {
             name: entry
             for name, entry in entries.items()
@@ -62,6 +65,6 @@ def filled(section: str, name: str, entry: dict) -> dict:
     kind = "reward_model" if "output" in as_object(entry) else KINDS[section]  # a judge may be a reward model
     keys = [key for key in keys_of(kind) if key in KEYS or key in entry]
     try:
-        return filled_entry(entry, kind, *keys)
+        return filled_entry(entry, kind, *keys, judge_templates=[])
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{section}.{name}: {error}") from None

@@ -1,4 +1,4 @@
-r"""Print what was found about each table and each model, and which could not be checked: the end of `snakemake check`.
+r"""Print what was found about each table, endpoint and model, and what could not be checked: the end of `check`.
 
 python -m scripts.checks.print_checks --facts results/mine/checks/all.json --disk results/mine/checks/disk.json \
     --sources results/mine/checks/sources.json
@@ -16,6 +16,8 @@ def main():
         print(f"  {name}: {table_in_words(facts)}")
     if any("not checked" in facts for facts in tables.values()):
         print(f"To look again at tables that were not checked, delete {args.sources}.")
+    for name, facts in json.loads(args.endpoints.read_text(encoding="utf-8")).items() if args.endpoints else ():
+        print(f"  {name}: {answer_in_words(facts)}")
     if not args.facts:
         print("The study trains all of its models itself: there is nothing to check.")
         return
@@ -55,6 +57,14 @@ def table_in_words(facts: dict) -> str:
     return f"{facts['table']}, {facts['usable']:,} of the first {facts['rows']:,} rows have a text in {needed}"
 
 
+def answer_in_words(facts: dict) -> str:
+    """What an endpoint answered to a small question, in a line."""
+    answer = f"answered {facts['answer'][:60]!r}" if facts["answer"] else f"answered without a text ({facts['reason']})"
+    tokens = f" in {facts['n_tokens']} tokens" if facts["n_tokens"] else ""
+    unread = ", which cannot be read as a verdict: look at the judge" if facts.get("verdict_read") is False else ""
+    return f"{facts['model']} {answer}{tokens}{unread}"
+
+
 def models_in_words(n: int, total: int) -> str:
     return f"{n} of {total} model{'' if total == 1 else 's'} {'was' if n == 1 else 'were'}"
 
@@ -62,6 +72,7 @@ def models_in_words(n: int, total: int) -> str:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, nargs="?", help="JSON of check_models.py, if there was a model to check")
+    parser.add_argument("--endpoints", type=Path, nargs="?", help="JSON of check_endpoints.py, if one was asked")
     parser.add_argument("--disk", type=Path, nargs="?", help="JSON of check_disk.py, if there was one")
     parser.add_argument("--sources", type=Path, nargs="?", help="JSON of check_sources.py, if there was a table")
     return parser.parse_args()

@@ -61,3 +61,8 @@ PROTOCOLS = {
         scores=("wr", "accuracy"),
     ),
 }
+
+
+def judge_template_of(benchmark: dict) -> str:
+    """The file with the prompt of a benchmark's judge."""
+    return benchmark.get("judge_template", f"config/judges/{benchmark['protocol']}.txt")

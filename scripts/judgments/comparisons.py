@@ -20,6 +20,8 @@ OUTPUT_COLUMNS = {
     "usd": pl.Float64,
     "reason": pl.String,
 }
+# a judge's sampling, where neither the configuration nor the protocol sets it
+GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
 
 
 class Pairwise(NamedTuple):

@@ -23,14 +23,13 @@ import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker
-from scripts.judgments.comparisons import PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
+from scripts.judgments.comparisons import GREEDY, PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
 from scripts.judgments.judge_outputs import last_text, read_strict_verdict
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.verdict_labels import STRICT
 from scripts.tables.files import check_rows, read_table, write_table
 
 VERSION = 2  # of the table; the rows have that of the module that computes them
-GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
 FIRST = 8  # comparisons after which a judge is not asked further if it said nothing that can be read
 
 
