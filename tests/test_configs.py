@@ -72,6 +72,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "check_models": 1,
         "prepare_instructions": 1,
         "import_responses": teachers,
+        "check_imports": 1,
         "import_rewards": teachers * reward_models,
         "score_likelihoods": teachers * bases,
         "score_reference_likelihoods": teachers,

@@ -8,8 +8,8 @@ import pytest
 from scripts.correlations.average_performance import average
 from scripts.metrics.car import car
 from scripts.metrics.definitions import METRICS, PARTS, data_set_values
-from scripts.ranking.common_instructions import common_ids
-from scripts.ranking.rank_teachers import baselines, means_of, rank, refuse_gaps
+from scripts.ranking.common_instructions import common_ids, refuse_gaps
+from scripts.ranking.rank_teachers import baselines, means_of, rank
 from scripts.tables.files import read_csv, write_table
 
 
