@@ -112,7 +112,7 @@ def test_many_cut_responses_are_marked_in_addition_to_other_notes():
 def test_a_teacher_with_too_many_gaps_is_named_and_stops_the_ranking():
     rows = metric_rows([("x", str(i), 1.0, 1.0, None if i < 7 else "empty") for i in range(10)])
     refuse_gaps(rows, ["x"], limit=0.3)
-    with pytest.raises(SystemExit, match="more than 29% of 10 instructions have no usable row from x 30%"):
+    with pytest.raises(SystemExit, match="more than 29% of the instructions have no usable row from x 30% of 10:"):
         refuse_gaps(rows, ["x"], limit=0.29)
 
 
