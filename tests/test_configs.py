@@ -34,6 +34,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "prepare_prompts": benchmarks,
         "generate_responses": teachers - 1,
         "import_responses": 1,
+        "check_imports": 1,
         "score_rewards": (teachers - 1) * reward_models,
         "import_rewards": reward_models,
         "score_likelihoods": pairs,
@@ -61,7 +62,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 1075,
+        "total": 1076,
     }
 
 
