@@ -92,6 +92,7 @@ onerror:
 
 
 RANKING = [
+    *(["<results>/checks/imports.json"] if PAIRED_IMPORTS else []),
     "<results>/tables/teachers.csv",
     "<results>/tables/stability.csv",
     "<results>/tables/sample_size.csv",

@@ -5,7 +5,7 @@ Outputs: <results>/checks/{section}/{name}.json (commit, context length, hash of
 job that loads the model; <results>/checks/all.json, which checks all models in one job, with their lengths, and reports
 all problems at once; <results>/checks/{all,rank}_endpoints.json (what each endpoint answered to a small question);
 <results>/checks/disk.json (disk space for the checkpoints); <results>/checks/sources.json (the first rows of every
-table).
+table); <results>/checks/imports.json (whether imports have common instructions).
 """
 
 
@@ -151,5 +151,29 @@ rule check_sources:
         """
         exec python -m scripts.jobs.run_job scripts.checks.check_sources \
             --sources {params.sources:q} \
+            --output {output.facts:q} &>{log:q}
+        """
+
+
+rule check_imports:
+    input:
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=PAIRED_IMPORTS),
+    output:
+        facts="<results>/checks/imports.json",
+    log:
+        "<results>/logs/check_imports.log",
+    benchmark:
+        "<results>/timings/check_imports.tsv"
+    priority: 100
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.checks.check_imports"),
+        max_set_aside=config["max_set_aside"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.checks.check_imports \
+            --max-set-aside {params.max_set_aside} \
+            --responses {input.responses:q} \
             --output {output.facts:q} &>{log:q}
         """

@@ -16,6 +16,7 @@ from scripts.configuration.config_values import is_pool
 from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS
 from scripts.configuration.protocols import PROTOCOLS, judge_template_of
 from scripts.configuration.yaml_keys import wrong_keys_of_files
+from scripts.instructions.own_instructions import own_instructions
 from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
 from scripts.tables.sources import name_of
@@ -29,6 +30,7 @@ if problems:
 RESULTS = f"results/{config['study']}"
 TEACHERS = sorted(name for name, teacher in config["teachers"].items() if not is_pool(teacher))
 COMPARED = [name for name in TEACHERS if config["teachers"][name]["compare"]]
+UNPAIRED = config["compare"] == "unpaired"
 BASES = sorted(config["bases"])
 # {base}/{teacher}: each base with each teacher, except with a mix for another base
 PAIRS = [f"{base}/{name}" for base in BASES for name in TEACHERS if config["teachers"][name].get("base", base) == base]
@@ -111,6 +113,13 @@ def teachers_by(key):
 def sources_of(mix):
     """The teachers whose responses a mix takes, always in the same order: those it names, or all that are compared."""
     return sorted(config["teachers"][mix]["sources"] or COMPARED)
+
+
+def instructions_of(teachers, folder="<results>"):
+    """The tables in a folder with the instructions of these teachers: each import's own, or one for all teachers."""
+    if UNPAIRED:
+        return [f"{folder}/instructions/{teacher}.parquet" for teacher in teachers]
+    return [f"{folder}/instructions.parquet"]
 
 
 def import_spec(teacher, reward_model=None):
@@ -234,6 +243,10 @@ CHECKED = models_to_check(config, scoring={reward_model for reward_model, _ in S
 # the models that a target loads, by section
 CHECKED_BY = {"all": CHECKED, "rank": {section: CHECKED[section] for section in CHECKED if section != "judges"}}
 ENDPOINTS = {target: endpoints_to_ask(config, judging=target == "all") for target in CHECKED_BY}
+
+
+# the compared teachers that must have common instructions, and whose responses are there before a model is loaded
+PAIRED_IMPORTS = [] if UNPAIRED else [name for name in COMPARED if "import" in config["teachers"][name]]
 
 
 def check_of(section, name):

@@ -194,9 +194,11 @@ rule draw_conclusions:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.correlations.draw_conclusions"),
+        compare=config["compare"],
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.correlations.draw_conclusions \
+            --compare {params.compare} \
             --teachers {input.teachers:q} \
             --performance {input.performance:q} \
             --correlations {input.correlations:q} \

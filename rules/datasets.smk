@@ -13,7 +13,7 @@ rule write_dataset:
     input:
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
         teachers="<results>/tables/teachers.csv",
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(COMPARED),
         responses=expand("<results>/responses/{teacher}.parquet", teacher=COMPARED),
     output:
         tokens="<results>/datasets/{base}/tokens.parquet",
@@ -29,6 +29,7 @@ rule write_dataset:
     params:
         code=code_of("scripts.datasets.write_dataset"),
         study=config["study"],
+        compare=config["compare"],
         files=lambda wildcards: model_files(config["bases"][wildcards.base]),
         model=lambda wildcards: as_json(config["bases"][wildcards.base], *BASE_KEYS),
         max_length=config["finetune"]["max_length"],
@@ -43,6 +44,7 @@ rule write_dataset:
         """
         exec python -m scripts.jobs.run_job scripts.datasets.write_dataset \
             --study {params.study} \
+            --compare {params.compare} \
             --base {wildcards.base} \
             --model {params.model:q} \
             --max-length {params.max_length} \

@@ -14,7 +14,7 @@ rule finetune:
     input:
         check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
         responses="<results>/responses/{teacher}.parquet",
     output:
         manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",

@@ -3,7 +3,7 @@
 Inputs: the file that the config names, if it is a local file.
 Outputs: <results>/instructions.parquet (id, instruction, source, reference), <results>/prompts/{benchmark}.parquet with
 the same columns and raw_instruction, and for each of them, under <results>/set_aside/, the rows that are not used, with
-their reasons.
+their reasons. With `compare: unpaired` there is a table <results>/instructions/{teacher}.parquet for each import instead.
 """
 
 
@@ -29,6 +29,24 @@ rule prepare_instructions:
             --output {output.instructions:q} \
             --set-aside {output.set_aside:q} &>{log:q}
         """
+
+
+use rule prepare_instructions as prepare_own_instructions with:
+    input:
+        source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
+    output:
+        instructions="<results>/instructions/{teacher}.parquet",
+        set_aside="<results>/set_aside/instructions/{teacher}.parquet",
+    log:
+        "<results>/logs/prepare_own_instructions/{teacher}.log",
+    benchmark:
+        "<results>/timings/prepare_own_instructions/{teacher}.tsv"
+    wildcard_constraints:
+        teacher=one_of(teachers_by("import")),
+    params:
+        spec=lambda wildcards: as_json(
+            own_instructions(config["teachers"][wildcards.teacher]["import"], config["instructions"])
+        ),
 
 
 use rule prepare_instructions as prepare_prompts with:

@@ -11,7 +11,7 @@ rule score_likelihoods:
     input:
         check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
         responses="<results>/responses/{teacher}.parquet",
     output:
         likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
@@ -54,7 +54,7 @@ use rule score_likelihoods as score_reference_likelihoods with:
     input:
         check=lambda wildcards: check_of("reference_models", wildcards.reference_model),
         model=lambda wildcards: model_inputs(config["reference_models"][wildcards.reference_model]),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
         responses="<results>/responses/{teacher}.parquet",
     output:
         likelihoods="<results>/likelihoods/{reference_model}/{teacher}.parquet",

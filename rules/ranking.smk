@@ -84,6 +84,7 @@ rule rank_teachers:
             {name: {key: config["teachers"][name][key] for key in TEACHER_KEYS} for name in TEACHERS}
         ),
         families=json.dumps({name: config["bases"][name]["family"] for name in BASES}),
+        compare=config["compare"],
         max_set_aside=config["max_set_aside"],
     shell:
         """
@@ -91,6 +92,7 @@ rule rank_teachers:
             --car {params.car:q} \
             --teachers {params.teachers:q} \
             --families {params.families:q} \
+            --compare {params.compare} \
             --max-set-aside {params.max_set_aside} \
             --metrics {input.metrics:q} \
             --output {output.teachers:q} &>{log:q}
@@ -114,12 +116,14 @@ rule assess_ranking:
         code=code_of("scripts.ranking.assess_ranking"),
         car=as_json(config["car"]),
         compared=COMPARED,
+        compare=config["compare"],
         p_highest=config["ranking"]["p_highest"],
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.ranking.assess_ranking \
             --car {params.car:q} \
             --compared {params.compared:q} \
+            --compare {params.compare} \
             --p-highest {params.p_highest} \
             --metrics {input.metrics:q} \
             --sensitivity {input.sensitivity:q} \

@@ -33,8 +33,8 @@ rule write_ranking:
         config=rules.save_config.output.config,
         tables=expand("<results>/tables/{table}.csv", table=RANKING_TABLES),
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
-        instructions="<results>/instructions.parquet",
-        set_aside="<results>/set_aside/instructions.parquet",
+        instructions=instructions_of(COMPARED),
+        set_aside=instructions_of(TEACHERS, folder="<results>/set_aside"),
         responses=expand("<results>/responses/{teacher}.parquet", teacher=COMPARED),
     output:
         report=report("<results>/ranking.html", caption="captions/ranking.rst", category="Report"),

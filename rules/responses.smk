@@ -15,7 +15,7 @@ rule generate_responses:
     input:
         model=lambda wildcards: model_inputs(config["teachers"][wildcards.teacher]),
         check=lambda wildcards: check_of("teachers", wildcards.teacher),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
     output:
         responses="<results>/responses/{teacher}.parquet",
     log:
@@ -56,7 +56,7 @@ rule generate_responses:
 rule import_responses:
     input:
         source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
     output:
         responses="<results>/responses/{teacher}.parquet",
     log:
@@ -65,6 +65,7 @@ rule import_responses:
         "<results>/timings/import_responses/{teacher}.tsv"
     wildcard_constraints:
         teacher=one_of(teachers_by("import")),
+    priority: 50  # check_imports waits for them
     conda:
         "../envs/train.yaml"
     params:

@@ -10,7 +10,7 @@ rule score_rewards:
     input:
         model=lambda wildcards: model_inputs(config["reward_models"][wildcards.reward_model]),
         check=lambda wildcards: check_of("reward_models", wildcards.reward_model),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
         responses="<results>/responses/{teacher}.parquet",
     output:
         rewards="<results>/rewards/{reward_model}/{teacher}.parquet",
@@ -47,7 +47,7 @@ rule score_rewards:
 rule import_rewards:
     input:
         source=lambda wildcards: source_inputs(config["teachers"][wildcards.teacher]["import"]),
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(["{teacher}"]),
         responses="<results>/responses/{teacher}.parquet",
     output:
         rewards="<results>/rewards/{reward_model}/{teacher}.parquet",

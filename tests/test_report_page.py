@@ -19,6 +19,7 @@ BASES, TEACHERS = ["a", "b"], ["one", "two", "mix"]
 PAIR = {"base": ["a"] * 3 + ["b"] * 3, "teacher": TEACHERS * 2}
 CAR = [0.51234, 0.4, None, 0.5, -0.25, None]
 CONFIG = {
+    "compare": "paired",
     "car": {"reward_model": "rm", "beta": 1.0, "transform": "none"},
     "teachers": {"one": {"model": "org/one", "revision": "f00", "sampling": {"temperature": 0, "top_p": 1}}, "mix": {}},
     "bases": {name: {"model": f"org/{name}"} for name in BASES},

@@ -8,8 +8,8 @@ import pytest
 from scripts.correlations.average_performance import average
 from scripts.metrics.car import car
 from scripts.metrics.definitions import METRICS, PARTS, data_set_values
-from scripts.ranking.common_instructions import common_ids
-from scripts.ranking.rank_teachers import baselines, means_of, rank, refuse_gaps
+from scripts.ranking.common_instructions import common_ids, refuse_gaps
+from scripts.ranking.rank_teachers import baselines, means_of, rank
 from scripts.tables.files import read_csv, write_table
 
 
@@ -112,7 +112,7 @@ def test_many_cut_responses_are_marked_in_addition_to_other_notes():
 def test_a_teacher_with_too_many_gaps_is_named_and_stops_the_ranking():
     rows = metric_rows([("x", str(i), 1.0, 1.0, None if i < 7 else "empty") for i in range(10)])
     refuse_gaps(rows, ["x"], limit=0.3)
-    with pytest.raises(SystemExit, match="more than 29% of 10 instructions have no usable row from x 30%"):
+    with pytest.raises(SystemExit, match="more than 29% of the instructions have no usable row from x 30% of 10:"):
         refuse_gaps(rows, ["x"], limit=0.29)
 
 

@@ -9,6 +9,7 @@ import yaml
 from conftest import ROOT, make_parent
 from costly_outputs import run
 from scripts.configuration.check_config import fill_and_check
+from scripts.instructions.own_instructions import own_instructions
 from scripts.tables.files import read_table
 
 PAGE = (ROOT / "docs/your_data.md").read_text(encoding="utf-8")
@@ -31,6 +32,11 @@ EXPECTED = {
         "a": {COLOR: "Red.", FRUIT: "An apple."},
         "b": {COLOR: "Blue.", FRUIT: "no_response"},
     },
+    "Data sets with different instructions": {
+        "alpaca": {"Translate to French.\n\nGood morning.": "Bonjour.", COLOR: "Red."},
+        "chat": {FRUIT: "An apple."},
+        "questions": {"Count to three.": "One, two, three.", FRUIT: "A pear."},
+    },
     "Messages with roles": {
         "theirs": {
             f"system: Be brief.\n\nuser: {COLOR}": "Red.",
@@ -47,6 +53,8 @@ EXPECTED = {
     "Many files": {"pattern": {COLOR: "Red.", FRUIT: "An apple."}, "list": {COLOR: "Red.", FRUIT: "An apple."}},
 }
 
+REWARDS = {"a": {COLOR: 0.12}, "b": {COLOR: 0.1}, "questions": {"Count to three.": 0.5, FRUIT: 0.25}}
+
 
 def test_every_recipe_is_run():
     assert set(RECIPES) == set(EXPECTED)
@@ -61,9 +69,11 @@ def config(request, tmp_path, monkeypatch):
     for name, content in re.findall(r"^`([^`]+)`\n\n```(?:json|csv)\n(.*?)^```$", text, flags=re.M | re.S):
         make_parent(tmp_path / name).write_text(content, encoding="utf-8")
     (written,) = re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.M | re.S)
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    config |= {"instructions": yaml.safe_load(written)["instructions"]}
-    config["teachers"] |= yaml.safe_load(written)["teachers"]
+    config, written = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")), yaml.safe_load(written)
+    if "compare" in written:  # no other teachers, and so no baseline
+        config |= {"teachers": {}, "benchmarks": {}, "ap": [], "compare": written["compare"]}
+    config |= {"instructions": written["instructions"]}
+    config["teachers"] |= written["teachers"]
     assert fill_and_check(config) == []
     return config
 
@@ -71,16 +81,20 @@ def config(request, tmp_path, monkeypatch):
 @pytest.mark.parametrize("config, title", [(title, title) for title in RECIPES], ids=RECIPES, indirect=["config"])
 def test_a_recipe_reads_the_texts_that_it_is_for(config, title):
     names = {"output": "i.parquet", "set_aside": "aside.parquet"}
-    run("scripts.instructions.prepare_instructions", spec=config["instructions"], **names)
-    instructions = read_table("i.parquet")
     for teacher, expected in EXPECTED[title].items():
         entry = config["teachers"][teacher]["import"]
+        unpaired = config["compare"] == "unpaired"
+        source = own_instructions(entry, config["instructions"]) if unpaired else config["instructions"]
+        run("scripts.instructions.prepare_instructions", spec=source, **names)
+        instructions = read_table("i.parquet")
         paths = {"instructions": "i.parquet", "output": "r.parquet"}
         run("scripts.responses.import_responses", teacher=teacher, spec=entry, **paths)
         table = instructions.join(read_table("r.parquet"), on="id", validate="1:1")
         assert dict(table.select("instruction", pl.coalesce("reason", "response")).iter_rows()) == expected
         for name, column in entry["rewards"].items():
-            spec = entry | {"columns": {"id": entry["columns"]["id"], "reward": column}}
+            keys = {name: column for name, column in entry["columns"].items() if name != "response"}
+            spec = entry | {"columns": keys | {"reward": column}}
             paths = {"instructions": "i.parquet", "responses": "r.parquet", "output": "w.parquet"}
             run("scripts.rewards.import_rewards", teacher=teacher, reward_model=name, spec=spec, **paths)
-            assert read_table("w.parquet")["reward"].to_list() == [{"a": 0.12, "b": 0.1}[teacher]]
+            rewards = instructions.join(read_table("w.parquet"), on="id").select("instruction", "reward")
+            assert dict(rewards.iter_rows()) == REWARDS[teacher]

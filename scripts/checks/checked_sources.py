@@ -20,5 +20,7 @@ def sources_to_check(config: dict) -> dict[str, dict]:
         text = [name for name in NEEDED if name in entry["columns"]][-1:]
         if "messages" in entry["columns"]:
             text = ["response" if where.endswith(".import") else "instruction"]
+        if config["compare"] == "unpaired" and where.endswith(".import"):
+            text = list(NEEDED)
         checked[where] = source | {"columns": entry["columns"] | rewards, "needed": text or list(entry["columns"])}
     return checked

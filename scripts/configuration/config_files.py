@@ -56,7 +56,7 @@ def named_files(config: dict) -> dict[str, str]:
 
 def source_entries(config: dict) -> dict[str, dict]:
     """Every entry that names a local file or a dataset, by its place in the configuration."""
-    sources = {"instructions": config["instructions"]}
+    sources = {"instructions": config["instructions"]} if config["compare"] == "paired" else {}
     sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in config["benchmarks"].items()}
     sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
     for name, benchmark in config["benchmarks"].items():

@@ -4,6 +4,8 @@ import re
 
 from scripts.configuration.config_engines import gpus_setting, is_endpoint
 
+KINDS = {"model": "a model", "select": "a selection", "mix": "a mix"}
+
 
 def wrong_values(config: dict) -> list[str]:
     """One line per problem of a configuration that is filled with its defaults."""
@@ -11,6 +13,7 @@ def wrong_values(config: dict) -> list[str]:
         *wrong_finetuning(config),
         *wrong_gpus(config),
         *wrong_names(config),
+        *wrong_unpaired(config),
         *(line for name in config["benchmarks"] for line in wrong_exact_benchmark(name, config["benchmarks"][name])),
     ]
 
@@ -54,6 +57,26 @@ def wrong_names(config: dict) -> list[str]:
         problems.append(f"reference_models.{name}: a base has this name too: choose another name")
     if not any(teacher["compare"] and not is_pool(teacher) for teacher in config["teachers"].values()):
         problems.append("teachers: no teacher is compared: set `compare: true` for at least one that is not a pool")
+    return problems
+
+
+def wrong_unpaired(config: dict) -> list[str]:
+    """Teachers of an unpaired comparison that do not bring instructions of their own."""
+    if config["compare"] == "paired":
+        return []
+    problems = []
+    for name, teacher in config["teachers"].items():
+        if "import" not in teacher:
+            kind = next(word for key, word in KINDS.items() if key in teacher)
+            problems.append(
+                f"teachers.{name}: {kind} has no instructions of its own, and with `compare: unpaired` every teacher "
+                "is an import that brings its own"
+            )
+        elif not {"instruction", "messages"} & set(teacher["import"]["columns"]):
+            problems.append(
+                f"teachers.{name}.import.columns: name the column instruction or messages: with `compare: unpaired` "
+                "each import brings its own instructions"
+            )
     return problems
 
 

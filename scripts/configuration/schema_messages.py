@@ -42,7 +42,7 @@ def explain(error: ValidationError) -> list[str]:
         case "minProperties" | "minItems":
             return ["at least one entry is needed"]
         case "not":
-            return ["only a dataset of the hub has this key: delete it beside `path`"]
+            return [error.schema.get("description", "only a dataset of the hub has this key: delete it beside `path`")]
         case "const":
             return [f"only {str(rule).lower()} is allowed here"]
     return [error.message.splitlines()[0]]

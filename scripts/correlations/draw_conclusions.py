@@ -1,6 +1,6 @@
 r"""What can and cannot be concluded about each base model, and about their average, in sentences.
 
-python -m scripts.correlations.draw_conclusions --teachers results/miniature/tables/teachers.csv \
+python -m scripts.correlations.draw_conclusions --compare paired --teachers results/miniature/tables/teachers.csv \
     --performance results/miniature/tables/performance.csv --correlations results/miniature/tables/correlations.csv \
     --differences results/miniature/tables/differences.csv \
     --ap-differences results/miniature/tables/ap_differences.csv --output results/miniature/tables/conclusions.csv
@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from scripts.correlations.pairs import join_pairs, read_differences
+from scripts.metrics.car import PROMPTS_DIFFER
 from scripts.metrics.rank_statistics import MIN_TEACHERS
 from scripts.tables.files import read_csv, write_table
 
@@ -32,6 +33,7 @@ def main():
         row = {"base": base, "best": None, "tied": None}
         if of_base["ap"].count():
             sentences += [about_best(of_base, errors), about_choice(of_base)]
+            sentences += about_prompts(of_base) if args.compare == "unpaired" else []
             row |= {"best": by_ap(of_base)[0]["teacher"], "tied": ", ".join(tied_with_best(of_base, errors))}
         rows.append(row | {"conclusion": " ".join(sentences)})
     if len(rows) > 1:
@@ -110,6 +112,13 @@ def about_choice(pairs: pl.DataFrame) -> str:
     return f"CAR's first choice, {choice['teacher']}, {result}."
 
 
+def about_prompts(pairs: pl.DataFrame) -> list[str]:
+    """What else than the answers may be the reason of a difference, if each teacher has its own prompts."""
+    fewest, most = pairs["n"].min(), pairs["n"].max()
+    numbers = f"Their numbers differ too, from {fewest} to {most}, and with them the training." if fewest < most else ""
+    return [PROMPTS_DIFFER, *filter(None, [numbers])]
+
+
 def about_other_metrics(differences: pl.DataFrame) -> str:
     """The metrics that predict AP significantly better or worse than CAR."""
     metrics = {"better": [], "worse": []}
@@ -133,6 +142,7 @@ def listed(names: list[str]) -> str:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compare", choices=["paired", "unpaired"], default="paired", help="`compare` of the config")
     parser.add_argument("--teachers", type=Path, required=True, help="CSV with the metrics of each base and teacher")
     parser.add_argument("--performance", type=Path, required=True, help="CSV with the AP of each base and teacher")
     parser.add_argument("--correlations", type=Path, required=True, help="CSV with rho of each metric")

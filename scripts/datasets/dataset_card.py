@@ -12,7 +12,7 @@ configs:
 # Training data for {base} from {teacher}
 
 Responses of **{teacher}**, the first teacher by CAR ({car:.4g}) for the base model `{model}` ({pinned}) in the study
-`{study}`. Teachers compared: {n_teachers}; instructions that all of them answered: {n_common}. CAR = r / (1 + beta L),
+`{study}`. {compared} CAR = r / (1 + beta L),
 where r is the reward of the responses and L the loss of the base model on them. {note}Only fine-tuning shows whether
 CAR finds the best teacher: see `tables/` of the study.
 

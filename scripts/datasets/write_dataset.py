@@ -1,6 +1,6 @@
 r"""Write the responses of the first teacher by CAR as a data set for fine-tuning a base model, with a card.
 
-python -m scripts.datasets.write_dataset --study miniature --base alpha \
+python -m scripts.datasets.write_dataset --study miniature --compare paired --base alpha \
     --model '{"model": "./results/world/alpha", "chat_template": "config/templates/plain.jinja"}' --max-length 4096 \
     --sources '{"terse-large": {"model": "./results/world/terse-large"}, ...}' \
     --teachers results/miniature/tables/teachers.csv --instructions results/miniature/instructions.parquet \
@@ -26,6 +26,7 @@ from scripts.configuration.entries import BASE_KEYS, entry_of
 from scripts.datasets.complete_conversations import complete_conversations
 from scripts.datasets.dataset_card import CARD, as_rendered, counted
 from scripts.finetuning.sft_examples import encode_examples, read_pairs
+from scripts.metrics.car import PROMPTS_DIFFER
 from scripts.models.chat import Chat
 from scripts.models.loading import context_length, load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
@@ -39,7 +40,7 @@ def main():
     base, template = args.model, Path(args.model["chat_template"])
     ranked = read_csv(args.teachers).filter(pl.col("rank").is_not_null(), base=args.base)
     first = ranked.sort("rank", "teacher").row(0, named=True)
-    pairs = read_pairs(args.instructions, responses_of(first["teacher"], args.responses))
+    pairs = read_pairs(instructions_of(first["teacher"], args), responses_of(first["teacher"], args.responses))
     chat = Chat(load_tokenizer(**pretrained(base), chat_template=str(template)))
     max_length = min(args.max_length, context_length(load_config(**pretrained(base))))
     examples, counts = encode_examples(chat, pairs, max_length)
@@ -60,8 +61,7 @@ def main():
         n_examples=counts["n_examples"],
         n_conversations=train.height,
         n_truncated=counts["n_truncated"],
-        n_common=first["n"],
-        n_teachers=ranked.height,
+        compared=compared(ranked, args.compare),
         end=chat.tokenizer.convert_ids_to_tokens(chat.end[-1]),
         max_length=max_length,
         not_trained=not_trained(counts),
@@ -72,6 +72,21 @@ def main():
     )
     write_text(card, args.card)
     print(f"{args.base}: responses of {first['teacher']}: {train.height}; to fine-tune the base on: {len(examples)}")
+
+
+def compared(ranked: pl.DataFrame, compare: str) -> str:
+    """What the ranking is based on: the common instructions of all teachers, or each one's own."""
+    if compare == "paired":
+        return f"Teachers compared: {ranked.height}; instructions that all of them answered: {ranked['n'][0]}."
+    own = ", ".join(f"{name} {n}" for name, n in ranked.select("teacher", "n").iter_rows())
+    return f"Teachers compared, with the number of their own instructions: {own}. {PROMPTS_DIFFER}"
+
+
+def instructions_of(teacher: str, args: argparse.Namespace) -> Path:
+    """The table with the instructions of this teacher."""
+    if args.compare == "paired":
+        return args.instructions[0]
+    return next(path for path in args.instructions if path.stem == teacher)
 
 
 def responses_of(teacher: str, paths: list[Path]) -> Path:
@@ -103,6 +118,7 @@ def kinds(rows: pl.DataFrame, column: str) -> dict[str, int]:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", required=True, help="name of the study in the config")
+    parser.add_argument("--compare", choices=["paired", "unpaired"], default="paired", help="`compare` of the config")
     parser.add_argument("--base", required=True, help="name of the base model in the config")
     parser.add_argument("--model", type=entry_of("base", *BASE_KEYS), required=True, help="its entry as JSON")
     parser.add_argument("--max-length", type=int, required=True, help="tokens of a row, as in fine-tuning")
@@ -110,7 +126,9 @@ def parse_args():
         "--sources", type=json.loads, required=True, help="teacher to its source (model, import, ...), as JSON"
     )
     parser.add_argument("--teachers", type=Path, required=True, help="CSV with the ranking of each base")
-    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument(
+        "--instructions", type=Path, nargs="+", required=True, help="parquet of all teachers, or one for each of them"
+    )
     parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per compared teacher")
     parser.add_argument("--tokens", type=Path, required=True, help="parquet of ids and labels")
     parser.add_argument("--train", type=Path, required=True, help="parquet of conversations, in the same folder")

@@ -39,8 +39,10 @@ class Study:
             self.assumed.add(f"parameters of {name} = 7 billion")
         return found or 7e9
 
-    def instructions(self) -> int:
-        if (path := self.results / "instructions.parquet").exists():
+    def instructions(self, teacher: str) -> int:
+        """How many instructions a teacher answers."""
+        own = f"instructions/{teacher}" if self.config["compare"] == "unpaired" else "instructions"
+        if (path := self.results / f"{own}.parquet").exists():
             return rows_in(path)
         configured, default = self.config["instructions"]["n"], self.config["plan"]["instructions"]
         if not configured:
@@ -49,7 +51,7 @@ class Study:
 
     def responses(self, teacher: str) -> int:
         """Rows of a teacher: one per instruction, or several candidates."""
-        return self.instructions() * self.config["teachers"][teacher].get("candidates", 1)
+        return self.instructions(teacher) * self.config["teachers"][teacher].get("candidates", 1)
 
     def prompts(self, benchmark: str) -> int:
         if (path := self.results / f"prompts/{benchmark}.parquet").exists():

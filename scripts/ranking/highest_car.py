@@ -106,16 +106,18 @@ def mean_tau(means: np.ndarray, covariance: np.ndarray) -> float:
     return float((np.sign(sample[:, above] - sample[:, below]) * np.sign(means[above] - means[below])).mean())
 
 
-def n_needed(n: int, means: np.ndarray, covariance: np.ndarray, target: float) -> int | None:
+def n_needed(n: int | np.ndarray, means: np.ndarray, covariance: np.ndarray, target: float) -> int | None:
     """The smallest number of instructions (two digits) at which POWER of all samples would be settled.
 
-    The true CARs are taken to be the shrunk ones. None if a million instructions are not enough.
+    n: how many there are now, for all teachers or for each (k,). The true CARs are taken to be the shrunk ones. None if
+    a million instructions are not enough.
     """
+    of_one = covariance * np.sqrt(np.multiply.outer(n, n))  # the covariance with one instruction
     truth = true_cars(means[None], covariance)[0].mean(0)
     errors = np.random.default_rng(SEED).multivariate_normal(np.zeros(len(means)), covariance, SAMPLES, method="eigh")
 
     def reached(size: int) -> bool:
-        samples, of_size = truth + errors * (n / size) ** 0.5, covariance * n / size
+        samples, of_size = truth + errors * (n / size) ** 0.5, of_one / size
         possible = samples[p_ahead_of_all(samples, of_size).max(1) >= target]
         if len(possible) < POWER * SAMPLES:
             return False

@@ -2,13 +2,14 @@ r"""The mean metrics of every teacher for every base, and the ranking of teacher
 
 python -m scripts.ranking.rank_teachers --car '{"reward_model": "right-answer", "beta": 1.0, "transform": "none"}' \
     --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --families '{"alpha": null}' \
-    --max-set-aside 0.2 \
+    --compare paired --max-set-aside 0.2 \
     --metrics results/miniature/metrics/*/*.parquet --output results/miniature/tables/teachers.csv
 
 Means are over the instructions for which every compared teacher has every metric, so that all teachers are compared on
-the same questions; n is their number. A teacher with `compare: false` has no rank; its means are over those of these
-instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of CAR if
-`car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens.
+the same questions; n is their number. With `--compare unpaired` each teacher has its own instructions, and its means
+are over those for which it has every metric. A teacher with `compare: false` has no rank; its means are over those of
+these instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of
+CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import polars as pl
 
 from scripts.metrics.car import car, preferred
 from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns
-from scripts.ranking.common_instructions import KEYS, by_base, common_ids
+from scripts.ranking.common_instructions import KEYS, by_base, refuse_gaps, rows_that_count
 from scripts.tables.files import read_table, write_table
 
 
@@ -31,22 +32,22 @@ def main():
     for base, paths in by_base(args.metrics).items():
         keys = pl.concat([read_table(path, columns=KEYS) for path in paths])
         refuse_gaps(keys, compared, args.max_set_aside)
-        common = common_ids(keys, compared)
+        counting = rows_that_count(keys, compared, args.compare)
         means = pl.concat(
-            [means_of(read_table(path), common) for path in paths]
+            [means_of(read_table(path), counting) for path in paths]
         )  # one file at a time: they may be large
         table = rank(means, compared, families, **args.car)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
 
 
-def means_of(rows: pl.DataFrame, common: pl.DataFrame) -> pl.DataFrame:
-    """The data set's values of each teacher in rows of one base, over its usable rows with a common id."""
+def means_of(rows: pl.DataFrame, counting: pl.DataFrame) -> pl.DataFrame:
+    """The data set's values of each teacher in rows of one base, over its usable rows among those that count."""
     rewards = {name.partition(":")[2]: pl.col(name) for name in named_columns(rows) if name.startswith("reward:")}
     chances = [preferred(reward).mean().alias(f"sigmoid:{name}") for name, reward in rewards.items()]
     return (
         rows.filter(pl.col("reason").is_null())
-        .join(common, on="id", how="semi")
+        .join(counting, on=counting.columns, how="semi")
         .sort("teacher", "id")  # a fixed order: the last digit of a sum depends on it
         .group_by("base", "teacher", maintain_order=True)
         .agg(pl.len().alias("n"), *data_set_values([*METRICS, *named_columns(rows), "cut"]), *chances)
@@ -106,19 +107,6 @@ def baselines(teachers: dict, compared: list[str], family: str | None) -> list[p
     return columns + ([(pl.col("family") == family).cast(pl.Float64).alias("same_family")] if family else [])
 
 
-def refuse_gaps(rows: pl.DataFrame, compared: list[str], limit: float) -> None:
-    """Exits if a compared teacher has no usable row for more than `limit` (0 to 1) of the instructions of a base."""
-    n = rows["id"].n_unique()
-    present = dict(rows.filter(pl.col("reason").is_null()).group_by("teacher").len().iter_rows())
-    gaps = {teacher: n - present.get(teacher, 0) for teacher in compared}
-    if too_large := [f"{teacher} {gap / n:.0%}" for teacher, gap in gaps.items() if gap > limit * n]:
-        raise SystemExit(
-            f"{rows['base'][0]}: more than {limit:.0%} of {n} instructions have no usable row from "
-            f"{', '.join(too_large)}: see `reason` in responses, rewards, likelihoods; "
-            "set `compare: false` for the teacher or raise `max_set_aside`"
-        )
-
-
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--car", type=json.loads, required=True, help="section car as JSON")
@@ -129,6 +117,7 @@ def parse_args():
         help="teacher to family, compare, parameters and published_score, as JSON",
     )
     parser.add_argument("--families", type=json.loads, required=True, help="base to family, as JSON")
+    parser.add_argument("--compare", choices=["paired", "unpaired"], default="paired", help="`compare` of the config")
     parser.add_argument(
         "--max-set-aside", type=float, required=True, help="largest share of instructions without a usable row"
     )

@@ -10,10 +10,13 @@ SAMPLES = 3  # instructions
 CHARACTERS = 1200  # of a text; longer ones are cut
 
 
-def reasons_of(metrics: list[Path], set_aside: Path) -> list[dict]:
-    """where, reason and n of all unused rows."""
-    rejected = read_table(set_aside, columns=["reason"]).select("reason", where=pl.lit("the instructions"))
-    counts = [rejected.group_by("where", "reason").len("n")]
+def reasons_of(metrics: list[Path], set_aside: list[Path]) -> list[dict]:
+    """where, reason and n of all unused rows. set_aside: of the instructions, or of those of each teacher."""
+    counts = []
+    for path in set_aside:
+        where = "the instructions" if len(set_aside) == 1 else f"the instructions of {path.stem}"
+        rejected = read_table(path, columns=["reason"]).select("reason", where=pl.lit(where))
+        counts.append(rejected.group_by("where", "reason").len("n"))
     for path in metrics:
         rows = read_table(path, columns=["base", "teacher", "reason"]).drop_nulls("reason")
         rows = rows.select("reason", where=pl.format("{} for {}", "teacher", "base"))
@@ -21,13 +24,25 @@ def reasons_of(metrics: list[Path], set_aside: Path) -> list[dict]:
     return pl.concat(counts).sort("where", "reason").to_dicts()
 
 
-def samples(instructions: Path, responses: list[Path], teachers: pl.DataFrame) -> list[dict]:
-    """The first instructions, each with the responses of all ranked teachers, in the order of the first base's CAR."""
+def samples(instructions: list[Path], responses: list[Path], teachers: pl.DataFrame) -> list[dict]:
+    """The first instructions, each with the responses of all ranked teachers, in the order of the first base's CAR.
+
+    With a table of instructions for each teacher: the first ones of each, with its own responses.
+    """
+    ranked = teachers.filter(pl.col("rank").is_not_null(), base=teachers["base"][0])["teacher"].to_list()
+    tables = {path.stem: path for path in responses}
+    if len(instructions) == 1:
+        return samples_of(instructions[0], {name: tables[name] for name in ranked})
+    own = {path.stem: path for path in instructions}
+    return [sample for name in ranked for sample in samples_of(own[name], {name: tables[name]})]
+
+
+def samples_of(instructions: Path, responses: dict[str, Path]) -> list[dict]:
+    """The first instructions of a table, each with the responses of these teachers."""
     chosen = read_table(instructions, columns=["id", "instruction"]).head(SAMPLES)
-    ranked = teachers.filter(pl.col("rank").is_not_null() & (pl.col("base") == teachers["base"][0]))["teacher"]
-    rows = {path.stem: responses_to(chosen, path) for path in responses}
+    rows = {name: responses_to(chosen, path) for name, path in responses.items()}
     return [
-        {"instruction": cut(text), "answers": [{"teacher": name, **answer(rows[name][id_])} for name in ranked]}
+        {"instruction": cut(text), "answers": [{"teacher": name, **answer(rows[name][id_])} for name in rows]}
         for id_, text in chosen.iter_rows()
     ]
 

@@ -33,6 +33,7 @@ def main():
     text = page.render(
         study=args.study,
         car=config["car"],
+        unpaired=config["compare"] == "unpaired",
         bases=[about_base(base, tables, variants) for base in tables["sample_size"]["base"]],
         samples=samples(args.instructions, args.responses, tables["teachers"]),
         reasons=reasons_of(args.metrics, args.set_aside),
@@ -82,9 +83,11 @@ def parse_args():
     parser.add_argument("--config", type=Path, required=True, help="the study's configuration with its defaults")
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="CSV; for a ranking without those of AP")
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet, one per base and teacher")
-    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument(
+        "--instructions", type=Path, nargs="+", required=True, help="parquet of all teachers, or one for each of them"
+    )
     parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per ranked teacher")
-    parser.add_argument("--set-aside", type=Path, required=True, help="parquet of unused instructions")
+    parser.add_argument("--set-aside", type=Path, nargs="+", required=True, help="parquet of unused instructions")
     parser.add_argument("--spent", type=Path, required=True, help="file with the dollars spent; may not exist")
     parser.add_argument("--timings", type=Path, required=True, help="folder of Snakemake's benchmark files")
     parser.add_argument("--output", type=Path, required=True, help="HTML")

@@ -17,7 +17,7 @@ import polars as pl
 from scripts.responses.finish_reasons import with_finish_reasons
 from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
-from scripts.tables.matching import counted, match_responses
+from scripts.tables.matching import WAY_OUT, counted, match_responses
 from scripts.tables.schemas import RESPONSES, conform
 from scripts.tables.sources import name_of, read_texts
 
@@ -28,7 +28,7 @@ def main():
     args = parse_args()
     instructions = read_table(args.instructions, columns=["id", "instruction"])
     table = with_conversations(read_texts(args.source), args.source)
-    matched = match_responses(instructions, table, name_of(args.source))
+    matched = match_responses(instructions, table, name_of(args.source), WAY_OUT)
     responses = conform(imported(with_finish_reasons(matched), args.teacher), RESPONSES)
     check_rows(responses, instructions["id"].to_list(), value="response")
     write_table(responses, args.output)

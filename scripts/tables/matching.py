@@ -4,6 +4,8 @@ import polars as pl
 
 from scripts.tables.sources import normal
 
+WAY_OUT = "data sets with different instructions are compared by `compare: unpaired` at the top of the configuration"
+
 
 def match_rows(instructions: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     """The instructions in their order with the columns of the table; `found` is null if the table has no row for one.
@@ -36,11 +38,11 @@ def refuse_other_texts(ids: pl.Series) -> None:
         )
 
 
-def match_responses(instructions: pl.DataFrame, table: pl.DataFrame, where: str) -> pl.DataFrame:
+def match_responses(instructions: pl.DataFrame, table: pl.DataFrame, where: str, way_out: str = "") -> pl.DataFrame:
     """match_rows of a table with the column response, and `reason`: why the response cannot be used, else null.
 
     The response is null if it cannot be used, except for `undecodable`, whose text is kept. Exits if no response can be
-    used, with the reasons. where: the name of the table in that message.
+    used, with the reasons. where: the name of the table in that message; way_out: what to do if no row matches.
     """
     table = table if "unreadable" in table.columns else table.with_columns(unreadable=pl.lit(None, pl.String))
     if unreadable := table["unreadable"].drop_nulls().value_counts(sort=True).rows():
@@ -62,7 +64,8 @@ def match_responses(instructions: pl.DataFrame, table: pl.DataFrame, where: str)
     matched = match_rows(instructions, table).with_columns(response=kept, reason=reason)
     if not matched["reason"].null_count():
         found = f"none of {matched.height} instructions has a usable response ({counted(matched['reason'])})"
-        raise SystemExit(f"{where}: {found}{unmatched(instructions, table) if not matched['found'].count() else ''}")
+        why = "" if matched["found"].count() else unmatched(instructions, table) + (way_out and f"; {way_out}")
+        raise SystemExit(f"{where}: {found}{why}")
     return matched
 
 
