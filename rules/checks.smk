@@ -96,7 +96,7 @@ rule check_disk:
 
 rule check_sources:
     input:
-        files=lambda wildcards: [path for source in SOURCES.values() for path in source_inputs(source)],
+        files=lambda wildcards: source_inputs(*SOURCES.values()),
     output:
         facts="<results>/checks/sources.json",
     log:
@@ -108,6 +108,7 @@ rule check_sources:
         "../envs/train.yaml"
     params:
         code=code_of("scripts.checks.check_sources"),
+        digests=lambda wildcards: digests_of(source_inputs(*SOURCES.values())),
         sources=json.dumps(SOURCES, sort_keys=True),
     shell:
         """

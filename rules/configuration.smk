@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 from scripts.checks.checked_models import models_as_json, models_to_check
 from scripts.checks.checked_sources import sources_to_check
@@ -17,6 +18,7 @@ from scripts.configuration.protocols import PROTOCOLS
 from scripts.configuration.yaml_keys import wrong_keys_of_files
 from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
+from scripts.tables.digests import sha256_of_input
 from scripts.tables.sources import name_of
 
 problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
@@ -46,6 +48,15 @@ def as_json(entry, *keys):
 def code_of(script):
     """A param that changes with the code of a script and its modules; a function, so that only needed ones are read."""
     return lambda wildcards: digest_of_code(script)
+
+
+def digests_of(paths):
+    """SHA-256 of the user's own files among these inputs, as a param: another content counts, with any time.
+
+    A function of the wildcards has to give the paths: a param that reads `input` reruns nothing when it changes.
+    """
+    own = sorted({path for path in paths if not is_workflow_output(path)})
+    return json.dumps({path: sha256_of_input(Path(path)) for path in own})
 
 
 def costly_scripts(jobs):
@@ -97,9 +108,15 @@ def launcher(processes):
 # teachers
 
 
-def source_inputs(source):
-    """The local files of instructions, prompts or responses; nothing for a dataset of the hub."""
-    return [os.path.normpath(path) for path in (*workflow_files(source), *own_files(source))]
+def source_inputs(*sources):
+    """The local files of instructions, prompts or responses; none for a dataset of the hub.
+
+    Snakemake compares a touched file by content only up to a size: of a larger one only the digest counts.
+    """
+    limit = workflow.dag_settings.max_checksum_file_size
+    made = [os.path.normpath(path) for source in sources for path in workflow_files(source)]
+    own = [os.path.normpath(path) for source in sources for path in own_files(source)]
+    return made + [ancient(path) if os.path.getsize(path) > limit else path for path in own]
 
 
 def teachers_by(key):
@@ -218,11 +235,7 @@ def unparsed_option(benchmark):
 def length_control_inputs(benchmark):
     """The local files behind a benchmark's difficulties and gamed rows."""
     tables = config["benchmarks"][benchmark]["length_control"]
-    return [
-        path
-        for source in (config["benchmarks"][benchmark]["prompts"], tables["difficulty"], tables["gamed"])
-        for path in source_inputs(source)
-    ]
+    return source_inputs(config["benchmarks"][benchmark]["prompts"], tables["difficulty"], tables["gamed"])
 
 
 def length_control_of(benchmark):

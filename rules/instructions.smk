@@ -21,6 +21,7 @@ rule prepare_instructions:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.instructions.prepare_instructions"),
+        digests=lambda wildcards: digests_of(source_inputs(config["instructions"])),
         spec=lambda wildcards: as_json(config["instructions"]),
     shell:
         """
@@ -42,4 +43,5 @@ use rule prepare_instructions as prepare_prompts with:
     benchmark:
         "<results>/timings/prepare_prompts/{benchmark}.tsv"
     params:
+        digests=lambda wildcards: digests_of(source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"])),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"] | {"keep_raw": True}),

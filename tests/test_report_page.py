@@ -11,9 +11,11 @@ import yaml
 from conftest import ROOT
 from scripts.report import print_tables, report_provenance, write_report
 from scripts.report.draw_figures import dots_of_bases, lines, styles
+from scripts.report.present_tables import SOURCES
 from scripts.report.report_figures import figures_of_base
 from scripts.report.report_sections import differences_of_car, variants_of
 from scripts.tables.files import write_table
+from scripts.tables.identity import with_sources
 
 BASES, TEACHERS = ["a", "b"], ["one", "two", "mix"]
 PAIR = {"base": ["a"] * 3 + ["b"] * 3, "teacher": TEACHERS * 2}
@@ -163,6 +165,42 @@ def test_the_printed_tables_mark_teachers_without_a_rank(tmp_path, monkeypatch, 
     assert "Teachers for a, best by CAR first" in printed and re.search(r"^ - +mix +9", printed, flags=re.M)
     assert printed.count("  Teachers marked '-' are shown for reference and not ranked.") == 2
     assert "the larger teacher is the worse one: 1 of 2." in " ".join(printed.split())
+
+
+def written_in_order(folder, frames):
+    """Writes tables as their scripts do, each after those that it is computed from."""
+    for name in ("teachers", "sensitivity", "stability", "sample_size", "performance", *SOURCES):
+        if name in frames:
+            sources = [folder / f"{source}.csv" for source in SOURCES.get(name, []) if source in frames]
+            write_table(with_sources(frames[name], *sources) if sources else frames[name], folder / f"{name}.csv")
+
+
+def test_only_tables_of_the_present_ranking_are_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["print_tables", str(tmp_path)])
+    written_in_order(tmp_path, tables())
+    print_tables.main()
+    assert "6 teachers are too few" in (printed := capsys.readouterr().out) and "Left out" not in printed
+    ranking = {name: frame for name, frame in tables().items() if name in ("teachers", "stability")}
+    without = {name: frame.filter(pl.col("teacher") != "two") for name, frame in ranking.items()}
+    written_in_order(tmp_path, {name: frame for name, frame in tables().items() if name in RANKING} | without)
+    print_tables.main()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Teachers for a" in printed and "6 teachers are too few" not in printed and "Spearman" not in printed
+    assert "performance.csv (it has other pairs than teachers.csv)" in printed
+    assert (
+        "conclusions.csv, correlations.csv, differences.csv" in printed and "(computed from another teachers" in printed
+    )
+    assert "`snakemake --cores 1 all` with the study's configuration remakes them" in printed
+    assert "correlations.csv" not in printed.partition("Files:")[2]
+
+
+def test_a_ranking_whose_own_tables_do_not_belong_together_is_not_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["print_tables", str(tmp_path)])
+    written_in_order(tmp_path, tables())
+    write_table(tables()["teachers"].with_columns(car=0.0), tmp_path / "teachers.csv")
+    (tmp_path / "sample_size.csv").unlink()
+    with pytest.raises(SystemExit, match=r"sensitivity.csv \(computed from another teachers.csv\).*cores 1 rank"):
+        print_tables.main()
 
 
 def test_twenty_families_look_different():

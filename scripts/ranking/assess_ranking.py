@@ -33,6 +33,7 @@ from scripts.ranking.common_instructions import KEYS, by_base, common_ids
 from scripts.ranking.highest_car import MIN_INSTRUCTIONS, POWER, mean_tau, n_needed, p_highest, tied, true_cars
 from scripts.ranking.sampling_error import car_of_samples
 from scripts.tables.files import read_csv, read_table, write_table
+from scripts.tables.identity import with_sources
 
 
 def main():
@@ -59,8 +60,9 @@ def main():
         others = other_firsts(settings.filter(base=base), size["first"])
         size |= parts_of_car(r.mean(0), loss.mean(0), args.car["beta"])
         sizes.append({"base": base, **size, **verdict(size, r.mean(0)[means.argmax()], others)})
-    write_table(pl.DataFrame(stability), args.output_stability)
-    write_table(pl.DataFrame(sizes, infer_schema_length=None), args.output_sample_size)
+    write_table(with_sources(pl.DataFrame(stability), args.sensitivity), args.output_stability)
+    sizes = pl.DataFrame(sizes, infer_schema_length=None)
+    write_table(with_sources(sizes, args.sensitivity), args.output_sample_size)
 
 
 def stability_rows(base: str, teachers: list[str], means: np.ndarray, covariance: np.ndarray) -> list[dict]:

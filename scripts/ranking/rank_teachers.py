@@ -8,7 +8,8 @@ python -m scripts.ranking.rank_teachers --car '{"reward_model": "right-answer", 
 Means are over the instructions for which every compared teacher has every metric, so that all teachers are compared on
 the same questions; n is their number. A teacher with `compare: false` has no rank; its means are over those of these
 instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of CAR if
-`car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens.
+`car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens. Exits if the losses or rewards
+of two teachers are by different models.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from scripts.metrics.car import car, preferred
 from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns
 from scripts.ranking.common_instructions import KEYS, by_base, common_ids
 from scripts.tables.files import read_table, write_table
+from scripts.tables.identity import common_identity
 
 
 def main():
@@ -30,6 +32,7 @@ def main():
     tables = []
     for base, paths in by_base(args.metrics).items():
         keys = pl.concat([read_table(path, columns=KEYS) for path in paths])
+        common_identity(paths)
         refuse_gaps(keys, compared, args.max_set_aside)
         common = common_ids(keys, compared)
         means = pl.concat(

@@ -1,6 +1,8 @@
 """Print the teachers of each base model and, where pairs were judged, how well each metric predicted their AP.
 
 python -m scripts.report.print_tables results/miniature/tables
+
+Tables that were computed from another ranking are left out, and named.
 """
 
 import argparse
@@ -12,9 +14,9 @@ import polars as pl
 from scripts.metrics.definitions import named_columns
 from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
+from scripts.report.present_tables import present_tables, shows
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
-from scripts.tables.files import read_csv
 
 BEFORE_REWARDS = ["rank", "teacher", "n", "car", "car_se"]
 AFTER_REWARDS = ["loss", "ppl_self", "ifd_self", "response_length"]
@@ -33,7 +35,7 @@ PLAIN = {
 
 def main():
     folder = parse_args().tables
-    tables = {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    tables, left_out = present_tables(sorted(folder.glob("*.csv")))
     performance = tables.get("performance", pl.DataFrame())
     with pl.Config(**PLAIN):
         print_teachers(tables, performance)
@@ -42,7 +44,11 @@ def main():
             print_correlations(tables["correlations"])
             print_car(tables["car"])
             print_conclusions(tables["conclusions"], tables["size_steps"])
+    if left_out:
+        print()
+        print_paragraph(left_out)
     pages = [path for path in (folder.parent / "report.html", folder.parent / "ranking.html") if path.exists()]
+    pages = [path for path in pages if shows(path, folder / "teachers.csv")]
     print("\nFiles:", *pages, *(folder / f"{name}.csv" for name in tables), sep="\n  ")
 
 
