@@ -21,6 +21,7 @@ from scripts.report.size_steps import worse_steps
 BEFORE_REWARDS = ["rank", "teacher", "n", "car", "car_se"]
 AFTER_REWARDS = ["loss", "ppl_self", "ifd_self", "response_length"]
 OF_JUDGED_PAIRS = {"correlations", "car", "conclusions", "size_steps"}
+PAGES = {"report.html": "all", "ranking.html": "rank"}  # page to the target that writes it
 PLAIN = {
     "tbl_rows": -1,
     "tbl_cols": -1,
@@ -47,9 +48,16 @@ def main():
     if left_out:
         print()
         print_paragraph(left_out)
-    pages = [path for path in (folder.parent / "report.html", folder.parent / "ranking.html") if path.exists()]
-    pages = [path for path in pages if shows(path, folder / "teachers.csv")]
-    print("\nFiles:", *pages, *(folder / f"{name}.csv" for name in tables), sep="\n  ")
+    pages = [folder.parent / name for name in PAGES if (folder.parent / name).exists()]
+    old = [page for page in pages if not shows(page, folder / "teachers.csv")]
+    for page in old:
+        print_paragraph(f"{page.name} shows another ranking; `snakemake --cores 1 {PAGES[page.name]}` writes it again.")
+    print(
+        "\nFiles:",
+        *(page for page in pages if page not in old),
+        *(folder / f"{name}.csv" for name in tables),
+        sep="\n  ",
+    )
 
 
 def print_teachers(tables: dict[str, pl.DataFrame], performance: pl.DataFrame) -> None:
