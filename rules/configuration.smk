@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from scripts.checks.checked_models import models_as_json, models_to_check
@@ -84,9 +85,14 @@ def model_files(entry):
     own = {
         key: entry[key] for key in ("model", "chat_template") if entry.get(key) and not is_workflow_output(entry[key])
     }
-    return json.dumps(
-        files_of({"model": "", "trust_remote_code": entry.get("trust_remote_code"), **own}), sort_keys=True
-    )
+    return digests_of_model(own.get("model", ""), own.get("chat_template"), entry.get("trust_remote_code"))
+
+
+@cache
+def digests_of_model(model, chat_template, trust_remote_code):
+    """SHA-256 of the files of a model, as JSON: read once, although many jobs load it."""
+    spec = {"model": model, "chat_template": chat_template, "trust_remote_code": trust_remote_code}
+    return json.dumps(files_of(spec), sort_keys=True)
 
 
 def engine_spec(entry):

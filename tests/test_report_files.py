@@ -7,7 +7,9 @@ import yaml
 from conftest import ROOT, snakemake
 from scripts.models.folder import sha256
 from scripts.report import write_report
+from scripts.report.present_tables import SOURCES, present_tables
 from scripts.tables.files import read_csv
+from scripts.tables.identity import sources_of
 
 pytestmark = pytest.mark.study
 
@@ -22,6 +24,13 @@ def test_the_saved_configuration_repeats_the_study(study, results, tmp_path):
     assert "Nothing to be done" in snakemake("-n", "--cores", "2", "--configfile", str(saved), cwd=study).stdout
     assert yaml.safe_load(saved.read_text())["finetune"]["scheduler"] == "cosine"  # a default, not in the file
     assert saved.read_text().partition("study:")[2][:300] in (results / "report.html").read_text()
+
+
+def test_every_table_names_the_tables_that_it_was_computed_from(results):
+    paths = sorted((results / "tables").glob("*.csv"))
+    named = {path.stem: [*sources_of(read_csv(path))] for path in paths if path.stem in SOURCES}
+    assert named == SOURCES
+    assert present_tables(paths)[1] is None
 
 
 def test_the_same_tables_give_the_same_page(study, results):
