@@ -81,6 +81,9 @@ rule import_baseline:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.answers.import_baseline"),
+        digests=lambda wildcards: digests_of(
+            source_inputs(config["benchmarks"][wildcards.benchmark]["baseline_answers"])
+        ),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["baseline_answers"]),
     shell:
         """

@@ -12,7 +12,7 @@ table); <results>/checks/imports.json (whether imports have common instructions)
 rule check_model:
     input:
         model=lambda wildcards: model_inputs(CHECKED[wildcards.section][wildcards.name]),
-        templates=lambda wildcards: CHECKED[wildcards.section][wildcards.name].get("judge_templates", []),
+        templates=lambda wildcards: judge_templates_of([CHECKED[wildcards.section][wildcards.name]]),
     output:
         facts="<results>/checks/{section}/{name}.json",
     log:
@@ -46,10 +46,7 @@ rule check_models:
             for path in model_inputs(entry)
         ],
         templates=lambda wildcards: [
-            path
-            for entries in CHECKED_BY[wildcards.target].values()
-            for entry in entries.values()
-            for path in entry.get("judge_templates", [])
+            path for entries in CHECKED_BY[wildcards.target].values() for path in judge_templates_of(entries.values())
         ],
     output:
         facts="<results>/checks/{target}.json",
@@ -78,9 +75,7 @@ rule check_models:
 
 rule check_endpoints:
     input:
-        templates=lambda wildcards: sorted(
-            {endpoint["template"] for endpoint in ENDPOINTS[wildcards.target].values() if "template" in endpoint}
-        ),
+        templates=lambda wildcards: judge_templates_of(ENDPOINTS[wildcards.target].values()),
     output:
         facts="<results>/checks/{target}_endpoints.json",
     log:
@@ -94,6 +89,7 @@ rule check_endpoints:
         "../envs/train.yaml"
     params:
         code=code_of("scripts.checks.check_endpoints"),
+        digests=lambda wildcards: digests_of(judge_templates_of(ENDPOINTS[wildcards.target].values())),
         endpoints=lambda wildcards: json.dumps(ENDPOINTS[wildcards.target], sort_keys=True),
         asked=f"{RESULTS}/checks/asked",
     shell:
@@ -134,7 +130,7 @@ rule check_disk:
 
 rule check_sources:
     input:
-        files=lambda wildcards: [path for source in SOURCES.values() for path in source_inputs(source)],
+        files=lambda wildcards: source_inputs(*SOURCES.values()),
     output:
         facts="<results>/checks/sources.json",
     log:
@@ -146,6 +142,7 @@ rule check_sources:
         "../envs/train.yaml"
     params:
         code=code_of("scripts.checks.check_sources"),
+        digests=lambda wildcards: digests_of(source_inputs(*SOURCES.values())),
         sources=json.dumps(SOURCES, sort_keys=True),
     shell:
         """

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import sys
+from functools import cache
+from pathlib import Path
 
 from scripts.checks.checked_endpoints import endpoints_to_ask
 from scripts.checks.checked_models import models_as_json, models_to_check
@@ -19,6 +21,7 @@ from scripts.configuration.yaml_keys import wrong_keys_of_files
 from scripts.instructions.own_instructions import own_instructions
 from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
+from scripts.tables.digests import sha256_of_input
 from scripts.tables.sources import name_of
 
 problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
@@ -51,6 +54,15 @@ def code_of(script):
     return lambda wildcards: digest_of_code(script)
 
 
+def digests_of(paths):
+    """SHA-256 of the user's own files among these inputs, as a param: another content counts, with any time.
+
+    A function of the wildcards has to give the paths: a param that reads `input` reruns nothing when it changes.
+    """
+    own = sorted({path for path in paths if not is_workflow_output(path)})
+    return json.dumps({path: sha256_of_input(Path(path)) for path in own})
+
+
 def costly_scripts(jobs):
     """The scripts, and the engines, of those jobs whose results are kept by VERSIONs."""
     scripts = set()
@@ -76,9 +88,14 @@ def model_files(entry):
     own = {
         key: entry[key] for key in ("model", "chat_template") if entry.get(key) and not is_workflow_output(entry[key])
     }
-    return json.dumps(
-        files_of({"model": "", "trust_remote_code": entry.get("trust_remote_code"), **own}), sort_keys=True
-    )
+    return digests_of_model(own.get("model", ""), own.get("chat_template"), entry.get("trust_remote_code"))
+
+
+@cache
+def digests_of_model(model, chat_template, trust_remote_code):
+    """SHA-256 of the files of a model, as JSON: read once, although many jobs load it."""
+    spec = {"model": model, "chat_template": chat_template, "trust_remote_code": trust_remote_code}
+    return json.dumps(files_of(spec), sort_keys=True)
 
 
 def engine_spec(entry):
@@ -100,9 +117,15 @@ def launcher(processes):
 # teachers
 
 
-def source_inputs(source):
-    """The local files of instructions, prompts or responses; nothing for a dataset of the hub."""
-    return [os.path.normpath(path) for path in (*workflow_files(source), *own_files(source))]
+def source_inputs(*sources):
+    """The local files of instructions, prompts or responses; none for a dataset of the hub.
+
+    Snakemake compares a touched file by content only up to a size: of a larger one only the digest counts.
+    """
+    limit = workflow.dag_settings.max_checksum_file_size
+    made = [os.path.normpath(path) for source in sources for path in workflow_files(source)]
+    own = [os.path.normpath(path) for source in sources for path in own_files(source)]
+    return made + [ancient(path) if os.path.getsize(path) > limit else path for path in own]
 
 
 def teachers_by(key):
@@ -222,11 +245,7 @@ def unparsed_option(benchmark):
 def length_control_inputs(benchmark):
     """The local files behind a benchmark's difficulties and gamed rows."""
     tables = config["benchmarks"][benchmark]["length_control"]
-    return [
-        path
-        for source in (config["benchmarks"][benchmark]["prompts"], tables["difficulty"], tables["gamed"])
-        for path in source_inputs(source)
-    ]
+    return source_inputs(config["benchmarks"][benchmark]["prompts"], tables["difficulty"], tables["gamed"])
 
 
 def length_control_of(benchmark):
@@ -247,6 +266,11 @@ ENDPOINTS = {target: endpoints_to_ask(config, judging=target == "all") for targe
 
 # the compared teachers that must have common instructions, and whose responses are there before a model is loaded
 PAIRED_IMPORTS = [] if UNPAIRED else [name for name in COMPARED if "import" in config["teachers"][name]]
+
+
+def judge_templates_of(entries):
+    """The judges' templates that a check fills."""
+    return sorted({path for entry in entries for path in entry.get("judge_templates", [])})
 
 
 def check_of(section, name):

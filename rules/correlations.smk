@@ -29,6 +29,7 @@ if "scores" in config:
             "../envs/analysis.yaml"
         params:
             code=code_of("scripts.correlations.import_performance"),
+            digests=lambda wildcards: digests_of([config["scores"]["path"]]),
             ap=config["ap"],
             columns=as_json(config["scores"]["columns"]),
             pairs=json.dumps(dict.fromkeys(BASES, COMPARED)),

@@ -21,6 +21,7 @@ rule prepare_instructions:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.instructions.prepare_instructions"),
+        digests=lambda wildcards: digests_of(source_inputs(config["instructions"])),
         spec=lambda wildcards: as_json(config["instructions"]),
     shell:
         """
@@ -44,6 +45,7 @@ use rule prepare_instructions as prepare_own_instructions with:
     wildcard_constraints:
         teacher=one_of(teachers_by("import")),
     params:
+        digests=lambda wildcards: digests_of(source_inputs(config["teachers"][wildcards.teacher]["import"])),
         spec=lambda wildcards: as_json(
             own_instructions(config["teachers"][wildcards.teacher]["import"], config["instructions"])
         ),
@@ -60,4 +62,5 @@ use rule prepare_instructions as prepare_prompts with:
     benchmark:
         "<results>/timings/prepare_prompts/{benchmark}.tsv"
     params:
+        digests=lambda wildcards: digests_of(source_inputs(config["benchmarks"][wildcards.benchmark]["prompts"])),
         spec=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"] | {"keep_raw": True}),

@@ -26,6 +26,7 @@ rule tabulate_paper:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.paper_table.tabulate_paper"),
+        digests=lambda wildcards: digests_of([PAPER["scores"], PAPER["correlations"]]),
         ap=PAPER["ap"],
         teachers=json.dumps(PAPER["teachers"], sort_keys=True),
         bases=json.dumps(PAPER["bases"], sort_keys=True),

@@ -5,6 +5,7 @@ Inputs: <results>/tables/, <results>/metrics/{base}/{teacher}.parquet, <results>
 Outputs: <results>/config.yaml with every default; <results>/ranking.html for a ranking, <results>/report.html for a study.
 """
 
+PAGE, STYLE = "scripts/report/report.html.jinja", "scripts/report/report.css"
 RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity"]
 
 
@@ -28,8 +29,8 @@ rule save_config:
 
 rule write_ranking:
     input:
-        template="scripts/report/report.html.jinja",
-        style="scripts/report/report.css",
+        template=PAGE,
+        style=STYLE,
         config=rules.save_config.output.config,
         tables=expand("<results>/tables/{table}.csv", table=RANKING_TABLES),
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
@@ -44,6 +45,7 @@ rule write_ranking:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.report.write_report"),
+        digests=lambda wildcards: digests_of([PAGE, STYLE]),
         study=config["study"],
         spent=f"{RESULTS}/spent_usd.txt",
         timings=f"{RESULTS}/timings",

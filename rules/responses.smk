@@ -70,6 +70,7 @@ rule import_responses:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.responses.import_responses"),
+        digests=lambda wildcards: digests_of(source_inputs(config["teachers"][wildcards.teacher]["import"])),
         spec=lambda wildcards: import_spec(wildcards.teacher),
     shell:
         """

@@ -61,6 +61,7 @@ rule import_rewards:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.rewards.import_rewards"),
+        digests=lambda wildcards: digests_of(source_inputs(config["teachers"][wildcards.teacher]["import"])),
         spec=lambda wildcards: import_spec(wildcards.teacher, wildcards.reward_model),
     shell:
         """

@@ -98,6 +98,7 @@ rule prepare_length_control:
         "../envs/train.yaml"
     params:
         code=code_of("scripts.scores.prepare_length_control"),
+        digests=lambda wildcards: digests_of(length_control_inputs(wildcards.benchmark)),
         prompts=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["prompts"]),
         difficulty=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["length_control"]["difficulty"]),
         gamed=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["length_control"]["gamed"]),

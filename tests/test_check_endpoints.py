@@ -60,7 +60,7 @@ def teacher(url, model="m", temperature=None, name="max_completion_tokens", key=
 
 
 def judge(url, protocol, template, **sampling):
-    return teacher(url) | {"protocol": protocol, "template": template, "sampling": sampling}
+    return teacher(url) | {"protocol": protocol, "judge_templates": [template], "sampling": sampling}
 
 
 def ask(folder, endpoints, **api):

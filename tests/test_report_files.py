@@ -7,7 +7,9 @@ import yaml
 from conftest import ROOT, snakemake
 from scripts.models.folder import sha256
 from scripts.report import write_report
+from scripts.report.present_tables import SOURCES, present_tables
 from scripts.tables.files import read_csv
+from scripts.tables.identity import sources_of
 
 pytestmark = pytest.mark.study
 
@@ -22,6 +24,13 @@ def test_the_saved_configuration_repeats_the_study(study, results, tmp_path):
     assert "Nothing to be done" in snakemake("-n", "--cores", "2", "--configfile", str(saved), cwd=study).stdout
     assert yaml.safe_load(saved.read_text())["finetune"]["scheduler"] == "cosine"  # a default, not in the file
     assert saved.read_text().partition("study:")[2][:300] in (results / "report.html").read_text()
+
+
+def test_every_table_names_the_tables_that_it_was_computed_from(results):
+    paths = sorted((results / "tables").glob("*.csv"))
+    named = {path.stem: [*sources_of(read_csv(path))] for path in paths if path.stem in SOURCES}
+    assert named == SOURCES
+    assert present_tables(paths)[1] is None
 
 
 def test_the_same_tables_give_the_same_page(study, results):
@@ -39,7 +48,8 @@ def page_of(results, folder, monkeypatch, **changes):
     for path in (results / "tables").glob("*.csv"):
         table = read_csv(path)
         tables.append(folder / path.name)
-        changes.get(path.stem, lambda same: same)(table).write_csv(tables[-1])
+        changed = changes.get(path.stem, lambda same: same)(table)
+        changed.drop("computed_from", strict=False).write_csv(tables[-1])  # as if all were of one ranking
     options = {"study": ["miniature"], "config": [results / "config.yaml"], "output": [folder / "report.html"]}
     options |= {"tables": tables, "metrics": [*(results / "metrics").glob("*/*.parquet")]}
     options |= {"instructions": [results / "instructions.parquet"], "spent": [folder / "none"]}

@@ -11,9 +11,11 @@ import yaml
 from conftest import ROOT
 from scripts.report import print_tables, report_provenance, write_report
 from scripts.report.draw_figures import dots_of_bases, lines, styles
+from scripts.report.present_tables import SOURCES
 from scripts.report.report_figures import figures_of_base
 from scripts.report.report_sections import differences_of_car, variants_of
 from scripts.tables.files import write_table
+from scripts.tables.identity import digest_of, with_sources
 
 BASES, TEACHERS = ["a", "b"], ["one", "two", "mix"]
 PAIR = {"base": ["a"] * 3 + ["b"] * 3, "teacher": TEACHERS * 2}
@@ -70,7 +72,7 @@ def tables() -> dict[str, pl.DataFrame]:
 def page(tmp_path, monkeypatch):
     """Writes the page of some of the tables."""
 
-    def write(names):
+    def write(names, **changed):
         ids, texts = {"id": ["x", "y"]}, {"instruction": ["What is <b>1</b>?", "y" * 2000]}
         write_table(pl.DataFrame(ids | texts), tmp_path / "instructions.parquet")
         write_table(pl.DataFrame({"reason": ["empty"]}), tmp_path / "set_aside.parquet")
@@ -80,7 +82,7 @@ def page(tmp_path, monkeypatch):
             answers = {"response": ["</pre><script>1</script>", None], "finish_reason": "length"}
             write_table(pl.DataFrame(ids | answers | {"reason": [None, "refused"]}), tmp_path / f"{name}.parquet")
         for name in names:
-            write_table(tables()[name], tmp_path / f"{name}.csv")
+            write_table((tables() | changed)[name], tmp_path / f"{name}.csv")
         (tmp_path / "timings").mkdir()
         (tmp_path / "timings/finetune.tsv").write_text("s\tmax_rss\n3600\t-\n")
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
@@ -164,6 +166,61 @@ def test_the_printed_tables_mark_teachers_without_a_rank(tmp_path, monkeypatch, 
     assert "Teachers for a, best by CAR first" in printed and re.search(r"^ - +mix +9", printed, flags=re.M)
     assert printed.count("  Teachers marked '-' are shown for reference and not ranked.") == 2
     assert "the larger teacher is the worse one: 1 of 2." in " ".join(printed.split())
+
+
+def written_in_order(folder, frames):
+    """Writes tables as their scripts do, each after those that it is computed from."""
+    for name in ("teachers", "sensitivity", "stability", "sample_size", "performance", *SOURCES):
+        if name in frames:
+            sources = [folder / f"{source}.csv" for source in SOURCES.get(name, []) if source in frames]
+            write_table(with_sources(frames[name], *sources) if sources else frames[name], folder / f"{name}.csv")
+
+
+def without_a_teacher() -> dict[str, pl.DataFrame]:
+    """The tables of the ranking after `rank` with a teacher less."""
+    frames = {name: frame for name, frame in tables().items() if name in RANKING}
+    less = {name: frames[name].filter(pl.col("teacher") != "two") for name in ("teachers", "stability")}
+    return frames | less
+
+
+def test_only_tables_of_the_present_ranking_are_printed(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    monkeypatch.setattr("sys.argv", ["print_tables", str(folder)])
+    written_in_order(folder, tables())
+    meta = f'<meta name="ranking" content="{digest_of(folder / "teachers.csv")}">'
+    (tmp_path / "report.html").write_text(meta, encoding="utf-8")
+    print_tables.main()
+    printed = capsys.readouterr().out
+    assert "6 teachers are too few" in printed and "Left out" not in printed
+    assert str(tmp_path / "report.html") in printed.partition("Files:")[2]
+    written_in_order(folder, without_a_teacher())
+    print_tables.main()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Teachers for a" in printed and "6 teachers are too few" not in printed and "Spearman" not in printed
+    assert "performance.csv (it has other pairs than teachers.csv)" in printed
+    assert (
+        "conclusions.csv, correlations.csv, differences.csv" in printed and "(computed from another teachers" in printed
+    )
+    assert "`snakemake --cores 1 all` with the study's configuration remakes them" in printed
+    assert "report.html shows another ranking; `snakemake --cores 1 all` writes it again" in printed
+    files = printed.partition("Files:")[2]
+    assert "teachers.csv" in files and "correlations.csv" not in files and "report.html" not in files
+
+
+def test_the_page_shows_only_tables_of_its_ranking(page):
+    shown = words(page(sorted(tables()), **without_a_teacher()))
+    assert "performance.csv (it has other pairs than teachers.csv)" in shown and "Left out: " in shown
+    assert "AP lost" not in shown and "6 teachers are too few" not in shown and "A prediction: no model" in shown
+
+
+def test_a_ranking_whose_own_tables_do_not_belong_together_is_not_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["print_tables", str(tmp_path)])
+    written_in_order(tmp_path, tables())
+    write_table(tables()["teachers"].with_columns(car=0.0), tmp_path / "teachers.csv")
+    (tmp_path / "sample_size.csv").unlink()
+    with pytest.raises(SystemExit, match=r"sensitivity.csv \(computed from another teachers.csv\).*cores 1 rank"):
+        print_tables.main()
 
 
 def test_twenty_families_look_different():

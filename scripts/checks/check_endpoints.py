@@ -65,7 +65,7 @@ def question(endpoint: dict) -> tuple[dict, dict]:
         return {**model, "sampling": filled_entry(endpoint["sampling"], "sampling")}, TEACHER
     model = filled_entry(endpoint["model"], "language_judge", *ENGINE_KEYS)
     sampling = GREEDY | filled_entry(endpoint["sampling"], "judge_sampling") | PAIRWISE[endpoint["protocol"]].sampling
-    messages = fill_template(read_template(Path(endpoint["template"])), *JUDGE)
+    messages = fill_template(read_template(Path(*endpoint["judge_templates"])), *JUDGE)
     return {**model, "sampling": sampling}, {"id": "check", "messages": messages}
 
 
@@ -85,7 +85,7 @@ def parse_args():
         "--endpoints",
         type=json.loads,
         required=True,
-        help="place in the config to model, sampling and, of a judge, protocol and template, as JSON",
+        help="place in the config to model, sampling and, of a judge, protocol and judge_templates, as JSON",
     )
     parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON")
     parser.add_argument("--asked", type=Path, required=True, help="folder with what endpoints answered")

@@ -22,7 +22,7 @@ def endpoints_to_ask(config: dict, judging: bool) -> dict[str, dict]:
                 "model": how_reached(judge),
                 "sampling": judge["sampling"],
                 "protocol": benchmark["protocol"],
-                "template": judge_template_of(benchmark),
+                "judge_templates": [judge_template_of(benchmark)],
             }
     return asked
 

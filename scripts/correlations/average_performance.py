@@ -5,8 +5,8 @@ python -m scripts.correlations.average_performance --ap held_out.wr --treatments
 
 The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
 score has a column, and one for its standard error; a pair without a score has a note, and so has one whose score has a
-warning. treatment: lora, or full if all
-weights were trained, as in the paper.
+warning. treatment: lora, or full if all weights were trained, as in the paper. Exits if two scores of a benchmark are
+by different judges, or from different prompts or answers of the baseline.
 """
 
 import argparse
@@ -16,11 +16,17 @@ from pathlib import Path
 import polars as pl
 
 from scripts.tables.files import write_table
+from scripts.tables.identity import refuse_different
 
 
 def main():
     args = parse_args()
     scores = [json.loads(path.read_text(encoding="utf-8")) for path in args.scores]
+    for benchmark in sorted({score["benchmark"] for score in scores}):
+        of_benchmark = zip(args.scores, scores, strict=True)
+        refuse_different(
+            {path: score.get("computed_from", {}) for path, score in of_benchmark if score["benchmark"] == benchmark}
+        )
     table = average(scores, args.ap)
     treatment = pl.col("base").replace_strict(args.treatments, return_dtype=pl.String).alias("treatment")
     write_table(table.select("base", "teacher", treatment, pl.exclude("base", "teacher")), args.output)

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from scripts.tables.files import read_csv, read_table, write_table
+from scripts.tables.identity import with_sources
 
 OF_PROMPT = {"wr": "preference", "accuracy": "correct"}  # score to the column of judgments whose mean it is
 RESAMPLES, SEED = 2000, 0
@@ -33,7 +34,7 @@ def main():
     for (base,), of_base in performance.drop_nulls("ap").group_by("base", maintain_order=True):
         for a, b in combinations(of_base.sort("teacher").to_dicts(), 2):
             rows.append({"base": base, "teacher_a": a["teacher"], "teacher_b": b["teacher"], **compare(a, b, prompts)})
-    write_table(pl.DataFrame(rows, schema=SCHEMA), args.output)
+    write_table(with_sources(pl.DataFrame(rows, schema=SCHEMA), args.performance), args.output)
 
 
 def compare(a: dict, b: dict, prompts: dict[tuple, pl.DataFrame]) -> dict:

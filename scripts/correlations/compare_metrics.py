@@ -20,6 +20,7 @@ from scripts.correlations.correlation import point_estimates, resampled_rhos
 from scripts.correlations.pairs import read_pairs, signed, stacked, with_transfer
 from scripts.metrics.rank_statistics import MIN_TEACHERS, interval, permutation_p, rho
 from scripts.tables.files import write_table
+from scripts.tables.identity import with_sources
 
 SCHEMA = {"base": pl.String, "metric_a": pl.String, "metric_b": pl.String, "n": pl.Int64}
 SCHEMA |= dict.fromkeys(("difference", "low", "high", "p"), pl.Float64) | {"note": pl.String}
@@ -29,7 +30,8 @@ def main():
     args = parse_args()
     pairs, metrics = with_transfer(read_pairs(args.teachers, args.performance))
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
-    write_table(pl.DataFrame(compare(bases, metrics), schema=SCHEMA), args.output)
+    table = pl.DataFrame(compare(bases, metrics), schema=SCHEMA)
+    write_table(with_sources(table, args.teachers, args.performance), args.output)
 
 
 def compare(bases: list[pl.DataFrame], metrics: list[str]) -> list[dict]:

@@ -20,12 +20,14 @@ import polars as pl
 from scripts.correlations.correlation import SCHEMA, correlate
 from scripts.correlations.pairs import read_pairs, with_transfer
 from scripts.tables.files import write_table
+from scripts.tables.identity import with_sources
 
 
 def main():
     args = parse_args()
     pairs, metrics = with_transfer(read_pairs(args.teachers, args.performance))
-    write_table(pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA), args.output)
+    table = pl.DataFrame(correlate(pairs, metrics), schema=SCHEMA)
+    write_table(with_sources(table, args.teachers, args.performance), args.output)
 
 
 def parse_args():

@@ -18,6 +18,7 @@ from scripts.correlations.pairs import join_pairs, read_differences
 from scripts.metrics.car import PROMPTS_DIFFER
 from scripts.metrics.rank_statistics import MIN_TEACHERS
 from scripts.tables.files import read_csv, write_table
+from scripts.tables.identity import with_sources
 
 LEVEL = 0.05  # significance level of the permutation test
 
@@ -38,7 +39,8 @@ def main():
         rows.append(row | {"conclusion": " ".join(sentences)})
     if len(rows) > 1:
         rows.append({"base": "average", "conclusion": " ".join(about_car("average", correlations, differences))})
-    write_table(pl.DataFrame(rows, infer_schema_length=None), args.output)
+    sources = (args.teachers, args.performance, args.correlations, args.differences, args.ap_differences)
+    write_table(with_sources(pl.DataFrame(rows, infer_schema_length=None), *sources), args.output)
 
 
 def about_gaps(performance: pl.DataFrame) -> list[str]:

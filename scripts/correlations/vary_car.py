@@ -22,6 +22,7 @@ from scripts.correlations.pairs import read_pairs, stacked
 from scripts.metrics.car import BETAS, car
 from scripts.metrics.rank_statistics import MIN_TEACHERS, bootstrap, interval, rho
 from scripts.tables.files import write_table
+from scripts.tables.identity import with_sources
 
 ORIGINS = [-4, -2, -1, 1, 2, 4, 10, 100]  # in standard deviations of the teachers' mean rewards
 SCHEMA = {"reward_model": pl.String, "transform": pl.String, "beta": pl.Float64, "origin": pl.Float64}
@@ -35,7 +36,7 @@ def main():
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
     names = [name for name in pairs.columns if name.startswith(("reward:", "sigmoid:")) and bases]
     table = [row for name in names for row in vary(bases, name, args.beta)]
-    write_table(pl.DataFrame(table, schema=SCHEMA), args.output)
+    write_table(with_sources(pl.DataFrame(table, schema=SCHEMA), args.teachers, args.performance), args.output)
 
 
 def vary(bases: list[pl.DataFrame], column: str, beta: float) -> list[dict]:

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 
@@ -44,11 +45,9 @@ def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], l
     nor the engine's OPERATIONAL settings are part of the key of stored results: if only the address of a server
     changes, nothing is computed again. Exits if the engine's `check` finds a problem.
     """
-    name = spec["engine"]
-    engine = import_module(engine_module(name))
-    spec = spec if engine.ENDPOINT else {**spec, "sampling": greedy_by_default(spec["sampling"])}
-    settings = {key: value for key, value in spec.get(name, {}).items() if key not in engine.OPERATIONAL}
-    store = RowStore(store_folder, key_of({**spec, name: settings}), engine.VERSION)
+    engine = import_module(engine_module(spec["engine"]))
+    spec = with_greedy_default(spec, engine)
+    store = RowStore(store_folder, key_of_rows(spec), engine.VERSION)
 
     @cache
     def load():
@@ -59,10 +58,21 @@ def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], l
     return lambda rows: store.fill(rows, load, engine.BLOCK)
 
 
-def greedy_by_default(sampling: dict) -> dict:
-    """The sampling without nulls. Endpoints keep them: what is null is left out of a request."""
+def key_of_rows(spec: dict) -> dict:
+    """What decides the result of a row besides the row itself, for `spec` as in asker."""
+    name = spec["engine"]
+    engine = import_module(engine_module(name))
+    settings = {key: value for key, value in spec.get(name, {}).items() if key not in engine.OPERATIONAL}
+    return key_of({**with_greedy_default(spec, engine), name: settings})
+
+
+def with_greedy_default(spec: dict, engine: ModuleType) -> dict:
+    """The spec with a sampling without nulls. Endpoints keep them: what is null is left out of a request."""
+    if engine.ENDPOINT:
+        return spec
     defaults = {"temperature": 0, "top_p": 1, "seed": 0}
-    return sampling | {key: value for key, value in defaults.items() if sampling[key] is None}
+    nulls = {key: value for key, value in defaults.items() if spec["sampling"][key] is None}
+    return {**spec, "sampling": spec["sampling"] | nulls}
 
 
 def answer_instructions(

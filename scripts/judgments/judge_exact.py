@@ -21,6 +21,7 @@ import polars as pl
 
 from scripts.judgments.reasons import NEVER_ASKED, NOT_IN_TABLE
 from scripts.judgments.right_answers import RECIPES, Recipe, extract, is_right, number
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 
 
@@ -48,7 +49,7 @@ def main():
         )
     judgments = judge(joined, recipe)
     check_rows(judgments, prompts["id"].to_list(), value="preference")
-    write_table(judgments, args.output)
+    write_table(judgments, args.output, {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)})
     right = judgments["correct"].sum()
     print(f"right answers of {judgments.height}: model {right}, baseline {judgments['baseline_correct'].sum()}")
 

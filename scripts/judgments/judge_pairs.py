@@ -22,11 +22,12 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
-from scripts.engines.generation import asker
+from scripts.engines.generation import asker, key_of_rows
 from scripts.judgments.comparisons import GREEDY, PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
 from scripts.judgments.judge_outputs import last_text, read_strict_verdict
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.verdict_labels import STRICT
+from scripts.tables.digests import digest, sha256
 from scripts.tables.files import check_rows, read_table, write_table
 
 VERSION = 2  # of the table; the rows have that of the module that computes them
@@ -46,7 +47,9 @@ def main():
     outputs = judged(requests, protocol, ask)  # with the first ones, which are in the store
     judgments = join_outputs(comparisons, outputs, args.protocol)
     check_rows(judgments, comparisons["id"].to_list(), value="judged")
-    write_table(judgments.drop("judged"), args.output)
+    identity = {"judge": digest([key_of_rows(judge), template])}
+    identity |= {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
+    write_table(judgments.drop("judged"), args.output, identity)
     tokens_read, written, usd = judgments.select(pl.col("n_prompt_tokens", "n_tokens", "usd").sum()).row(0)
     print(
         f"comparisons: {judgments.height}, judged by the model: {len(requests)}; "

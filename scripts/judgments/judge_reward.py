@@ -20,6 +20,7 @@ from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, load_scorer
 from scripts.models.reward_scorer import VERSION as ROWS_VERSION
 from scripts.tables.conversations import PROMPT, filled
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
@@ -42,7 +43,8 @@ def main():
         scored.append(rows.select("id").hstack(rewards.rename({"reward": author, "unusable": f"{author}_unusable"})))
     judgments = compare(prompts, answers, *scored)
     check_rows(judgments, prompts["id"].to_list(), value="preference")
-    write_table(judgments, args.output)
+    identity = {"judge": store.key, "prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
+    write_table(judgments, args.output, identity)
     print(f"judged: {judgments['preference'].count()} of {judgments.height} prompts")
 
 

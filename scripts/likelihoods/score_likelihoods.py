@@ -29,6 +29,7 @@ from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, load_scorer
 from scripts.likelihoods.token_scores import VERSION as ROWS_VERSION
 from scripts.models.folder import key_of
 from scripts.tables.conversations import CONVERSATION, PROMPT, filled
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
@@ -56,7 +57,8 @@ def main():
         pl.coalesce("reason", "unusable").alias("reason"),
     )
     check_rows(likelihoods, responses["id"].to_list(), value="nll")
-    write_table(likelihoods, args.output)
+    identity = {f"model {args.name}": store.key, "responses": sha256(args.responses)}
+    write_table(likelihoods, args.output, identity)
     nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
     print(f"{args.name} on {args.teacher}: {nll / max(n, 1):.4f} nats per token over {n} tokens")
     print(f"truncated rows: {likelihoods['truncated'].sum()}")

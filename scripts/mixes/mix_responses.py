@@ -19,6 +19,7 @@ import polars as pl
 
 from scripts.metrics.car import LOSS, car, preferred
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.identity import common_identity
 from scripts.tables.schemas import MIXED_RESPONSES, conform
 
 VERSION = 1
@@ -28,6 +29,7 @@ def main():
     args = parse_args()
     rewards = read_rows(args.rewards, ["reward"])
     likelihoods = read_rows(args.likelihoods, LOSS.meta.root_names())
+    common_identity([*args.rewards, *args.likelihoods], "responses")
     chosen = choose(rewards, likelihoods, args.beta)
     ids = read_table(args.responses[0], columns=["id"])
     texts = [read_table(path).join(chosen, on=["id", "teacher"], validate="1:1") for path in args.responses]

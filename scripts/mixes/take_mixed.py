@@ -12,7 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.identity import common_identity
 
 VERSION = 1
 
@@ -34,7 +36,8 @@ def main():
     )
     taken = taken.select(frames[0].columns)
     check_rows(taken, mixed["id"].to_list(), value="reward" if "reward" in taken.columns else "nll")
-    write_table(taken, args.output)
+    identity = common_identity(args.sources, "responses") | {"responses": sha256(args.responses)}
+    write_table(taken, args.output, identity)
     print(f"{args.teacher}: {taken['reason'].null_count()} of {taken.height} rows taken")
 
 

@@ -98,7 +98,7 @@ def files_of(spec: dict) -> dict[str, str]:
     """
     files = {"chat_template": sha256_of_input(Path(spec["chat_template"]))} if spec.get("chat_template") else {}
     folder = Path(spec["model"])
-    if (folder / "manifest.json").exists():
+    if is_folder(spec["model"]) and (folder / "manifest.json").exists():
         verify(folder)
         published = files_in_manifest(folder)
         return files | {name: sha for name, sha in published.items() if MODEL_FILES.fullmatch(name)}
@@ -109,4 +109,4 @@ def files_of(spec: dict) -> dict[str, str]:
 
 def is_folder(model: str) -> bool:
     """Whether a model is a local folder, and not a name on the hub."""
-    return Path(model).is_dir()
+    return model != "" and Path(model).is_dir()

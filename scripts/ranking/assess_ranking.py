@@ -35,6 +35,7 @@ from scripts.ranking.common_instructions import KEYS, by_base, rows_that_count
 from scripts.ranking.highest_car import MIN_INSTRUCTIONS, POWER, mean_tau, n_needed, p_highest, tied, true_cars
 from scripts.ranking.sampling_error import car_of_samples, car_of_unpaired_samples
 from scripts.tables.files import read_csv, read_table, write_table
+from scripts.tables.identity import with_sources
 
 
 def main():
@@ -63,8 +64,9 @@ def main():
         mean_r, mean_loss = (np.array([of_teacher.mean() for of_teacher in value]) for value in (r, loss))
         size |= parts_of_car(mean_r, mean_loss, args.car["beta"])
         sizes.append({"base": base, **size, **verdict(size, mean_r[means.argmax()], others, args.compare)})
-    write_table(pl.DataFrame(stability), args.output_stability)
-    write_table(pl.DataFrame(sizes, infer_schema_length=None), args.output_sample_size)
+    write_table(with_sources(pl.DataFrame(stability), args.sensitivity), args.output_stability)
+    sizes = pl.DataFrame(sizes, infer_schema_length=None)
+    write_table(with_sources(sizes, args.sensitivity), args.output_sample_size)
 
 
 def refuse_too_few(base: str, samples: dict[str, pl.DataFrame]) -> None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from scripts.metrics.definitions import METRICS, PARTS, REFERENCE_METRICS
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.identity import common_identity
 
 
 def main():
@@ -31,7 +32,9 @@ def main():
         reasons.append(joined["reason"])
     metrics = metrics.with_columns(pl.select(pl.coalesce(reasons)).to_series().alias("reason"))
     check_rows(metrics, likelihoods["id"].to_list(), value="loss")
-    write_table(metrics, args.output)
+    identity = common_identity([args.likelihoods, args.diversity, *args.rewards, *args.reference_likelihoods])
+    identity.pop("responses", None)  # those of this teacher
+    write_table(metrics, args.output, identity)
     print(f"rows with every metric: {metrics['reason'].null_count()} of {metrics.height}")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 
 
@@ -32,7 +33,7 @@ def main():
         "reason",
     )
     check_rows(diversity, responses["id"].to_list(), value="deflated_bytes")
-    write_table(diversity, args.output)
+    write_table(diversity, args.output, {"responses": sha256(args.responses)})
     print(f"{args.teacher}: {diversity['n_bytes'].sum()} bytes, {diversity['deflated_bytes'].sum()} compressed")
 
 

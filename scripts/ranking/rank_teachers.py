@@ -9,7 +9,8 @@ Means are over the instructions for which every compared teacher has every metri
 the same questions; n is their number. With `--compare unpaired` each teacher has its own instructions, and its means
 are over those for which it has every metric. A teacher with `compare: false` has no rank; its means are over those of
 these instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of
-CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens.
+CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens. Exits if the losses or
+rewards of two teachers are by different models.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from scripts.metrics.car import car, preferred
 from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns
 from scripts.ranking.common_instructions import KEYS, by_base, refuse_gaps, rows_that_count
 from scripts.tables.files import read_table, write_table
+from scripts.tables.identity import common_identity
 
 
 def main():
@@ -31,6 +33,7 @@ def main():
     tables = []
     for base, paths in by_base(args.metrics).items():
         keys = pl.concat([read_table(path, columns=KEYS) for path in paths])
+        common_identity(paths)
         refuse_gaps(keys, compared, args.max_set_aside)
         counting = rows_that_count(keys, compared, args.compare)
         means = pl.concat(

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from scripts.tables.files import read_csv, write_table
+from scripts.tables.identity import with_sources
 
 SCHEMA = {"base": pl.String, "reward_model": pl.String, "transform": pl.String}
 SCHEMA |= {"beta_from": pl.Float64, "beta_to": pl.Float64, "first": pl.String}
@@ -26,7 +27,7 @@ def main():
     args = parse_args()
     ranked = read_csv(args.teachers).filter(pl.col("rank").is_not_null()).sort("base", "rank", "teacher")
     rows = [row for _, of_base in ranked.group_by("base", maintain_order=True) for row in vary(of_base)]
-    write_table(pl.DataFrame(rows, schema=SCHEMA), args.output)
+    write_table(with_sources(pl.DataFrame(rows, schema=SCHEMA), args.teachers), args.output)
 
 
 def vary(teachers: pl.DataFrame) -> list[dict]:

@@ -1,6 +1,8 @@
 """Print the teachers of each base model and, where pairs were judged, how well each metric predicted their AP.
 
 python -m scripts.report.print_tables results/miniature/tables
+
+Tables that were computed from another ranking are left out, and named.
 """
 
 import argparse
@@ -12,13 +14,14 @@ import polars as pl
 from scripts.metrics.definitions import named_columns
 from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
+from scripts.report.present_tables import present_tables, shows
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
-from scripts.tables.files import read_csv
 
 BEFORE_REWARDS = ["rank", "teacher", "n", "car", "car_se"]
 AFTER_REWARDS = ["loss", "ppl_self", "ifd_self", "response_length"]
 OF_JUDGED_PAIRS = {"correlations", "car", "conclusions", "size_steps"}
+PAGES = {"report.html": "all", "ranking.html": "rank"}  # page to the target that writes it
 PLAIN = {
     "tbl_rows": -1,
     "tbl_cols": -1,
@@ -33,7 +36,7 @@ PLAIN = {
 
 def main():
     folder = parse_args().tables
-    tables = {path.stem: read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    tables, left_out = present_tables(sorted(folder.glob("*.csv")))
     performance = tables.get("performance", pl.DataFrame())
     with pl.Config(**PLAIN):
         print_teachers(tables, performance)
@@ -42,8 +45,19 @@ def main():
             print_correlations(tables["correlations"])
             print_car(tables["car"])
             print_conclusions(tables["conclusions"], tables["size_steps"])
-    pages = [path for path in (folder.parent / "report.html", folder.parent / "ranking.html") if path.exists()]
-    print("\nFiles:", *pages, *(folder / f"{name}.csv" for name in tables), sep="\n  ")
+    if left_out:
+        print()
+        print_paragraph(left_out)
+    pages = [folder.parent / name for name in PAGES if (folder.parent / name).exists()]
+    old = [page for page in pages if not shows(page, folder / "teachers.csv")]
+    for page in old:
+        print_paragraph(f"{page.name} shows another ranking; `snakemake --cores 1 {PAGES[page.name]}` writes it again.")
+    print(
+        "\nFiles:",
+        *(page for page in pages if page not in old),
+        *(folder / f"{name}.csv" for name in tables),
+        sep="\n  ",
+    )
 
 
 def print_teachers(tables: dict[str, pl.DataFrame], performance: pl.DataFrame) -> None:

@@ -6,8 +6,9 @@ python -m scripts.report.write_report --study miniature --config results/miniatu
     --set-aside results/miniature/set_aside/instructions.parquet --spent results/miniature/spent_usd.txt \
     --timings results/miniature/timings --output results/miniature/report.html
 
-Every number on the page is from the tables: exact in the attribute `value`, rounded in the text. Texts by models are
-data: the template escapes them, and the page's security policy forbids scripts and requests.
+Every number on the page is from the tables: exact in the attribute `value`, rounded in the text. Tables that were
+computed from another ranking are left out, and named. Texts by models are data: the template escapes them, and the
+page's security policy forbids scripts and requests.
 """
 
 import argparse
@@ -17,21 +18,25 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from scripts.report.present_tables import present_tables
 from scripts.report.report_figures import figures_of_metrics
 from scripts.report.report_provenance import costs, git_commit, models_of, versions
 from scripts.report.report_rows import reasons_of, samples
 from scripts.report.report_sections import about_base, about_judged_pairs, variants_of
-from scripts.tables.files import read_csv, write_text
+from scripts.tables.files import write_text
+from scripts.tables.identity import digest_of
 
 
 def main():
     args = parse_args()
     config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
-    tables = {path.stem: read_csv(path) for path in args.tables}
+    tables, left_out = present_tables(args.tables)
     variants = variants_of(config["teachers"])
     page = environment().get_template("report.html.jinja")
     text = page.render(
         study=args.study,
+        ranking=digest_of(next(path for path in args.tables if path.stem == "teachers")),
+        left_out=left_out,
         car=config["car"],
         unpaired=config["compare"] == "unpaired",
         bases=[about_base(base, tables, variants) for base in tables["sample_size"]["base"]],

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from scripts.tables.conversations import with_conversations
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import match_rows
 from scripts.tables.sources import name_of, read_texts
@@ -45,7 +46,7 @@ def main():
         column = args.spec["columns"]["reward"]
         raise SystemExit(f"{name_of(args.spec)}: no response has a number in the column {column}, which has {found}")
     check_rows(rewards, responses["id"].to_list(), value="reward")
-    write_table(rewards, args.output)
+    write_table(rewards, args.output, {"responses": sha256(args.responses)})
     print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
 
 

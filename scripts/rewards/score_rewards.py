@@ -20,6 +20,7 @@ from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, load_scorer
 from scripts.models.reward_scorer import VERSION as ROWS_VERSION
 from scripts.tables.conversations import CONVERSATION, PROMPT, filled
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
@@ -46,7 +47,8 @@ def main():
         pl.coalesce("reason", "unusable").alias("reason"),
     )
     check_rows(rewards, responses["id"].to_list(), value="reward")
-    write_table(rewards, args.output)
+    identity = {f"reward model {args.reward_model}": store.key, "responses": sha256(args.responses)}
+    write_table(rewards, args.output, identity)
     print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
 
 

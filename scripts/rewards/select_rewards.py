@@ -9,7 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.identity import identity_of
 
 VERSION = 1
 
@@ -33,7 +35,7 @@ def main():
         pl.coalesce("reason", "why_unscored").alias("reason"),
     )
     check_rows(rewards, selected["id"].to_list(), value="reward")
-    write_table(rewards, args.output)
+    write_table(rewards, args.output, identity_of(args.rewards) | {"responses": sha256(args.responses)})
     print(f"{args.teacher}: mean reward {rewards['reward'].mean()} over {rewards['reward'].count()} responses")
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from scripts.configuration.entries import default_of
 from scripts.tables.files import write_json
+from scripts.tables.identity import identity_of
 
 
 def score_parser(description: str) -> argparse.ArgumentParser:
@@ -36,6 +37,7 @@ def pairwise_parser(description: str) -> argparse.ArgumentParser:
 def write_score(args: argparse.Namespace, fields: dict, reason: str | None) -> None:
     """Write and print the score of a pair: its names, the fields of its protocol, and the reason if it has no score."""
     score = {name: getattr(args, name) for name in ("benchmark", "base", "teacher", "baseline", "judge")} | fields
+    score["computed_from"] = identity_of(args.judgments)
     if reason:
         score["reason"] = reason
     write_json(score, args.output)

@@ -22,11 +22,14 @@ def sha256(path: Path) -> str:
 
 
 def sha256_of_input(path: Path) -> str:
-    """SHA-256 of a user's file; a large one is read again only if its size, modification time or inode has changed."""
+    """SHA-256 of a user's file; a large one is read again only if its size, one of its times or its inode has changed.
+
+    A copy over the file can set the modification time and keep size and inode, but not the time of change.
+    """
     status = path.stat()
     if status.st_size < LARGE:
         return sha256(path)
-    state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+    state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     record = CACHE / f"{digest(state[0])[:24]}.json"
     if record.exists() and (cached := json.loads(record.read_text(encoding="utf-8")))["state"] == state:
         return cached["sha256"]

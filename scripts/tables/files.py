@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -12,12 +13,14 @@ import pyarrow
 import pyarrow.parquet
 
 
-def write_table(frame: pl.DataFrame, path: Path) -> None:
+def write_table(frame: pl.DataFrame, path: Path, computed_from: dict[str, str] | None = None) -> None:
     """Write parquet, CSV or JSON lines (by the suffix of `path`) to a temporary file, flush it and rename it.
 
-    Parquet gets a checksum in every page, which read_table verifies. Exits naming the path if the disk is full.
+    Parquet gets a checksum in every page, which read_table verifies, and what it was computed from (identity.py). Exits
+    naming the path if the disk is full.
     """
-    writers = {".parquet": write_parquet, ".csv": pl.DataFrame.write_csv, ".jsonl": pl.DataFrame.write_ndjson}
+    parquet = partial(write_parquet, metadata={"computed_from": json.dumps(computed_from or {}, sort_keys=True)})
+    writers = {".parquet": parquet, ".csv": pl.DataFrame.write_csv, ".jsonl": pl.DataFrame.write_ndjson}
     temporary = path.with_name(f".{path.name}.tmp")
     with exit_if_disk_full(temporary, frame.estimated_size()):
         writers[path.suffix](frame, temporary)
@@ -26,8 +29,9 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    pyarrow.parquet.write_table(frame.to_arrow(), path, compression="zstd", write_page_checksum=True)
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:
+    table = frame.to_arrow().replace_schema_metadata(metadata)
+    pyarrow.parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 @contextmanager

@@ -50,7 +50,8 @@ class RowStore:
     """
 
     def __init__(self, folder: Path, spec: dict, version: int):
-        self.folder = folder / digest({"spec": spec, "version": version})[:24]
+        self.key = digest({"spec": spec, "version": version})[:24]
+        self.folder = folder / self.key
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = open(self.folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (open until the process ends)
         try:
