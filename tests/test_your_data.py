@@ -42,6 +42,14 @@ EXPECTED = {
     "Trajectories, in which every answer counts": {
         "agent": {"Rain?": "assistant: look()\n\ntool: wet\n\nassistant: Yes."}
     },
+    "Trajectories with calls of tools (OpenAI)": {
+        "agent": {
+            'tools: [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", '
+            '"properties": {"city": {"type": "string"}}}}}]\n\nuser: Rain in Oslo?': (
+                'assistant: look({"city": "Oslo"})\n\ntool: wet\n\nassistant: Yes.'
+            )
+        }
+    },
     "A batch of an endpoint": {"endpoint": {COLOR: "Red.", FRUIT: "no_response"}},
     "Answers of Arena-Hard": {"a": {COLOR: "Red."}},
     "Many files": {"pattern": {COLOR: "Red.", FRUIT: "An apple."}, "list": {COLOR: "Red.", FRUIT: "An apple."}},

@@ -21,7 +21,7 @@ from scripts.tables.matching import counted, match_responses
 from scripts.tables.schemas import RESPONSES, conform
 from scripts.tables.sources import name_of, read_texts
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
