@@ -31,6 +31,9 @@ EXPECTED = {
         "a": {COLOR: "Red.", FRUIT: "An apple."},
         "b": {COLOR: "Blue.", FRUIT: "no_response"},
     },
+    "Several samples of each instruction": {
+        "samples": {COLOR: "Red. | I like blue.", FRUIT: "An apple."},
+    },
     "Messages with roles": {
         "theirs": {
             f"system: Be brief.\n\nuser: {COLOR}": "Red.",
@@ -54,6 +57,8 @@ EXPECTED = {
     "Answers of Arena-Hard": {"a": {COLOR: "Red."}},
     "Many files": {"pattern": {COLOR: "Red.", FRUIT: "An apple."}, "list": {COLOR: "Red.", FRUIT: "An apple."}},
 }
+# in the order of their rows of responses, whose instructions are in the order of a sample
+REWARDS = {"a": [0.12], "b": [0.1], "samples": [0.5, 0.2, 0.9]}
 
 
 def test_every_recipe_is_run():
@@ -82,13 +87,15 @@ def test_a_recipe_reads_the_texts_that_it_is_for(config, title):
     run("scripts.instructions.prepare_instructions", spec=config["instructions"], **names)
     instructions = read_table("i.parquet")
     for teacher, expected in EXPECTED[title].items():
-        entry = config["teachers"][teacher]["import"]
+        entry = config["teachers"][teacher]["import"] | {"candidates": config["teachers"][teacher]["candidates"]}
         paths = {"instructions": "i.parquet", "output": "r.parquet"}
         run("scripts.responses.import_responses", teacher=teacher, spec=entry, **paths)
-        table = instructions.join(read_table("r.parquet"), on="id", validate="1:1")
-        assert dict(table.select("instruction", pl.coalesce("reason", "response")).iter_rows()) == expected
+        table = instructions.join(read_table("r.parquet"), on="id", validate="1:m", maintain_order="left_right")
+        texts = table.group_by("instruction").agg(pl.coalesce("reason", "response").str.join(" | "))
+        assert dict(texts.iter_rows()) == expected
         for name, column in entry["rewards"].items():
-            spec = entry | {"columns": {"id": entry["columns"]["id"], "reward": column}}
+            keys = {key: entry["columns"][key] for key in ("id", "instruction") if key in entry["columns"]}
+            spec = entry | {"columns": keys | {"reward": column}}
             paths = {"instructions": "i.parquet", "responses": "r.parquet", "output": "w.parquet"}
             run("scripts.rewards.import_rewards", teacher=teacher, reward_model=name, spec=spec, **paths)
-            assert read_table("w.parquet")["reward"].to_list() == [{"a": 0.12, "b": 0.1}[teacher]]
+            assert read_table("w.parquet")["reward"].to_list() == REWARDS[teacher]

@@ -20,5 +20,8 @@ def sources_to_check(config: dict) -> dict[str, dict]:
         text = [name for name in NEEDED if name in entry["columns"]][-1:]
         if "messages" in entry["columns"]:
             text = ["response" if where.endswith(".import") else "instruction"]
+        if where.endswith(".import"):
+            name = where.removeprefix("teachers.").removesuffix(".import")
+            source["candidates"] = config["teachers"][name]["candidates"]
         checked[where] = source | {"columns": entry["columns"] | rewards, "needed": text or list(entry["columns"])}
     return checked

@@ -58,8 +58,8 @@ def wrong_names(config: dict) -> list[str]:
 
 
 def is_pool(teacher: dict) -> bool:
-    """Whether a teacher answers each instruction several times, for other teachers to select from."""
-    return "model" in teacher and teacher["candidates"] > 1
+    """Whether a teacher has several responses to each instruction, for other teachers to select from."""
+    return (teacher.get("candidates") or 1) > 1
 
 
 def is_greedy(teacher: dict) -> bool:
