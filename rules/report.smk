@@ -5,7 +5,7 @@ Inputs: <results>/tables/, <results>/metrics/{base}/{teacher}.parquet, <results>
 Outputs: <results>/config.yaml with every default; <results>/ranking.html for a ranking, <results>/report.html for a study.
 """
 
-RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity"]
+RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity", "seams"]
 
 
 rule save_config:

@@ -43,6 +43,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "rank_teachers": 1,
         "assess_ranking": 1,
         "vary_ranking": 1,
+        "count_seams": 1,
         "write_dataset": bases,
         "finetune": pairs,
         "answer_benchmark": pairs * benchmarks,
@@ -61,7 +62,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 1075,
+        "total": 1076,
     }
 
 
@@ -80,6 +81,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "rank_teachers": 1,
         "assess_ranking": 1,
         "vary_ranking": 1,
+        "count_seams": 1,
         "write_dataset": bases,
         "save_config": 1,
     }
