@@ -97,6 +97,7 @@ RANKING = [
     "<results>/tables/stability.csv",
     "<results>/tables/sample_size.csv",
     "<results>/tables/sensitivity.csv",
+    "<results>/tables/seams.csv",
     *expand("<results>/datasets/{base}/README.md", base=BASES),
 ]
 

@@ -148,8 +148,10 @@ def instructions_of(teachers, folder="<results>"):
 def import_spec(teacher, reward_model=None):
     """What decides which responses, or whose rewards, are imported for a teacher."""
     source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
-    if reward_model:  # rewards are matched to rows without the texts
-        keys = {name: column for name, column in source["columns"].items() if name not in ("response", "finish_reason")}
+    source["candidates"] = config["teachers"][teacher]["candidates"]
+    if reward_model:  # rewards are matched to rows without the texts, except to conversations, which have them
+        unused = {"finish_reason"} | ({"response"} if "messages" not in source["columns"] else set())
+        keys = {name: column for name, column in source["columns"].items() if name not in unused}
         source["columns"] = keys | {"reward": config["teachers"][teacher]["import"]["rewards"][reward_model]}
     return as_json(source)
 

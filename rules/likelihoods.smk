@@ -3,7 +3,8 @@
 Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the model's folder if it is local and, for
 a base, the chat template that the config names.
 Outputs: <results>/likelihoods/{base}/{teacher}.parquet and <results>/likelihoods/{reference_model}/{teacher}.parquet (id,
-model, teacher, sums over tokens, truncated, reason).
+model, teacher, sums over tokens, truncated, reason); <results>/tables/seams.csv (for how many answers ids differ at the
+seam of prompt and answer).
 """
 
 
@@ -76,3 +77,35 @@ use rule score_likelihoods as score_reference_likelihoods with:
             config["likelihoods"] | {"max_length": config["reference_models"][wildcards.reference_model]["max_length"]}
         ),
         store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",
+
+
+rule count_seams:
+    input:
+        check=[path for base in BASES for path in check_of("bases", base)],
+        model=[path for base in BASES for path in model_inputs(config["bases"][base])],
+        instructions="<results>/instructions.parquet",
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=TEACHERS),
+    output:
+        seams=report("<results>/tables/seams.csv", caption="captions/seams.rst", category="Tables"),
+    log:
+        "<results>/logs/count_seams.log",
+    benchmark:
+        "<results>/timings/count_seams.tsv"
+    conda:
+        "../envs/train.yaml"
+    params:
+        code=code_of("scripts.likelihoods.count_seams"),
+        files=lambda wildcards: [model_files(config["bases"][base]) for base in BASES],
+        bases=lambda wildcards: json.dumps(
+            {base: {key: config["bases"][base][key] for key in BASE_KEYS} for base in BASES}, sort_keys=True
+        ),
+        pairs=PAIRS,
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.likelihoods.count_seams \
+            --bases {params.bases:q} \
+            --pairs {params.pairs:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --output {output.seams:q} &>{log:q}
+        """

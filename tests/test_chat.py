@@ -4,7 +4,8 @@ import pytest
 
 from conftest import ROOT
 from scripts.miniature.miniature_tokenizer import byte_tokenizer
-from scripts.models.chat import Chat, Unrenderable
+from scripts.models.chat import Chat
+from scripts.models.template import Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 
 CHAT = (ROOT / "config/miniature/chat.jinja").read_text()

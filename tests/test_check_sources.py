@@ -40,6 +40,21 @@ def test_usable_rows_are_counted_and_printed(folder, monkeypatch, capsys):
     ]
 
 
+def test_several_different_responses_to_an_instruction_are_a_problem_unless_candidates_says_what_they_are(folder):
+    rows = [{"i": i, "q": q, "a": a} for i, q, a in [(1, "one", "A"), (None, "two", "B"), (1, "one", "C")]]
+    (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[1]]))
+    config = example()
+    columns = {"id": "i", "instruction": "q", "response": "a"}
+    config["teachers"]["v1.5"] = {"import": {"path": "t.jsonl", "columns": columns}}
+    fill_and_check(config)
+    checked = {"teachers.v1.5.import": sources_to_check(config)["teachers.v1.5.import"]}
+    with pytest.raises(SystemExit, match=r"v1\.5\.import: t\.jsonl: instructions with several different responses: 1"):
+        run("scripts.checks.check_sources", sources=checked, output="s.json")
+    checked["teachers.v1.5.import"]["candidates"] = 2
+    run("scripts.checks.check_sources", sources=checked, output="s.json")
+    assert json.loads((folder / "s.json").read_text())["teachers.v1.5.import"]["usable"] == 4
+
+
 def test_all_problems_are_reported_at_once(folder):
     (folder / "empty.csv").write_text("q,a\n")
     sources = {

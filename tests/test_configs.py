@@ -37,6 +37,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "rank_teachers": 1,
         "assess_ranking": 1,
         "vary_ranking": 1,
+        "count_seams": 1,
         "write_dataset": bases,
         "finetune": pairs,
         "answer_benchmark": pairs * benchmarks,
@@ -75,6 +76,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "rank_teachers": 1,
         "assess_ranking": 1,
         "vary_ranking": 1,
+        "count_seams": 1,
         "write_dataset": bases,
         "save_config": 1,
     }

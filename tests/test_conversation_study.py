@@ -1,4 +1,4 @@
-"""Whole studies on conversations: ShareGPT with system prompts and turns, and trajectories with turns of tools."""
+"""Whole studies on conversations: ShareGPT with system prompts and turns, and trajectories with calls of tools."""
 
 import json
 import random
@@ -7,16 +7,18 @@ import shutil
 import polars as pl
 import pytest
 import yaml
-from datasets import Dataset
+from datasets import Dataset, load_dataset
 from transformers import AutoModelForCausalLM
 from trl import SFTConfig, SFTTrainer
 
-from conftest import ROOT, link_workflow, snakemake
+from conftest import link_workflow, snakemake
 from scripts.models.tokenizers import load_tokenizer
+from test_tool_calls import SMALL, WEATHER, call
 
 pytestmark = pytest.mark.slow
 
-N, TEMPLATE = 12, "config/templates/plain.jinja"
+N = 12
+TEMPLATES = {"last": "config/templates/plain.jinja", "all": "tools.jinja"}
 WORDS = ["rain", "wind", "sun", "snow", "fog", "hail"]
 
 
@@ -32,9 +34,12 @@ def sharegpt(rng, teacher):
 def trajectory(rng, teacher):
     """Two calls of a tool by this teacher, and its answer; the instruction is the same for all teachers."""
     one, two = rng.sample(WORDS, 2)
-    texts = [("user", f"Is there {one} or {two}?"), ("assistant", f"{teacher} calls {one}"), ("tool", "yes")]
-    texts += [("assistant", f"{teacher} calls {two}"), ("tool", "no"), ("assistant", f"Only {one}.")]
-    return [{"role": role, "content": text} for role, text in texts]
+    texts = [("user", f"Is there {one} or {two}?"), ("assistant", f"{teacher} looks"), ("tool", "yes")]
+    texts += [("assistant", ""), ("tool", "no"), ("assistant", f"Only {one}.")]
+    talk = [{"role": role, "content": text} for role, text in texts]
+    for at, word in ((1, one), (3, two)):
+        talk[at]["tool_calls"] = [call("weather", {"word": word, "by": teacher})]
+    return talk
 
 
 @pytest.fixture(scope="module", params=[(sharegpt, "last"), (trajectory, "all")], ids=["sharegpt", "trajectories"])
@@ -42,21 +47,23 @@ def finished(request, tiny, tiny_reward_model, tmp_path_factory):
     """The folder of a study that ranked two teachers and trained the base on one, `turns`, and the conversations."""
     shape, turns = request.param
     root = link_workflow(tmp_path_factory.mktemp("talks"))
+    (root / "tools.jinja").write_text(SMALL, encoding="utf-8")
     shutil.copytree(tiny, root / "base")
     shutil.copytree(tiny_reward_model, root / "judge")
     talks = {}
     for teacher in ("a", "bb"):
         rng = random.Random(0)  # the same questions
         talks[teacher] = [shape(rng, teacher) for _ in range(N)]
-        lines = [json.dumps({"chat": talk, "unused": i}) for i, talk in enumerate(talks[teacher])]
+        lines = [json.dumps({"chat": talk, "tools": [WEATHER], "unused": i}) for i, talk in enumerate(talks[teacher])]
         (root / f"{teacher}.jsonl").write_text("\n".join([*lines, '{"chat": "none"}']), encoding="utf-8")
-    table = {"columns": {"messages": "chat"}, "turns": turns}
+    names = {"messages": "chat"} | ({"tools": "tools"} if turns == "all" else {})
+    table = {"columns": names, "turns": turns}
     config = {
         "study": "talks",
         "instructions": {"path": "a.jsonl", **table},
         "teachers": {name: {"import": {"path": f"{name}.jsonl", **table}} for name in talks},
-        "bases": {"base": {"model": "./base", "chat_template": TEMPLATE, "gpus": 0}},
-        "reward_models": {"judge": {"model": "./judge", "gpus": 0}},
+        "bases": {"base": {"model": "./base", "chat_template": TEMPLATES[turns], "gpus": 0}},
+        "reward_models": {"judge": {"model": "./judge", "chat_template": TEMPLATES[turns], "gpus": 0}},
         "car": {"reward_model": "judge", "transform": "sigmoid"},
         "finetune": {"epochs": 1, "batch_size": 4, "micro_batch_size": 2, "max_length": 512},
     }
@@ -67,12 +74,15 @@ def finished(request, tiny, tiny_reward_model, tmp_path_factory):
     return root, turns, talks
 
 
-def as_messages(talk):
+def tools_of(turns):
+    return [WEATHER] if turns == "all" else None
+
+
+def as_messages(talk, turns):
+    if turns == "all":
+        return talk
     names = {"human": "user", "gpt": "assistant"}
-    return [
-        {"role": names.get(m.get("from"), m.get("from") or m["role"]), "content": m.get("value") or m["content"]}
-        for m in talk
-    ]
+    return [{"role": names.get(m["from"], m["from"]), "content": m["value"]} for m in talk]
 
 
 def test_every_conversation_is_ranked_or_set_aside_with_its_reason(finished):
@@ -92,23 +102,24 @@ def test_every_conversation_is_ranked_or_set_aside_with_its_reason(finished):
 
 def test_likelihoods_equal_a_forward_pass_over_the_rendered_conversation(finished):
     root, turns, talks = finished
-    tokenizer = load_tokenizer(str(root / "base"), chat_template=str(ROOT / TEMPLATE))
+    tokenizer = load_tokenizer(str(root / "base"), chat_template=str(root / TEMPLATES[turns]))
     model = AutoModelForCausalLM.from_pretrained(root / "base").eval()
     scored = pl.read_parquet(root / "results/talks/likelihoods/base/a.parquet").filter(pl.col("reason").is_null())
-    expected = [nll_of_assistant(model, tokenizer, as_messages(talk), turns) for talk in talks["a"]]
+    expected = [nll_of_assistant(model, tokenizer, as_messages(talk, turns), turns) for talk in talks["a"]]
     for row in scored.iter_rows(named=True):
         assert min(abs(row["nll"] + row["end_nll"] - value) for value in expected) < 1e-3
 
 
 def nll_of_assistant(model, tokenizer, messages, turns):
     """Sum of the nll of the tokens of the assistant's last message, or of all of them, with their end of turn."""
-    ids = tokenizer.apply_chat_template(messages, return_dict=False)
+    how = {"tools": tools_of(turns), "return_dict": False}
+    ids = tokenizer.apply_chat_template(messages, **how)
     logp = model(input_ids=model.dummy_inputs["input_ids"].new_tensor([ids])).logits[0].double().log_softmax(-1)
     total = 0.0
     for i, message in enumerate(messages):
         if message["role"] == "assistant" and (turns == "all" or i == len(messages) - 1):
-            start = len(tokenizer.apply_chat_template(messages[:i], add_generation_prompt=True, return_dict=False))
-            end = len(tokenizer.apply_chat_template(messages[: i + 1], return_dict=False))
+            start = len(tokenizer.apply_chat_template(messages[:i], add_generation_prompt=True, **how))
+            end = len(tokenizer.apply_chat_template(messages[: i + 1], **how))
             total -= sum(logp[at - 1, ids[at]].item() for at in range(start, end))
     return total
 
@@ -117,16 +128,22 @@ def test_ids_and_labels_of_every_turn_are_those_of_trl(finished, tmp_path):
     root, turns, talks = finished
     folder = root / "results/talks/datasets/base"
     winner = pl.read_csv(root / "results/talks/tables/teachers.csv").filter(rank=1)["teacher"].item()
-    tokens, train = (pl.read_parquet(folder / f"{name}.parquet") for name in ("tokens", "train"))
-    whole = {json.dumps(as_messages(talk)) for talk in talks[winner]}
-    assert tokens.height == train.height and {json.dumps(row) for row in train["messages"].to_list()} <= whole
-    tokenizer = load_tokenizer(str(root / "base"), chat_template=str(ROOT / TEMPLATE))
-    for row, messages in zip(tokens.to_dicts(), train["messages"].to_list(), strict=True):
+    tokens = pl.read_parquet(folder / "tokens.parquet")
+    train = load_dataset("parquet", data_files=str(folder / "train.parquet"), split="train").to_list()
+    whole = {json.dumps(as_messages(talk, turns)) for talk in talks[winner]}
+    assert tokens.height == len(train) and {json.dumps(row["messages"]) for row in train} <= whole
+    assert all(row.get("tools") == tools_of(turns) for row in train)
+    tokenizer = load_tokenizer(str(root / "base"), chat_template=str(root / TEMPLATES[turns]))
+    for row, messages in zip(tokens.to_dicts(), (row["messages"] for row in train), strict=True):
         at = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
-        parts = [{"prompt": messages[:i], "completion": [messages[i]]} for i in (at if turns == "all" else at[-1:])]
+        at = at if turns == "all" else at[-1:]
+        parts = [{"prompt": messages[:i], "completion": [messages[i]], "tools": tools_of(turns)} for i in at]
         args = SFTConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, max_length=None, report_to="none")
         trainer = SFTTrainer(
-            str(root / "base"), args, train_dataset=Dataset.from_list(parts), processing_class=tokenizer
+            str(root / "base"),
+            args,
+            train_dataset=Dataset.from_list(parts, on_mixed_types="use_json"),
+            processing_class=tokenizer,
         )
         labels = [-100] * len(row["input_ids"])
         for part in trainer.train_dataset:

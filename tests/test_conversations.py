@@ -11,7 +11,8 @@ from conftest import ROOT
 from scripts.finetuning.sft_examples import encode_examples
 from scripts.likelihoods.token_scores import score_rows
 from scripts.miniature.miniature_tokenizer import byte_tokenizer
-from scripts.models.chat import Chat, Unrenderable
+from scripts.models.chat import Chat
+from scripts.models.template import Unrenderable
 from scripts.tables.conversations import with_conversations
 from scripts.tables.sources import read_texts
 from test_likelihoods import direct_scores

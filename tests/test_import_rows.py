@@ -18,11 +18,11 @@ def imported(tmp_path, monkeypatch):
     """Imports rows for the instructions (id, text); returns id and response, or the reason why there is none."""
     monkeypatch.chdir(tmp_path)
 
-    def import_rows(instructions, rows, columns=ALL, script="responses"):
+    def import_rows(instructions, rows, columns=ALL, script="responses", candidates=1):
         pl.DataFrame(instructions, ["id", "instruction"], orient="row").write_parquet("i.parquet")
         with open("t.jsonl", "w", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
-        spec = {"path": "t.jsonl", "columns": columns, "match": {}}
+        spec = {"path": "t.jsonl", "columns": columns, "match": {}, "candidates": candidates}
         if script == "baseline":
             names = {"benchmark": "b", "prompts": "i.parquet", "output": "r.parquet"}
             run("scripts.answers.import_baseline", spec=spec, **names)
@@ -58,7 +58,7 @@ def test_a_row_whose_id_is_null_or_empty_is_matched_by_text_among_rows_with_ids(
 def test_a_row_with_the_id_of_an_instruction_comes_before_one_with_its_text(imported, capsys):
     rows = [{"id": "x", "q": "one", "a": "by text"}, {"id": "1", "q": "one", "a": "by id"}, {"id": "2", "a": "B"}]
     assert found(imported(TWO, rows)) == {"1": "by id", "2": "B"}
-    assert "rows left out because an earlier row belongs to the same instruction: 1" in capsys.readouterr().out
+    assert "rows left out because earlier rows belong to the same instruction: 1" in capsys.readouterr().out
 
 
 def test_of_several_rows_of_an_instruction_responses_and_rewards_are_those_of_the_first(imported):
@@ -67,6 +67,49 @@ def test_of_several_rows_of_an_instruction_responses_and_rewards_are_those_of_th
     columns = {"id": "id", "instruction": "q", "reward": "r"}
     rewards = imported(TWO, [*({**row, "r": n} for n, row in enumerate(rows))], columns, "rewards")
     assert dict(rewards.select("id", "reward").iter_rows()) == {"1": 1.0, "2": 3.0}
+
+
+SAMPLES = [
+    {"q": "one", "a": "A0", "r": 0},
+    {"id": 2, "a": "B0", "r": 5},
+    {"id": 1, "q": "one", "a": "A1", "r": 1},
+    {"id": 1, "a": None, "r": 2},
+    {"id": 1, "a": "A3", "r": 3},
+    {"id": 1, "a": "A4", "r": 4},
+]
+
+
+def test_several_samples_of_an_instruction_are_the_candidates_of_a_pool_with_their_own_rewards(imported, capsys):
+    three = [*TWO, ("3", "three")]
+    table = imported(three, SAMPLES, candidates=4)
+    found = [("1", 0, "A1"), ("1", 1, "no_response"), ("1", 2, "A3"), ("1", 3, "A4"), ("2", 0, "B0")]
+    found.append(("3", 0, "not_in_import"))
+    assert table.select("id", "candidate", pl.coalesce("reason", "response")).rows() == found
+    assert "rows left out because earlier rows belong to the same instruction: 1" in capsys.readouterr().out
+    rewards = imported(three, SAMPLES, {"id": "id", "instruction": "q", "reward": "r"}, "rewards", candidates=4)
+    assert rewards.drop_nulls("reward").select("id", "candidate", "reward").rows() == [
+        ("1", 0, 1.0),
+        ("1", 2, 3.0),
+        ("1", 3, 4.0),
+        ("2", 0, 5.0),
+    ]
+
+
+def test_a_selection_takes_the_best_of_the_imported_samples(imported):
+    imported(TWO, SAMPLES, candidates=9)
+    imported(TWO, SAMPLES, {"id": "id", "instruction": "q", "reward": "r"}, "rewards", candidates=9)
+    names = {"responses": "r.parquet", "rewards": "rewards.parquet", "output": "best.parquet"}
+    run("scripts.responses.select_responses", teacher="s", select="best", seed=0, **names)
+    assert found(read_table("best.parquet")) == {"1": "A4", "2": "B0"}
+
+
+def test_several_different_responses_are_an_error_with_the_ways_out_unless_candidates_says_what_they_are(imported):
+    line = "t.jsonl: instructions with several different responses: 1, with up to 4 each: write `candidates: 4` beside"
+    with pytest.raises(SystemExit, match=line):
+        imported(TWO, SAMPLES, candidates=None)
+    same = [{"id": 1, "a": "A"}, {"id": 1, "a": "A"}, {"id": 1, "a": None}, {"id": 2, "a": "B"}]
+    assert found(imported(TWO, same, {"id": "id", "response": "a"}, candidates=None)) == {"1": "A", "2": "B"}
+    assert found(imported(TWO, SAMPLES, candidates=1)) == {"1": "A1", "2": "B0"}
 
 
 def test_an_id_with_another_instruction_is_an_error_with_the_way_out(imported):

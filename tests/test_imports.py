@@ -68,6 +68,9 @@ def test_of_a_long_table_the_rows_of_one_teacher_are_matched_by_the_text_of_the_
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     columns = {"instruction": "prompt", "response": ["output", 0, "text"]}
     got = run("import_responses", tmp_path, {"path": str(path), "match": {"who": "x"}, "columns": columns})
+    assert "instructions with several different responses: 1, with up to 2 each" in got
+    spec = {"path": str(path), "match": {"who": "x"}, "columns": columns, "candidates": 1}
+    got = run("import_responses", tmp_path, spec)
     assert got.select("id", "response", "reason").rows() == EXPECTED
 
 

@@ -121,13 +121,14 @@ RANKING = {"rank_teachers": 1, "assess_ranking": 1, "vary_ranking": 1, "write_da
 JUDGE_AND_AFTER = {"judge_exact": MIXED, "score_judgments": MIXED, **TABLES}
 MIXES = {"mix_responses": BASES, "mix_rewards": BASES, "mix_likelihoods": BASES}
 CHAIN = ("join_metrics", "finetune", "answer_benchmark", "judge_exact", "score_judgments")
-OF_MIXES = MIXES | {"measure_diversity": BASES} | dict.fromkeys(CHAIN, BASES)
+OF_MIXES = MIXES | {"measure_diversity": BASES, "count_seams": 1} | dict.fromkeys(CHAIN, BASES)
 # the jobs of one teacher, and those of the mixes that may contain its responses
 ONE_TEACHER = {
     "generate_responses": 1,
     "score_rewards": 1,
     "score_likelihoods": 2,
     **MIXES,
+    "count_seams": 1,
     "measure_diversity": 1 + BASES,
     **dict.fromkeys(CHAIN, 2 + BASES),
     **RANKING,
@@ -167,7 +168,7 @@ CHANGES = {
     "another engine's VERSION": (lambda root: raise_version(root, "scripts/engines/engine_openai.py"), {}),
     "the code of costly stages under the same VERSION": (
         lambda root: [append(root / f"scripts/{name}.py", "ANOTHER = 1\n") for name in COSTLY],
-        {"write_dataset": BASES},  # it is cheap, and makes the ids of a chat
+        {"write_dataset": BASES, "count_seams": 1},  # they are cheap, and make the ids of a chat
     ),
     "a raised VERSION": (
         lambda root: raise_version(root, "scripts/likelihoods/token_scores.py"),

@@ -53,6 +53,7 @@ def tables() -> dict[str, pl.DataFrame]:
         "sample_size": first
         | {"n": 9, "advice": "one is first by CAR: settled.", "tied": ["", "two"], "settled": [True, False]}
         | {"tau_reward": 0.5, "tau_loss": -0.25, "spread_reward": [0.5, None], "spread_loss": 0.125},
+        "seams": PAIR | {"n": 9, "n_white_space": 2, "n_differ": [0, 2, 0, 0, 0, 0]},
         "sensitivity": first | {"reward_model": "rm", "transform": "none", "beta_from": 0.0, "beta_to": float("inf")},
         "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
         "conclusions": {"base": [*BASES, "average"], "best": ["two", "one", None], "tied": ["one", "x, y, z", None]}
@@ -120,7 +121,7 @@ def words(text):
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
-RANKING = ["teachers", "stability", "sample_size", "sensitivity"]
+RANKING = ["teachers", "stability", "sample_size", "sensitivity", "seams"]
 
 
 @pytest.mark.parametrize("names", [RANKING, sorted(tables())])
@@ -143,6 +144,7 @@ def test_the_page_of_judged_pairs_has_their_numbers_and_sentences(page):
     assert "the larger teacher is the worse one: 1 of 2." in shown
     assert "a perfect metric is expected to reach only about this rho: a 0.88, average 0.75." in shown
     assert "Missing: two has no AP for b" in shown
+    assert "because they begin with white space that the tokenizer joins with the prompt: two 2 of 9." in shown
     assert "org/judge" in shown and "no answer: refused" in shown and "over_long" in shown
 
 

@@ -37,6 +37,9 @@ EXPECTED = {
         "chat": {FRUIT: "An apple."},
         "questions": {"Count to three.": "One, two, three.", FRUIT: "A pear."},
     },
+    "Several samples of each instruction": {
+        "samples": {COLOR: "Red. | I like blue.", FRUIT: "An apple."},
+    },
     "Messages with roles": {
         "theirs": {
             f"system: Be brief.\n\nuser: {COLOR}": "Red.",
@@ -48,12 +51,20 @@ EXPECTED = {
     "Trajectories, in which every answer counts": {
         "agent": {"Rain?": "assistant: look()\n\ntool: wet\n\nassistant: Yes."}
     },
+    "Trajectories with calls of tools (OpenAI)": {
+        "agent": {
+            'tools: [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", '
+            '"properties": {"city": {"type": "string"}}}}}]\n\nuser: Rain in Oslo?': (
+                'assistant: look({"city": "Oslo"})\n\ntool: wet\n\nassistant: Yes.'
+            )
+        }
+    },
     "A batch of an endpoint": {"endpoint": {COLOR: "Red.", FRUIT: "no_response"}},
     "Answers of Arena-Hard": {"a": {COLOR: "Red."}},
     "Many files": {"pattern": {COLOR: "Red.", FRUIT: "An apple."}, "list": {COLOR: "Red.", FRUIT: "An apple."}},
 }
-
-REWARDS = {"a": {COLOR: 0.12}, "b": {COLOR: 0.1}, "questions": {"Count to three.": 0.5, FRUIT: 0.25}}
+# in the order of their rows of responses, whose instructions are in the order of a sample
+REWARDS = {"a": [0.12], "b": [0.1], "samples": [0.5, 0.2, 0.9], "questions": [0.5, 0.25]}
 
 
 def test_every_recipe_is_run():
@@ -82,19 +93,19 @@ def config(request, tmp_path, monkeypatch):
 def test_a_recipe_reads_the_texts_that_it_is_for(config, title):
     names = {"output": "i.parquet", "set_aside": "aside.parquet"}
     for teacher, expected in EXPECTED[title].items():
-        entry = config["teachers"][teacher]["import"]
+        entry = config["teachers"][teacher]["import"] | {"candidates": config["teachers"][teacher]["candidates"]}
         unpaired = config["compare"] == "unpaired"
-        source = own_instructions(entry, config["instructions"]) if unpaired else config["instructions"]
-        run("scripts.instructions.prepare_instructions", spec=source, **names)
+        source = own_instructions(config["teachers"][teacher]["import"], config["instructions"])
+        run("scripts.instructions.prepare_instructions", spec=source if unpaired else config["instructions"], **names)
         instructions = read_table("i.parquet")
         paths = {"instructions": "i.parquet", "output": "r.parquet"}
         run("scripts.responses.import_responses", teacher=teacher, spec=entry, **paths)
-        table = instructions.join(read_table("r.parquet"), on="id", validate="1:1")
-        assert dict(table.select("instruction", pl.coalesce("reason", "response")).iter_rows()) == expected
+        table = instructions.join(read_table("r.parquet"), on="id", validate="1:m", maintain_order="left_right")
+        texts = table.group_by("instruction").agg(pl.coalesce("reason", "response").str.join(" | "))
+        assert dict(texts.iter_rows()) == expected
         for name, column in entry["rewards"].items():
-            keys = {name: column for name, column in entry["columns"].items() if name != "response"}
+            keys = {key: entry["columns"][key] for key in ("id", "instruction") if key in entry["columns"]}
             spec = entry | {"columns": keys | {"reward": column}}
             paths = {"instructions": "i.parquet", "responses": "r.parquet", "output": "w.parquet"}
             run("scripts.rewards.import_rewards", teacher=teacher, reward_model=name, spec=spec, **paths)
-            rewards = instructions.join(read_table("w.parquet"), on="id").select("instruction", "reward")
-            assert dict(rewards.iter_rows()) == REWARDS[teacher]
+            assert read_table("w.parquet")["reward"].to_list() == REWARDS[teacher]

@@ -159,7 +159,7 @@ def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, l
             tokenizer = load_tokenizer(**pretrained(entry))
             return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
         chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
-        rendered = chat.render([user("-")], add_generation_prompt=True)
+        rendered = chat.template.render([user("-")], add_generation_prompt=True)
     except SystemExit as problem:
         return {}, [str(problem)]
     tokenizer = chat.tokenizer

@@ -4,8 +4,9 @@ python -m scripts.checks.check_sources \
     --sources '{"instructions": {"path": "mine.jsonl", "columns": {"instruction": "q"}, "needed": ["instruction"]}}' \
     --output results/mine/checks/sources.json
 
-For each table: whether it can be read, whether it has the columns, and how many of its first 1,000 rows have a text in
-the needed ones. An unreachable hub is not a problem: the table is then `not checked`.
+For each table: whether it can be read, whether it has the columns, how many of its first 1,000 rows have a text in the
+needed ones, and for an import whether an instruction has several different responses although it is no pool. An
+unreachable hub is not a problem: the table is then `not checked`.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import polars as pl
 
 from scripts.tables.conversations import with_conversations
 from scripts.tables.files import write_json
+from scripts.tables.matching import refuse_several
 from scripts.tables.sources import name_of, read_texts
 
 FIRST = 1000  # rows
@@ -39,6 +41,9 @@ def look(source: dict) -> tuple[dict, str | None]:
     name, needed = name_of(source), source["needed"]
     try:
         table = with_conversations(read_texts(source, first=FIRST), source)
+        if source.get("candidates", 1) is None:
+            keys = [name for name in ("id", "instruction") if name in table.columns]
+            refuse_several(table.with_columns(id=pl.coalesce(keys)).drop_nulls("id"), name)
     except SystemExit as error:
         if isinstance(error.__cause__, ConnectionError | httpx2.TransportError):
             return {"table": name, "not checked": str(error)}, None

@@ -22,5 +22,8 @@ def sources_to_check(config: dict) -> dict[str, dict]:
             text = ["response" if where.endswith(".import") else "instruction"]
         if config["compare"] == "unpaired" and where.endswith(".import"):
             text = list(NEEDED)
+        if where.endswith(".import"):
+            name = where.removeprefix("teachers.").removesuffix(".import")
+            source["candidates"] = config["teachers"][name]["candidates"]
         checked[where] = source | {"columns": entry["columns"] | rewards, "needed": text or list(entry["columns"])}
     return checked

@@ -60,6 +60,14 @@ def wrong_names(config: dict) -> list[str]:
     return problems
 
 
+def fill_candidates(config: dict) -> None:
+    """Of rows with one instruction, an unpaired import takes the first, whose instruction it also brings."""
+    if config["compare"] == "unpaired":
+        for teacher in config["teachers"].values():
+            if "import" in teacher:
+                teacher["candidates"] = teacher["candidates"] or 1
+
+
 def wrong_unpaired(config: dict) -> list[str]:
     """Teachers of an unpaired comparison that do not bring instructions of their own."""
     if config["compare"] == "paired":
@@ -77,12 +85,14 @@ def wrong_unpaired(config: dict) -> list[str]:
                 f"teachers.{name}.import.columns: name the column instruction or messages: with `compare: unpaired` "
                 "each import brings its own instructions"
             )
+        elif is_pool(teacher):
+            problems.append(f"teachers.{name}.candidates: with `compare: unpaired` each instruction has one response")
     return problems
 
 
 def is_pool(teacher: dict) -> bool:
-    """Whether a teacher answers each instruction several times, for other teachers to select from."""
-    return "model" in teacher and teacher["candidates"] > 1
+    """Whether a teacher has several responses to each instruction, for other teachers to select from."""
+    return (teacher.get("candidates") or 1) > 1
 
 
 def is_greedy(teacher: dict) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, entry_of
-from scripts.datasets.complete_conversations import complete_conversations
+from scripts.datasets.complete_conversations import NAMES, complete_conversations
 from scripts.datasets.dataset_card import CARD, as_rendered, counted
 from scripts.finetuning.sft_examples import encode_examples, read_pairs
 from scripts.metrics.car import PROMPTS_DIFFER
@@ -47,7 +47,7 @@ def main():
     write_table(as_table(examples), args.tokens)
     conversations = complete_conversations(pairs, chat)
     train = conversations.filter(pl.col("left_out").is_null())
-    write_table(train.select("id", "prompt", "completion", "messages"), args.train)
+    write_table(train.select("id", *NAMES, "^tools$"), args.train)
     write_text(template.read_text(encoding="utf-8-sig"), args.template_copy)
     card = CARD.format(
         base=args.base,

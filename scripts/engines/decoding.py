@@ -5,21 +5,22 @@ import json
 from transformers import GenerationConfig
 
 from scripts.engines.results import messages_of, with_text, without_text
-from scripts.models.chat import Chat, Unrenderable
+from scripts.models.chat import Chat
+from scripts.models.template import Unrenderable
 
 
-def prompt_of(chat: Chat, row: dict) -> list[int] | None:
-    """Ids of what a row asks; None if the chat template refuses its messages."""
+def prompt_of(chat: Chat, row: dict) -> list[int] | str:
+    """Ids of what a row asks; the reason if the chat template refuses its messages, or leaves out tools or calls."""
     try:
-        return chat.ask(messages_of(row))
-    except Unrenderable:
-        return None
+        return chat.ask(messages_of(row), row.get("tools"))
+    except Unrenderable as error:
+        return error.reason
 
 
-def refused(prompt: list[int] | None, room: int) -> dict | None:
+def refused(prompt: list[int] | str, room: int) -> dict | None:
     """The result of a prompt that the model is not asked; None for one that it is."""
-    if prompt is None:
-        return without_text("unrenderable")
+    if isinstance(prompt, str):
+        return without_text(prompt)
     return None if len(prompt) <= room else without_text("prompt_over_long")
 
 

@@ -1,5 +1,6 @@
 """One request to an endpoint with OpenAI's chat API, within the study's budget: an answer, or why there is none."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -18,7 +19,10 @@ from scripts.engines.refusals import (
     text_of,
 )
 from scripts.engines.results import messages_of, row_seed, without_text
+from scripts.models.tool_forms import in_form
 from scripts.tables.row_store import NotAsked, SetAside
+
+CALLS = (None, True)  # OpenAI's form of a message with calls: no content is null, and arguments are a JSON text
 
 
 class Refused(Exception):
@@ -48,7 +52,7 @@ class Endpoint:
 
     def request(self, row: dict) -> dict | Exception:
         """Send the request of a row within the budget, and book what it costs."""
-        n_bytes = sum(len(message["content"].encode()) for message in messages_of(row))
+        n_bytes = size_of(row)
         # a token has at least one byte, and a message few tokens around it: an upper bound of the cost
         longest = n_bytes + 100 * len(messages_of(row))
         max_cost, usd = self.cost(longest, self.spec["sampling"]["max_new_tokens"]), 0.0
@@ -77,9 +81,11 @@ class Endpoint:
             optional |= {"seed": row_seed(sampling["seed"], [row])}
         if sampling.get("first_tokens"):
             optional |= {"logprobs": True, "top_logprobs": sampling["first_tokens"]}
+        if row.get("tools"):
+            optional |= {"tools": row["tools"]}
         return {
             "model": self.spec["model"],
-            "messages": messages_of(row),
+            "messages": in_form(messages_of(row), CALLS),
             self.spec["openai"]["max_tokens_name"]: sampling["max_new_tokens"],
             "extra_body": sampling["options"],
             **optional,
@@ -130,3 +136,11 @@ class Endpoint:
         """US dollars; 0 for a model without a price."""
         price = self.price or {"input": 0, "output": 0}
         return (n_prompt_tokens * price["input"] + n_tokens * price["output"]) / 1e6
+
+
+def size_of(row: dict) -> int:
+    """Bytes of the texts that a row sends: contents of messages, and JSON of calls and tools."""
+    contents = [message["content"] for message in messages_of(row)]
+    calls = [message["tool_calls"] for message in messages_of(row) if "tool_calls" in message]
+    of_tools = [json.dumps([calls, row.get("tools")], ensure_ascii=False)] if calls or row.get("tools") else []
+    return sum(len(text.encode()) for text in contents + of_tools)

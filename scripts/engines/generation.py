@@ -13,12 +13,12 @@ It defines functions. `check(entry)` returns what is wrong with a config entry, 
 anything; `check_config(config)` what is wrong with a model's own config, for an engine that loads models. `load(spec)`
 returns a function from rows to results, one result per row, in the order of the rows.
 
-A row is a dict of instruction, or else messages (role and content), and of whatever distinguishes it from other rows. A
-result is a dict of text (None if there is no text), finish_reason (stop | length), n_tokens (generated tokens without
-the end of turn), n_prompt_tokens, reason (why the text cannot be used, else None) and usd if the model has a price. If
-sampling asks for a number of `first_tokens`, logprobs has the most likely ones: a list of pairs, text and
-log-probability, as JSON. The result of a row that failed is an exception (see scripts/tables/row_store.py); the next
-run computes that row again.
+A row is a dict of instruction, or else messages (role and content, maybe calls) and maybe the tools that they offer,
+and of whatever distinguishes it from other rows. A result is a dict of text (None if there is no text), finish_reason
+(stop | length), n_tokens (generated tokens without the end of turn), n_prompt_tokens, reason (why the text cannot be
+used, else None) and usd if the model has a price. If sampling asks for a number of `first_tokens`, logprobs has the
+most likely ones: a list of pairs, text and log-probability, as JSON. The result of a row that failed is an exception
+(see scripts/tables/row_store.py); the next run computes that row again.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ import polars as pl
 from scripts.configuration.config_engines import engine_module
 from scripts.engines.results import without_text
 from scripts.models.folder import key_of
-from scripts.tables.conversations import PROMPT, prompt_of
+from scripts.tables.conversations import PROMPT, prompt_of, tools_of
 from scripts.tables.row_store import RowStore
 
 RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
@@ -80,7 +80,7 @@ def answer_instructions(
 ) -> pl.DataFrame:
     """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in the same order.
 
-    `instructions` has the columns id, instruction and maybe messages. spec, store_folder and api: see asker.
+    `instructions` has the columns id, instruction and maybe messages and tools. spec, store_folder and api: see asker.
     """
     ask = asker(spec, store_folder, api)
     frames = []
@@ -96,7 +96,8 @@ def question(row: dict) -> dict:
     messages = prompt_of(row)
     if isinstance(messages, str):
         return {"id": row["id"], "instruction": messages, "candidate": row["candidate"]}
-    return {"id": row["id"], "messages": messages, "candidate": row["candidate"]}
+    offered = {"tools": tools} if (tools := tools_of(row)) else {}
+    return {"id": row["id"], "messages": messages, **offered, "candidate": row["candidate"]}
 
 
 def leave_unanswered(instructions: pl.DataFrame, reason: str) -> pl.DataFrame:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scripts.models.chat import Chat, Unrenderable
+from scripts.models.chat import Chat
+from scripts.models.template import Unrenderable
 from scripts.tables.conversations import PROMPT
 from scripts.tables.files import read_table
 

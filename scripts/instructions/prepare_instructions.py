@@ -22,7 +22,7 @@ from scripts.tables.conversations import with_conversations
 from scripts.tables.files import write_table
 from scripts.tables.sources import content_id, normal, read_texts
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
@@ -72,7 +72,7 @@ def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         .when(pl.col("instruction").str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
-    columns = ("row", "id", "instruction", "raw_instruction", "messages", "source", "reference")
+    columns = ("row", "id", "instruction", "raw_instruction", "messages", "^tools$", "source", "reference")
     return frame.select(*columns, reason.alias("reason"))
 
 

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM
 
 from scripts.likelihoods.chunked_head import body_of, nll_and_rank, output_head
 from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right, refuse_unless_causal
-from scripts.models.chat import Chat, PlainText, Unrenderable
+from scripts.models.chat import Chat, PlainText
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
+from scripts.models.template import Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 
 VERSION = 2
@@ -59,7 +60,8 @@ def score_rows(
     A row has instruction, response and finish_reason, and messages or turns if it is a longer conversation (see
     scripts/tables/conversations.py). Its two forward passes are with and without what is not of the assistant.
     `unusable` is `over_long` for a row that does not fit into max_length or the model's context, `unrenderable` for
-    texts that the chat template refuses, and `not_finite` for a likelihood that is NaN or infinite.
+    texts that the chat template refuses, `tools_left_out` for tools or calls that it does not write, and `not_finite`
+    for a likelihood that is NaN or infinite.
     """
     limit = min(max_length, context_length(model.config))
     encoded = [encode(text, row, limit) for row in rows]
@@ -94,15 +96,15 @@ class Tokens(NamedTuple):
 
 
 def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
-    """Token ids of a row, at most `limit`; or the reason why it has none: `over_long` or `unrenderable`.
+    """Token ids of a row, at most `limit`; or the reason why it has none: see score_rows.
 
     Through a chat template, a longer row does not fit: a truncated row would have another loss. A longer row of plain
     text is truncated to its start, as in Superfiltering (2402.00530).
     """
     try:
         turns = text.turns(row)
-    except Unrenderable:
-        return "unrenderable"
+    except Unrenderable as error:
+        return error.reason
     over_long = length(turns) > limit
     if over_long and isinstance(text, PlainText):
         prompt, response, _ = turns[0]

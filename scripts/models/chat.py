@@ -4,20 +4,17 @@ Text written by people or models is data: a control token in it (`<|im_end|>`, `
 Everything else is encoded as the chat template renders it.
 """
 
-from datetime import datetime
 from functools import cached_property
 from itertools import count
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from scripts.models.template import Template, Unrenderable
 from scripts.models.tokenizers import Encoder
-from scripts.tables.conversations import answer_of, prompt_of
+from scripts.models.tool_forms import texts_in, with_texts
+from scripts.tables.conversations import answer_of, prompt_of, tools_of
 
-TODAY = datetime(2024, 7, 26)  # the date that templates are given, always: Llama 3's own default
 MARK = "\ue000"  # a private-use character that replaces a text while a template is examined
-# what a template may raise, since it is code
-RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # short answers of the kinds that people ask for: what joins a prompt and its answer differs between them
 PROBES = ["Yes", "7", "def f(x):", "问题", "🙂", "the answer"]
 
@@ -29,6 +26,9 @@ class Chat:
     conversation with the prompt, to write nothing between the prompt and the response, and to end a response with a
     control token; `refuse_for_base` exits if it does not. `bos` is the id that the tokenizer puts before plain text, or
     nothing.
+
+    An instruction or a response is a text, or messages of role and content, which may have calls of tools (see
+    scripts/tables/tool_calls.py). tools: those that a conversation offers, as JSON schemas.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
@@ -36,20 +36,23 @@ class Chat:
             name = tokenizer.name_or_path or "the model"
             raise SystemExit(f"{name} has no chat template: name a file under `chat_template` of its config entry")
         self.tokenizer = tokenizer
+        self.template = Template(tokenizer)
         self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)
 
-    def prompt(self, instruction: str | list[dict]) -> list[int]:
+    def prompt(self, instruction: str | list[dict], tools: list[dict] | None = None) -> list[int]:
         """Ids of the conversation up to the beginning of the response. A text is one message of the user."""
-        return self.ask(messages("user", instruction))
+        return self.ask(messages("user", instruction), tools)
 
-    def ask(self, messages: list[dict]) -> list[int]:
+    def ask(self, messages: list[dict], tools: list[dict] | None = None) -> list[int]:
         """Ids of any conversation (dicts of role and content) up to the place where the next response begins."""
-        return self.encode(messages, add_generation_prompt=True)
+        return self.encode(messages, True, tools)
 
-    def conversation(self, instruction: str | list[dict], response: str | list[dict]) -> list[int]:
+    def conversation(
+        self, instruction: str | list[dict], response: str | list[dict], tools: list[dict] | None = None
+    ) -> list[int]:
         """Ids of the complete conversation as the template renders it; what reward models read."""
-        return self.encode([*messages("user", instruction), *messages("assistant", response)], False)
+        return self.encode([*messages("user", instruction), *messages("assistant", response)], False, tools)
 
     def response(self, text: str) -> list[int]:
         """Ids of a response's own text as they follow a prompt."""
@@ -58,15 +61,16 @@ class Chat:
     def turns(self, row: dict) -> list[tuple[list[int], list[int], list[int]]]:
         """For each message of the assistant in a response: the ids before it, of its text, and of its end of turn.
 
+        The calls of a message belong to its text, as the template writes them.
         One after the other they are the conversation of the row (see scripts/tables/conversations.py) up to its last
         end of turn. Raises Unrenderable if the template renders a message in another way once others follow it.
         """
-        before, done, found = messages("user", prompt_of(row)), [], []
+        before, tools, done, found = messages("user", prompt_of(row)), tools_of(row), [], []
         answer = messages("assistant", answer_of(row))
         for i, message in enumerate(answer, 1):
             if message["role"] == "assistant":
                 finish_reason = row["finish_reason"] if i == len(answer) else "stop"
-                prompt, text, end = self.example(before, message["content"], finish_reason)
+                prompt, text, end = self.example(before, [message], finish_reason, tools)
                 if prompt[: len(done)] != done:
                     raise Unrenderable("the chat template renders a turn in another way once other turns follow it")
                 found.append((prompt[len(done) :], text, end))
@@ -75,18 +79,27 @@ class Chat:
         return found
 
     def example(
-        self, instruction: str | list[dict], response: str, finish_reason: str
+        self,
+        instruction: str | list[dict],
+        response: str | list[dict],
+        finish_reason: str,
+        tools: list[dict] | None = None,
     ) -> tuple[list[int], list[int], list[int]]:
         """Ids of the prompt, of the response's text, and of the end of turn, which a cut response does not have.
+
+        response: a text or one message.
 
         Together they are the ids of the rendered conversation up to the end of turn, in which a template may have
         removed white space around the response. Only where a response begins with white space that the tokenizer joins
         with the end of the prompt do they differ: the prompt's ids stay those that generation starts from.
         """
-        prompt, conversation = self.prompt(instruction), self.conversation(instruction, response)
+        (message,) = messages("assistant", response)
+        prompt, conversation = self.prompt(instruction, tools), self.conversation(instruction, [message], tools)
         end = self.end if finish_reason != "length" else []
         text = self.between(prompt, conversation)
-        return prompt, self.response(response) if text is None else text, end
+        if text is None and "tool_calls" in message:
+            raise Unrenderable("the chat template begins or ends a message with calls in another way than a text")
+        return prompt, self.response(message["content"]) if text is None else text, end
 
     def between(self, prompt: list[int], conversation: list[int]) -> list[int] | None:
         """Ids of a conversation after the prompt and before the end of turn; None if these two do not enclose it."""
@@ -95,11 +108,13 @@ class Chat:
             return None
         return conversation[len(prompt) : -len(closing)]
 
-    def encode(self, messages: list[dict], add_generation_prompt: bool) -> list[int]:
-        """Ids of a rendered conversation. Raises Unrenderable if the template refuses these messages."""
-        text = "".join(message["content"] for message in messages)
+    def encode(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> list[int]:
+        """Ids of a rendered conversation. Raises Unrenderable if the template refuses it, or leaves out some of it."""
+        self.template.refuse_left_out(messages, add_generation_prompt, tools)
+        data = [[message["content"], message.get("tool_calls")] for message in messages]
+        text = "".join(texts_in([data, tools]))
         if not self.encoder.pattern.search(text):
-            return self.encoder.encode(self.render(messages, add_generation_prompt))
+            return self.encoder.encode(self.template.render(messages, add_generation_prompt, tools))
         marks: dict[str, str] = {}
         names = (mark for mark in map("\ue000{}\ue001".format, count()) if mark not in text)
 
@@ -107,26 +122,22 @@ class Chat:
             marks[mark := next(names)] = found[0]
             return mark
 
-        marked = [{**m, "content": self.encoder.pattern.sub(replaced, m["content"])} for m in messages]
-        return self.encoder.encode_marked(self.render(marked, add_generation_prompt), marks)
+        def changed(text: str) -> str:
+            return self.encoder.pattern.sub(replaced, text)
 
-    def render(self, messages: list[dict], add_generation_prompt: bool) -> str:
-        how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
-        try:
-            return self.tokenizer.apply_chat_template(messages, **how)
-        except (TemplateError, *RAISED) as error:
-            raise Unrenderable(f"the chat template cannot be used: {error}") from None
+        marked = with_texts([messages, tools], changed)
+        return self.encoder.encode_marked(self.template.render(marked[0], add_generation_prompt, marked[1]), marks)
 
     @cached_property
     def before_response(self) -> str:
         """The template's text between its last control token and the response."""
-        prompt = self.render([user(MARK)], add_generation_prompt=True)
+        prompt = self.template.render([user(MARK)], True)
         return self.encoder.pattern.split(prompt.rpartition(MARK)[2])[-1]
 
     @cached_property
     def closing(self) -> tuple[list[int], list[int]]:
         """Ids behind a response: up to and with its first control token, and after that (a newline in Qwen's)."""
-        rendered = self.render([user(MARK), assistant(MARK)], add_generation_prompt=False)
+        rendered = self.template.render([user(MARK), assistant(MARK)], False)
         text = rendered.rpartition(MARK)[2]
         found = self.encoder.pattern.search(text)
         if not found:
@@ -153,8 +164,8 @@ class Chat:
             raise SystemExit("the chat template ends a response without a control token: put {{ eos_token }} after it")
         if problem := self.start_problem():
             raise SystemExit(problem)
-        prompt = self.render([user(MARK)], add_generation_prompt=True)
-        conversation = self.render([user(MARK), assistant(MARK)], add_generation_prompt=False)
+        prompt = self.template.render([user(MARK)], True)
+        conversation = self.template.render([user(MARK), assistant(MARK)], False)
         if not conversation.startswith(prompt.rstrip()):
             raise SystemExit(
                 "the chat template renders the prompt differently once a response follows: "
@@ -182,10 +193,6 @@ class Chat:
         token = self.tokenizer.bos_token
         written = f"does not write {token}" if n == 0 else f"writes {token} {n} times"
         return f"the chat template {written} at the start of a text: it has to be there once, {{{{ bos_token }}}}"
-
-
-class Unrenderable(SystemExit):
-    """A chat template refuses a conversation, or fails on it; a reason of one row, not the end of a job."""
 
 
 class PlainText:

@@ -8,10 +8,11 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
-from scripts.models.chat import Chat, Unrenderable
+from scripts.models.chat import Chat
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
+from scripts.models.template import Unrenderable
 from scripts.models.tokenizers import load_tokenizer
-from scripts.tables.conversations import answer_of, prompt_of
+from scripts.tables.conversations import answer_of, prompt_of, tools_of
 
 VERSION = 2
 BLOCK = 512  # rows stored at a time
@@ -33,7 +34,7 @@ def load_scorer(spec: dict):
     )
 
     def score(rows: list[dict]) -> list[dict]:
-        pairs = [(prompt_of(row), answer_of(row)) for row in rows]
+        pairs = [(prompt_of(row), answer_of(row), tools_of(row)) for row in rows]
         return score_rows(chat, model, pairs, batch_tokens, spec["output"])
 
     return score
@@ -42,13 +43,16 @@ def load_scorer(spec: dict):
 def score_rows(chat: Chat, model, pairs: list[tuple], batch_tokens: int, output: str = "logits") -> list[dict]:
     """reward and `unusable`, the reason why it is null, for each pair of instruction and response (texts or messages).
 
+    A pair may have the tools that the instruction offers as its third.
+
     `unusable` is `over_long` if the row does not fit into the model's context, and `not_finite` if the reward is NaN or
-    infinite, and `unrenderable` if the chat template refuses the texts. `output` names the field of the model's output
+    infinite, and `unrenderable` or `tools_left_out` if the chat template refuses the texts, or does not write tools or
+    calls. `output` names the field of the model's output
     that has the reward.
     """
-    ids = [rendered(chat, instruction, response) for instruction, response in pairs]
-    results = [{"reward": None, "unusable": "unrenderable" if row is None else "over_long"} for row in ids]
-    fitting = [i for i, row in enumerate(ids) if row is not None and len(row) <= context_length(model.config)]
+    ids = [rendered(chat, *pair) for pair in pairs]
+    results = [{"reward": None, "unusable": row if isinstance(row, str) else "over_long"} for row in ids]
+    fitting = [i for i, row in enumerate(ids) if isinstance(row, list) and len(row) <= context_length(model.config)]
     for batch in batches([len(ids[i]) for i in fitting], batch_tokens, longest_together(model.config)):
         numbers = [fitting[j] for j in batch]
         rewards = halve_if_out_of_memory(lambda rows: forward(model, rows, output), [ids[i] for i in numbers])
@@ -58,12 +62,14 @@ def score_rows(chat: Chat, model, pairs: list[tuple], batch_tokens: int, output:
     return results
 
 
-def rendered(chat: Chat, instruction: str | list[dict], response: str | list[dict]) -> list[int] | None:
-    """Ids of a conversation; None if the chat template refuses its texts."""
+def rendered(
+    chat: Chat, instruction: str | list[dict], response: str | list[dict], tools: list[dict] | None = None
+) -> list[int] | str:
+    """Ids of a conversation; the reason if the chat template refuses it, or leaves out tools or calls."""
     try:
-        return chat.conversation(instruction, response)
-    except Unrenderable:
-        return None
+        return chat.conversation(instruction, response, tools)
+    except Unrenderable as error:
+        return error.reason
 
 
 @torch.inference_mode()

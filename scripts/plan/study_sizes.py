@@ -51,7 +51,7 @@ class Study:
 
     def responses(self, teacher: str) -> int:
         """Rows of a teacher: one per instruction, or several candidates."""
-        return self.instructions(teacher) * self.config["teachers"][teacher].get("candidates", 1)
+        return self.instructions(teacher) * (self.config["teachers"][teacher].get("candidates") or 1)
 
     def prompts(self, benchmark: str) -> int:
         if (path := self.results / f"prompts/{benchmark}.parquet").exists():

@@ -7,6 +7,7 @@ from scripts.metrics.definitions import named_columns
 from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
 from scripts.report.report_figures import figures_of_base, figures_of_car
+from scripts.report.seams import seams_in_words
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
 
@@ -25,6 +26,7 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
         "size": size,
         "sensitivity": in_words(tables["sensitivity"].filter(base=base)),
         "parts": parts_in_words(size),
+        "seams": seams_in_words(tables["seams"].filter(base=base)),
         "conclusion": conclusion(tables, base),
         "without_ap": without_ap(tables, base),
         "named": named_columns(teachers),

@@ -4,8 +4,9 @@ python -m scripts.responses.import_responses \
     --teacher gemma-2-9b-it --spec '{"path": ..., "columns": {"response": ...}, ...}' \
     --instructions results/mine/instructions.parquet --output results/mine/responses/gemma-2-9b-it.parquet
 
-Every instruction has a row. A row without a response has a reason. If the table has several rows for an instruction,
-the first one is taken. Exits if no response can be used.
+Every instruction has a row; in a pool, which `candidates` of the source makes, one for each of its first rows in the
+table. A row without a response has a reason. Exits if no response can be used, or if an instruction has several
+different responses and the source does not say how many candidates there are (null).
 """
 
 import argparse
@@ -21,16 +22,17 @@ from scripts.tables.matching import WAY_OUT, counted, match_responses
 from scripts.tables.schemas import RESPONSES, conform
 from scripts.tables.sources import name_of, read_texts
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
     args = parse_args()
     instructions = read_table(args.instructions, columns=["id", "instruction"])
     table = with_conversations(read_texts(args.source), args.source)
-    matched = match_responses(instructions, table, name_of(args.source), WAY_OUT)
+    matched = match_responses(instructions, table, name_of(args.source), args.source.get("candidates"), WAY_OUT)
     responses = conform(imported(with_finish_reasons(matched), args.teacher), RESPONSES)
-    check_rows(responses, instructions["id"].to_list(), value="response")
+    n = dict(matched["id"].value_counts().iter_rows())
+    check_rows(responses, [i for i in instructions["id"] for _ in range(n[i])], value="response")
     write_table(responses, args.output)
     usable = f"{responses['reason'].null_count()} of {responses.height} responses are usable"
     print(f"{args.teacher}: {usable}; {counted(responses['reason']) or 'none is set aside'}")
@@ -44,7 +46,7 @@ def imported(matched: pl.DataFrame, teacher: str) -> pl.DataFrame:
         pl.col("turns") if "turns" in matched.columns else pl.lit(None).alias("turns"),
         "finish_reason",
         "reason",
-        pl.lit(0).alias("candidate"),
+        "candidate",
         pl.lit(teacher).alias("teacher"),
         pl.lit(None).alias("n_tokens"),
     )
@@ -54,7 +56,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
     parser.add_argument(
-        "--spec", dest="source", type=json.loads, required=True, help="path or dataset, columns, match as JSON"
+        "--spec", dest="source", type=json.loads, required=True, help="path, columns, match, candidates ... as JSON"
     )
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--output", type=Path, required=True, help="parquet of responses")

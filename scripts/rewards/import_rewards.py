@@ -29,9 +29,10 @@ def main():
     instructions = read_table(args.instructions, columns=["id", "instruction"])
     responses = read_table(args.responses).select("id", "candidate", "teacher", "reason")
     table = with_conversations(read_texts(args.spec), args.spec)
-    imported = match_rows(instructions, table.with_columns(pl.col("reward").cast(pl.Float64, strict=False)))
-    imported = imported.select("id", "reward")
-    rewards = responses.join(imported, on="id", how="left", validate="1:1", maintain_order="left").select(
+    numbers = table.with_columns(pl.col("reward").cast(pl.Float64, strict=False))
+    imported = match_rows(instructions, numbers, args.spec.get("candidates") or 1).select("id", "candidate", "reward")
+    key = ["id", "candidate"]
+    rewards = responses.join(imported, on=key, how="left", validate="1:1", maintain_order="left").select(
         "id",
         "candidate",
         "teacher",
@@ -55,7 +56,10 @@ def parse_args():
     parser.add_argument("--reward-model", required=True, help="name of the reward model in the config")
     parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
     parser.add_argument(
-        "--spec", type=json.loads, required=True, help="source of the rewards as JSON: path or dataset, columns, match"
+        "--spec",
+        type=json.loads,
+        required=True,
+        help="source of the rewards as JSON: path, columns, match, candidates ...",
     )
     parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--responses", type=Path, required=True, help="parquet of the imported responses")

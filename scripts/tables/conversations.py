@@ -3,7 +3,7 @@
 An instruction is the messages before an answer. An answer is one message of the assistant or, with `turns: all`, all
 messages from the assistant's first to its last. Tables hold both as text, for people and judges, and as JSON where one
 message does not say it all: `messages` of an instruction that is more than one message of the user, `turns` of an
-answer that is more than one message.
+answer that is more than one message or calls tools. `tools` has the tools that an instruction offers, as JSON.
 """
 
 import json
@@ -13,9 +13,10 @@ import polars as pl
 
 from scripts.tables.roles import role_of, written_role
 from scripts.tables.sources import name_of, normal
+from scripts.tables.tool_calls import call_as_text, calls_in, tools_in
 
-COLUMNS = ["instruction", "messages", "response", "turns", "unreadable"]
-PROMPT = ["instruction", "^messages$"]  # as patterns: a table without any longer conversation may lack the column
+COLUMNS = ["instruction", "messages", "tools", "response", "turns", "unreadable"]
+PROMPT = ["instruction", "^messages$", "^tools$"]  # as patterns: a table of plain instructions may lack the others
 CONVERSATION = [*PROMPT, "response", "^turns$"]
 
 
@@ -26,20 +27,22 @@ class Unreadable(ValueError):
 def with_conversations(table: pl.DataFrame, source: dict) -> pl.DataFrame:
     """The table with COLUMNS in place of the cells of a conversation; unchanged if the source names none.
 
-    The source names a conversation by its column `messages`, whose cells are JSON, or by a system prompt for a plain
-    instruction (column `system`, or the text `system` of the source). `unreadable` is the reason why a row has no
-    instruction: not_messages, unknown_role, tool_calls, not_a_text, empty_turn, no_user_turn. A conversation has no
-    response if it ends before one.
+    The source names a conversation by its column `messages`, whose cells are JSON, or by tools (JSON, too) or a system
+    prompt for a plain instruction (column `system`, or the text `system` of the source). `unreadable` is the reason why
+    a row has no instruction: not_messages, unknown_role, tool_calls, not_tools, not_a_text, empty_turn, no_user_turn. A
+    conversation has no response if it ends before one. The table has `tools` only if the source names it.
     """
     system, turns = source.get("system"), source.get("turns", "last")
     if "messages" not in source["columns"]:
         refuse_conversations(table, name_of(source))
-    if not system and not {"messages", "system"} & set(source["columns"]):
+    if not system and not {"messages", "system", "tools"} & set(source["columns"]):
         return table
     rows = [conversation(row, system, turns) for row in table.iter_rows(named=True)]
     if unknown := Counter(row.pop("role", None) for row in rows) - Counter({None: len(rows)}):
         print(f"unknown roles: {', '.join(f'{role} ({n} rows)' for role, n in unknown.most_common(5))}", flush=True)
-    columns = [name for name in COLUMNS if name not in ("response", "turns") or "messages" in source["columns"]]
+    without = [] if "messages" in source["columns"] else ["response", "turns"]
+    without += [] if "tools" in source["columns"] else ["tools"]
+    columns = [name for name in COLUMNS if name not in without]
     texts = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String)).select(columns)
     return table.drop([*COLUMNS, "system"], strict=False).hstack(texts)
 
@@ -70,13 +73,16 @@ def conversation(row: dict, system: str | None, turns: str) -> dict:
         prompt, answer = divided(messages, turns)
         if not any(m["role"] == "user" for m in prompt):
             raise Unreadable("no_user_turn")
+        if (tools := tools_in(row.get("tools"))) is None:
+            raise Unreadable("not_tools")
     except Unreadable as problem:
         return {"unreadable": problem.args[0], "role": problem.args[1] if problem.args[1:] else None}
     return {
-        "instruction": as_text(prompt),
-        "messages": None if [m["role"] for m in prompt] == ["user"] else as_json(prompt),
+        "instruction": as_text(prompt, tools),
+        "messages": None if [m["role"] for m in prompt] == ["user"] and not tools else as_json(prompt),
+        "tools": as_json(tools) if tools else None,
         "response": as_text(answer) if answer else None,
-        "turns": as_json(answer) if len(answer) > 1 else None,
+        "turns": as_json(answer) if len(answer) > 1 or any("tool_calls" in m for m in answer) else None,
     }
 
 
@@ -93,26 +99,29 @@ def messages_in(cell: str | None) -> list[dict]:
 
 
 def message_in(entry: dict) -> dict:
-    """One message. Its content may be a text, or a list of parts that are texts."""
-    role, content = role_of(entry), entry.get("content", entry.get("value"))
-    if entry.get("tool_calls") or entry.get("function_call"):
-        raise Unreadable("tool_calls")
+    """One message. Its content may be a text, or a list of parts that are texts; it may be empty beside calls."""
+    role, content, calls = role_of(entry), entry.get("content", entry.get("value")), calls_in(entry)
     if not role:
         raise Unreadable("unknown_role", str(written_role(entry))[:40])
+    if calls is None or (calls and role != "assistant"):
+        raise Unreadable("tool_calls")
     if isinstance(content, list):
         if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
             raise Unreadable("not_a_text")
         content = "".join(part["text"] for part in content)
-    return message(role, content)
+    if calls:
+        return message(role, content or "", may_be_empty=True) | {"tool_calls": calls}
+    of_a_result = {key: entry.get(key) for key in ("name", "tool_call_id") if role == "tool"}
+    return message(role, content) | {key: value for key, value in of_a_result.items() if isinstance(value, str)}
 
 
-def message(role: str, content) -> dict:
+def message(role: str, content, may_be_empty: bool = False) -> dict:
     """A message; what people and tools wrote is normalized, what a model wrote is kept as it is."""
     if not isinstance(content, str):
         raise Unreadable("not_a_text")
     if role != "assistant":
         content = normal(pl.Series([content])).item()
-    if not content.strip():
+    if not content.strip() and not may_be_empty:
         raise Unreadable("empty_turn")
     return {"role": role, "content": content}
 
@@ -135,15 +144,17 @@ def divided(messages: list[dict], turns: str) -> tuple[list[dict], list[dict]]:
     return messages, []
 
 
-def as_text(messages: list[dict]) -> str:
-    """A conversation as one text; that of one message is its content."""
-    if len(messages) == 1:
-        return messages[0]["content"]
-    return "\n\n".join(f"{m['role']}: {m['content']}" for m in messages)
+def as_text(messages: list[dict], tools: list[dict] | None = None) -> str:
+    """A conversation as one text; that of one message is its content and its calls."""
+    texts = ["\n".join(filter(None, [m["content"], *map(call_as_text, m.get("tool_calls", ()))])) for m in messages]
+    if len(messages) == 1 and not tools:
+        return texts[0]
+    offered = [f"tools: {as_json(tools)}"] if tools else []
+    return "\n\n".join(offered + [f"{m['role']}: {text}" for m, text in zip(messages, texts, strict=True)])
 
 
-def as_json(messages: list[dict]) -> str:
-    return json.dumps(messages, ensure_ascii=False)
+def as_json(value: list | dict) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def prompt_of(row: dict) -> str | list[dict]:
@@ -152,10 +163,16 @@ def prompt_of(row: dict) -> str | list[dict]:
 
 
 def answer_of(row: dict) -> str | list[dict]:
-    """The response of a row: its text, or its messages if it is more than one message."""
+    """The response of a row: its text, or its messages if it is more than one message or calls tools."""
     return json.loads(row["turns"]) if row.get("turns") else row["response"]
 
 
+def tools_of(row: dict) -> list[dict] | None:
+    """The tools that the instruction of a row offers; None if there are none."""
+    return json.loads(row["tools"]) if row.get("tools") else None
+
+
 def filled(rows: list[dict]) -> list[dict]:
-    """The rows without empty `messages` and `turns`, so that plain rows have the same key as ever in a row store."""
-    return [{k: v for k, v in row.items() if v is not None or k not in ("messages", "turns")} for row in rows]
+    """The rows without what only longer conversations have, so that plain rows keep their key in a row store."""
+    optional = ("messages", "tools", "turns")
+    return [{key: value for key, value in row.items() if value is not None or key not in optional} for row in rows]

@@ -1,0 +1,69 @@
+"""A chat template: what it makes of messages, and what it leaves out."""
+
+from datetime import datetime
+from functools import cached_property
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from scripts.models.tool_forms import form_of, has_calls, in_form, marked
+
+TODAY = datetime(2024, 7, 26)  # the date that templates are given, always: Llama 3's own default
+# what a template may raise, since it is code
+RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class Unrenderable(SystemExit):
+    """A chat template refuses a conversation, or fails on it; a reason of one row, not the end of a job."""
+
+    reason = "unrenderable"
+
+
+class LeftOut(Unrenderable):
+    """A chat template does not write calls, results or descriptions of tools that a conversation has."""
+
+    reason = "tools_left_out"
+
+
+class Template:
+    """The chat template of a tokenizer. messages, tools: see Chat."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+
+    def render(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> str:
+        """The text of a conversation. Raises Unrenderable if the template refuses it."""
+        if has_calls(messages):
+            if not self.call_form:
+                raise LeftOut("the chat template leaves out calls of tools")
+            messages = in_form(messages, self.call_form)
+        return self.apply(messages, add_generation_prompt, tools)
+
+    def apply(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> str:
+        """What the template makes of messages as they are."""
+        how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
+        try:
+            return self.tokenizer.apply_chat_template(messages, **how, **({"tools": tools} if tools else {}))
+        except (TemplateError, *RAISED) as error:
+            raise Unrenderable(f"the chat template cannot be used: {error}") from None
+
+    @cached_property
+    def call_form(self) -> tuple | None:
+        """How the template takes calls of tools; None if it does not write any."""
+
+        def rendered(messages: list[dict]) -> str | None:
+            try:
+                return self.apply(messages, add_generation_prompt=False)
+            except Unrenderable:
+                return None
+
+        return form_of(rendered)
+
+    def refuse_left_out(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None) -> None:
+        """Raise LeftOut if the template does not write everything about tools that a conversation has."""
+        if not tools and not has_calls(messages):
+            return
+        messages, tools, marks = marked(messages, tools)
+        text = self.render(messages, add_generation_prompt, tools)
+        if left_out := {what for mark, what in marks.items() if mark not in text}:
+            raise LeftOut(f"the chat template leaves out {' and '.join(sorted(left_out))}")
