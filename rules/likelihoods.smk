@@ -83,7 +83,7 @@ rule count_seams:
     input:
         check=[path for base in BASES for path in check_of("bases", base)],
         model=[path for base in BASES for path in model_inputs(config["bases"][base])],
-        instructions="<results>/instructions.parquet",
+        instructions=instructions_of(TEACHERS),
         responses=expand("<results>/responses/{teacher}.parquet", teacher=TEACHERS),
     output:
         seams=report("<results>/tables/seams.csv", caption="captions/seams.rst", category="Tables"),

@@ -208,6 +208,7 @@ BROUGHT = "with `compare: unpaired` each import brings its own instructions"
             {"m": {"import": {"path": "t.jsonl", "columns": {"id": "i", "response": "a"}}}},
             f"teachers.m.import.columns: name the column instruction or messages: {BROUGHT}",
         ),
+        ({"a": {"candidates": 2}}, "teachers.a.candidates: with `compare: unpaired` each instruction has one response"),
         (
             {"a": {"compare": "unpaired"}},
             "teachers.a.compare: the text 'unpaired' is given, and true or false is needed",

@@ -30,11 +30,12 @@ SCHEMA |= dict.fromkeys(("n", "n_white_space", "n_differ"), pl.Int64)
 
 def main():
     args = parse_args()
-    instructions = read_table(args.instructions).select("id", *PROMPT)
-    responses, rows = {path.stem: path for path in args.responses}, []
+    own, responses = ({path.stem: path for path in paths} for paths in (args.instructions, args.responses))
+    rows = []
     for base, entry in args.bases.items():
         chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
         for teacher in [pair.partition("/")[2] for pair in args.pairs if pair.startswith(f"{base}/")]:
+            instructions = read_table(own[teacher] if len(own) > 1 else args.instructions[0]).select("id", *PROMPT)
             pairs = read_table(responses[teacher]).join(instructions, on="id", validate="1:1", maintain_order="left")
             rows.append({"base": base, "teacher": teacher, **count_seams(chat, pairs)})
     write_table(pl.DataFrame(rows, schema=SCHEMA), args.output)
@@ -73,7 +74,9 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bases", type=bases_of, required=True, help="base to its entry, as JSON")
     parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher")
-    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
+    parser.add_argument(
+        "--instructions", type=Path, nargs="+", required=True, help="parquet of all teachers, or one for each of them"
+    )
     parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per teacher")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()
