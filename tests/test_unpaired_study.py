@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from conftest import link_workflow, snakemake
-from costly_outputs import run
 from scripts.metrics.car import INSTRUCTIONS_DIFFER
+from scripts.report import print_tables
 from scripts.tables.files import read_csv
 
 BETA, N = 0.5, 20
@@ -101,13 +101,14 @@ def test_each_teacher_is_averaged_over_its_own_rows_with_independent_errors(fini
     ]
 
 
-def test_the_pages_the_tables_the_card_and_the_conclusions_say_that_instructions_differ(finished, capsys):
+def test_the_pages_the_tables_the_card_and_the_conclusions_say_that_instructions_differ(finished, capsys, monkeypatch):
     results, _ = finished
     page = (results / "report.html").read_text(encoding="utf-8")
     assert page.count(INSTRUCTIONS_DIFFER) == 2  # of the conclusion, and of the ranking by CAR
     assert "at least 12 instructions for each teacher" in page and "each to its own instructions" in page
     assert "the instructions of plain" in page
-    run("scripts.report.print_tables", tables=results / "tables")
+    monkeypatch.setattr("sys.argv", ["print_tables", str(results / "tables")])
+    print_tables.main()
     assert INSTRUCTIONS_DIFFER in " ".join(capsys.readouterr().out.split())
     ranked = read_csv(results / "tables/teachers.csv").sort("rank")
     card = (results / "datasets/base/README.md").read_text(encoding="utf-8")
