@@ -14,7 +14,7 @@ from conftest import ROOT, make_parent
 from costly_outputs import run
 from scripts.checks.checked_sources import sources_to_check
 from scripts.configuration.check_config import fill_and_check
-from scripts.metrics.car import PROMPTS_DIFFER, car
+from scripts.metrics.car import INSTRUCTIONS_DIFFER, car
 from scripts.plan.study_sizes import Study
 from scripts.ranking.assess_ranking import sample_size, verdict
 from scripts.ranking.common_instructions import refuse_gaps, rows_that_count
@@ -89,7 +89,7 @@ def test_errors_and_probability_of_the_highest_car_equal_those_by_hand(assessed)
     assert found["b"]["p_highest"] == pytest.approx(by_hand, abs=0.015)
     (row,) = size.to_dicts()
     assert (row["n"], row["first"], row["tied"]) == (2, "b", "a")
-    assert "(at least 2 instructions for each teacher)" in row["advice"] and row["advice"].endswith(PROMPTS_DIFFER)
+    assert "(at least 2 instructions for each teacher)" in row["advice"] and row["advice"].endswith(INSTRUCTIONS_DIFFER)
 
 
 def test_the_stated_probability_is_right_for_unpaired_samples_of_different_sizes():
@@ -127,13 +127,13 @@ def test_one_teacher_alone_has_the_same_error_paired_or_not():
         assert unpaired == pytest.approx(same)
 
 
-def test_the_advice_says_that_prompts_differ():
+def test_the_advice_says_that_instructions_differ():
     clear = sample_size(["x", "y"], np.array([500, 800]), np.array([1.0, 3.0]), np.diag([0.02, 0.02]), 0.95)
     got = verdict(clear, 3.0, [], "unpaired")
     enough = f"90% of samples of about {clear['n_needed']} instructions for each teacher would settle it."
     known = "y has the highest CAR with a probability above 99 % (at least 500 instructions for each teacher)"
-    assert got == {"settled": True, "advice": f"{known}: settled. {enough} {PROMPTS_DIFFER}"}
-    assert PROMPTS_DIFFER not in verdict(clear, 3.0, [])["advice"]
+    assert got == {"settled": True, "advice": f"{known}: settled. {enough} {INSTRUCTIONS_DIFFER}"}
+    assert INSTRUCTIONS_DIFFER not in verdict(clear, 3.0, [])["advice"]
 
 
 def test_each_teacher_counts_its_own_rows_and_its_own_gaps():

@@ -1,4 +1,4 @@
-"""A whole study of three data sets with different prompts, from their files to the data set and the page."""
+"""A whole study of three data sets with different instructions, from their files to the data set and the page."""
 
 import json
 import shutil
@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from conftest import link_workflow, snakemake
-from costly_outputs import run
-from scripts.metrics.car import PROMPTS_DIFFER
+from scripts.metrics.car import INSTRUCTIONS_DIFFER
+from scripts.report import print_tables
 from scripts.tables.files import read_csv
 
 BETA, N = 0.5, 20
 WORDS = ["rain", "wind", "sun", "snow", "fog", "hail", "ice", "heat"]
 FILES = {
-    # 30 rows, of which one repeats a prompt and one has no answer; the ids of two files are the same numbers
+    # 30 rows, of which one repeats an instruction and one has no answer; the ids of two files are the same numbers
     "plain": [{"id": i, "q": f"Name {i % 29}.", "a": "" if i == 7 else f"It is {i}."} for i in range(30)],
     "chats": [
         {"talk": [{"role": "user", "content": f"And {i}?"}, {"role": "assistant", "content": f"{WORDS[i % 8]} again"}]}
@@ -101,21 +101,22 @@ def test_each_teacher_is_averaged_over_its_own_rows_with_independent_errors(fini
     ]
 
 
-def test_the_pages_the_tables_the_card_and_the_conclusions_say_that_prompts_differ(finished, capsys):
+def test_the_pages_the_tables_the_card_and_the_conclusions_say_that_instructions_differ(finished, capsys, monkeypatch):
     results, _ = finished
     page = (results / "report.html").read_text(encoding="utf-8")
-    assert page.count(PROMPTS_DIFFER) == 2  # of the conclusion, and of the ranking by CAR
+    assert page.count(INSTRUCTIONS_DIFFER) == 2  # of the conclusion, and of the ranking by CAR
     assert "at least 12 instructions for each teacher" in page and "each to its own instructions" in page
     assert "the instructions of plain" in page
-    run("scripts.report.print_tables", tables=results / "tables")
-    assert PROMPTS_DIFFER in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setattr("sys.argv", ["print_tables", str(results / "tables")])
+    print_tables.main()
+    assert INSTRUCTIONS_DIFFER in " ".join(capsys.readouterr().out.split())
     ranked = read_csv(results / "tables/teachers.csv").sort("rank")
     card = (results / "datasets/base/README.md").read_text(encoding="utf-8")
     own = ", ".join(f"{name} {n}" for name, n in ranked.select("teacher", "n").iter_rows())
-    assert f"Teachers compared, with the number of their own instructions: {own}. {PROMPTS_DIFFER}" in card
+    assert f"Teachers compared, with the number of their own instructions: {own}. {INSTRUCTIONS_DIFFER}" in card
     (conclusion,) = read_csv(results / "tables/conclusions.csv")["conclusion"]
     numbers = f"Their numbers differ too, from 12 to {ranked['n'].max()}, and with them the training."
-    assert f"{PROMPTS_DIFFER} {numbers}" in conclusion
+    assert f"{INSTRUCTIONS_DIFFER} {numbers}" in conclusion
 
 
 def test_the_data_set_and_the_fine_tuning_have_the_rows_of_one_teacher(finished):

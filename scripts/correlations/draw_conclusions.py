@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from scripts.correlations.pairs import join_pairs, read_differences
-from scripts.metrics.car import PROMPTS_DIFFER
+from scripts.metrics.car import INSTRUCTIONS_DIFFER
 from scripts.metrics.rank_statistics import MIN_TEACHERS
 from scripts.tables.files import read_csv, write_table
 from scripts.tables.identity import with_sources
@@ -34,7 +34,7 @@ def main():
         row = {"base": base, "best": None, "tied": None}
         if of_base["ap"].count():
             sentences += [about_best(of_base, errors), about_choice(of_base)]
-            sentences += about_prompts(of_base) if args.compare == "unpaired" else []
+            sentences += about_instructions(of_base) if args.compare == "unpaired" else []
             row |= {"best": by_ap(of_base)[0]["teacher"], "tied": ", ".join(tied_with_best(of_base, errors))}
         rows.append(row | {"conclusion": " ".join(sentences)})
     if len(rows) > 1:
@@ -114,11 +114,11 @@ def about_choice(pairs: pl.DataFrame) -> str:
     return f"CAR's first choice, {choice['teacher']}, {result}."
 
 
-def about_prompts(pairs: pl.DataFrame) -> list[str]:
-    """What else than the answers may be the reason of a difference, if each teacher has its own prompts."""
+def about_instructions(pairs: pl.DataFrame) -> list[str]:
+    """What else than the responses may be the reason of a difference, if each teacher has its own instructions."""
     fewest, most = pairs["n"].min(), pairs["n"].max()
     numbers = f"Their numbers differ too, from {fewest} to {most}, and with them the training." if fewest < most else ""
-    return [PROMPTS_DIFFER, *filter(None, [numbers])]
+    return [INSTRUCTIONS_DIFFER, *filter(None, [numbers])]
 
 
 def about_other_metrics(differences: pl.DataFrame) -> str:

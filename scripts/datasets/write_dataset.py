@@ -26,7 +26,7 @@ from scripts.configuration.entries import BASE_KEYS, entry_of
 from scripts.datasets.complete_conversations import NAMES, complete_conversations
 from scripts.datasets.dataset_card import CARD, as_rendered, counted
 from scripts.finetuning.sft_examples import encode_examples, read_pairs
-from scripts.metrics.car import PROMPTS_DIFFER
+from scripts.metrics.car import INSTRUCTIONS_DIFFER
 from scripts.models.chat import Chat
 from scripts.models.loading import context_length, load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
@@ -79,7 +79,7 @@ def compared(ranked: pl.DataFrame, compare: str) -> str:
     if compare == "paired":
         return f"Teachers compared: {ranked.height}; instructions that all of them answered: {ranked['n'][0]}."
     own = ", ".join(f"{name} {n}" for name, n in ranked.select("teacher", "n").iter_rows())
-    return f"Teachers compared, with the number of their own instructions: {own}. {PROMPTS_DIFFER}"
+    return f"Teachers compared, with the number of their own instructions: {own}. {INSTRUCTIONS_DIFFER}"
 
 
 def instructions_of(teacher: str, args: argparse.Namespace) -> Path:

@@ -6,8 +6,10 @@ import polars as pl
 LOSS = (pl.col("nll") + pl.col("end_nll")) / (pl.col("n_tokens") + pl.col("end_n_tokens"))
 
 BETAS = [0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100]  # 0: the reward alone; 100: almost the reward per nat
-# what is said wherever teachers are compared that have their own prompts (`compare: unpaired`)
-PROMPTS_DIFFER = "Each teacher has its own prompts, so a difference may come from the prompts and not from the answers."
+# what is said wherever teachers are compared that have their own instructions (`compare: unpaired`)
+INSTRUCTIONS_DIFFER = (
+    "Each teacher has its own instructions (prompts), so a difference may come from these and not from the responses."
+)
 BETA_RANGE = (0.1, 10)  # the paper does not print its beta; public code uses values near 3
 
 

@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from scripts.metrics.car import BETA_RANGE, PROMPTS_DIFFER, preferred
+from scripts.metrics.car import BETA_RANGE, INSTRUCTIONS_DIFFER, preferred
 from scripts.ranking.car_parts import parts_of_car
 from scripts.ranking.common_instructions import KEYS, by_base, rows_that_count
 from scripts.ranking.highest_car import MIN_INSTRUCTIONS, POWER, mean_tau, n_needed, p_highest, tied, true_cars
@@ -116,7 +116,7 @@ def other_firsts(settings: pl.DataFrame, first: str) -> list[str]:
 def verdict(size: dict, reward: float, others: list[str], compare: str = "paired") -> dict:
     """settled, and advice: what is known and what to do, in a few sentences. reward: r of the first teacher."""
     settled, advice = verdict_in_words(size, reward, others, " for each teacher" if compare == "unpaired" else "")
-    return {"settled": settled, "advice": f"{advice} {PROMPTS_DIFFER}" if compare == "unpaired" else advice}
+    return {"settled": settled, "advice": f"{advice} {INSTRUCTIONS_DIFFER}" if compare == "unpaired" else advice}
 
 
 def verdict_in_words(size: dict, reward: float, others: list[str], each: str) -> tuple[bool, str]:
