@@ -84,7 +84,8 @@ def test_every_prompt_has_a_row(study, tmp_path):
     ]
     instructions = pl.DataFrame({"id": list("012345"), "instruction": texts})
     got = generate(PYTHON, tmp_path / "vllm", instructions, vllm("plain-large"))
-    plain = generate(sys.executable, tmp_path / "t", instructions, vllm("plain-large") | {"engine": "transformers"})
+    model = {"engine": "transformers", "model": vllm("plain-large")["model"]}
+    plain = generate(sys.executable, tmp_path / "t", instructions, model)
     assert got["id"].to_list() == instructions["id"].to_list()
     assert got["reason"].to_list()[1] == "prompt_over_long"
     assert got.filter(pl.col("response").is_null() & pl.col("reason").is_null()).height == 0
