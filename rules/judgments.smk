@@ -102,7 +102,7 @@ rule judge_pairs:
             "scripts.judgments.judge_pairs", engine_module(judge_of(wildcards.benchmark)["engine"])
         ),
         files=lambda wildcards: model_files(judge_of(wildcards.benchmark)),
-        digests=lambda wildcards: digests_of([judge_template_of(wildcards.benchmark)]),
+        digests=lambda wildcards: digests_of([judge_template_of(config["benchmarks"][wildcards.benchmark])]),
         protocol=lambda wildcards: config["benchmarks"][wildcards.benchmark]["protocol"],
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),

@@ -56,7 +56,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 1076,
+        "total": 1078,
     }
 
 
