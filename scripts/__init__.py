@@ -2,3 +2,9 @@
 
 docs/code.md is the map.
 """
+
+import sys
+
+# transformers imports scikit-learn, if it finds it, for one function of assisted decoding: a fifth of the time that a
+# job with a model needs to start. scripts/scores/length_controlled.py, which uses scikit-learn, removes this entry.
+sys.modules.setdefault("sklearn", None)

@@ -6,9 +6,15 @@ itself (Dubois et al., 2404.04475; length_controlled_v1 of alpaca_eval 0.6.6). T
 the effect of the model.
 """
 
+import sys
+
 import numpy as np
 import polars as pl
 from scipy.special import expit
+
+if sys.modules.get("sklearn", ...) is None:  # see scripts/__init__.py
+    del sys.modules["sklearn"]
+
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
