@@ -220,11 +220,14 @@ CHANGES = {
 }
 
 
+def test_a_copy_of_a_finished_study_has_nothing_to_do(study_copy):
+    assert jobs(study_copy) == {}
+
+
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("change", CHANGES)
 def test_only_what_the_change_invalidates_reruns(study_copy, change):
     edit, expected = CHANGES[change]
-    assert jobs(study_copy) == {}
     before = read_config(study_copy)
     edit(study_copy)
     saved = {"save_config": 1} if read_config(study_copy) != before else {}
