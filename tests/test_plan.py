@@ -87,7 +87,7 @@ def study(**plan):
     config["finetune"] |= {"epochs": 2}
     for entry in (*config["teachers"].values(), *config["bases"].values()):
         entry |= {"gpus": 1, "processes": 1, "fsdp": False}
-    return Study(config | {"study": "nothing-there-yet"})
+    return Study(config | {"study": "nothing-there-yet", "compare": "paired"})
 
 
 def test_the_cost_of_a_job_by_hand():

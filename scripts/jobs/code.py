@@ -19,6 +19,7 @@ def digest_of_code(script: str) -> str:
     return hashlib.sha256("".join(map(digest_of_module, modules_of(script))).encode()).hexdigest()[:16]
 
 
+@cache
 def versions_of(*scripts: str) -> str:
     """The VERSIONs declared by the scripts and by the modules of scripts/ they import, as JSON: module to number."""
     modules = sorted({module for script in scripts for module in modules_of(script)})
@@ -38,6 +39,7 @@ def modules_of(script: str) -> list[str]:
     return sorted(found)
 
 
+@cache
 def imports_of(module: str) -> list[str]:
     """The modules of scripts/ that a module itself imports, at its top or within a function."""
     nodes = [node for node in ast.walk(parse(module)) if isinstance(node, ast.ImportFrom)]
