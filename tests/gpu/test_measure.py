@@ -8,7 +8,6 @@ import pytest
 
 from conftest import ROOT
 
-
 # every kind of step; the variants of fine-tuning and the speeds on one of the four shapes
 STEPS = ["machine", "likelihoods", "rewards", "fine-tuning/qwen2-1.5b", "scoring speed/qwen2-1.5b", "head"]
 STEPS += ["out of memory", "killed and resumed"]
