@@ -34,10 +34,7 @@ def configuration(url: str) -> dict:
             "imported": {"import": table},
             "rewarded": {"import": table | {"rewards": {"right-answer": ["rewards", 0]}}},
         },
-        "bases": {
-            name: {"model": f"{world}/{name}", "chat_template": "config/templates/plain.jinja", "gpus": 0}
-            for name in ("alpha", "beta")
-        },
+        "bases": {"alpha": {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", "gpus": 0}},
         "reward_models": {"right-answer": {"model": f"{world}/right-answer", "gpus": 0}},
         "reference_models": {"reference": {"model": f"{world}/terse-small", "max_length": 64, "gpus": 0}},
         "scores": {
@@ -65,9 +62,8 @@ def results(study, tmp_path_factory):
             print(json.dumps({"instruction": row["instruction"], "answer": row["answer"], "rewards": [7.5]}), file=out)
     with open(root / "scores.csv", "w", encoding="utf-8") as out:
         print("student,from,a,b", file=out)
-        for i, base in enumerate(("alpha", "beta")):
-            for j, teacher in enumerate(("greedy", "best", "worst", "imported", "rewarded", "endpoint", "nobody")):
-                print(f"{base},{teacher},{10 * i + j},{50 + j * j}", file=out)
+        for j, teacher in enumerate(("greedy", "best", "worst", "imported", "rewarded", "endpoint", "nobody")):
+            print(f"alpha,{teacher},{j},{50 + j * j}", file=out)
     (root / "kinds.yaml").write_text(yaml.safe_dump(configuration(server.url)))
     done = snakemake("--cores", "2", "--configfile", "kinds.yaml", cwd=root)
     server.server_close()
@@ -127,14 +123,14 @@ def test_pools_are_not_ranked_and_selections_only_if_the_config_says_so(results)
 def test_average_performance_is_the_mean_of_the_imported_scores(results):
     with open(results / "tables/performance.csv", encoding="utf-8") as file:
         ap = {(row["base"], row["teacher"]): float(row["ap"]) for row in csv.DictReader(file)}
-    assert len(ap) == 12
-    assert ap["alpha", "rewarded"] == (4 + 50 + 16) / 2 and ap["beta", "best"] == (11 + 51) / 2
+    assert len(ap) == 6
+    assert ap["alpha", "rewarded"] == (4 + 50 + 16) / 2 and ap["alpha", "best"] == (1 + 51) / 2
 
 
 def test_the_perplexity_of_the_reference_model_is_a_further_metric(results):
     sums = pl.read_parquet(results / "likelihoods/reference/greedy.parquet")
     expected = (sums["nll"] / sums["n_tokens"]).exp().to_list()
-    metrics = pl.read_parquet(results / "metrics/beta/greedy.parquet")
+    metrics = pl.read_parquet(results / "metrics/alpha/greedy.parquet")
     assert metrics["ppl:reference"].to_list() == pytest.approx(expected, nan_ok=True)
     with open(results / "tables/correlations.csv", encoding="utf-8") as file:
         better = {row["metric"]: row["better"] for row in csv.DictReader(file)}
