@@ -73,7 +73,7 @@ def judge_right_and_damaged(folder, protocol, n=400):
         answer = [pair[0] if r else pair[1] for pair, r in zip(texts, is_right, strict=True)]
         frame.select("id", answer=pl.Series(answer), **columns).write_parquet(folder / f"{name}.parquet")
     files = {name: folder / f"{name}.parquet" for name in ("prompts", "baseline", "answers")}
-    transformers = vllm("pairwise") | {"engine": "transformers"}
+    transformers = {"engine": "transformers", "model": vllm("pairwise")["model"]}
     return judge(sys.executable, folder, protocol, transformers, files).with_columns(
         right=pl.Series(repeated(right, protocol))
     )
