@@ -68,7 +68,7 @@ def judge_right_and_damaged(folder, protocol, n=400):
     )
     names = {"benchmark": pl.lit("b"), "base": pl.lit("x"), "teacher": pl.lit("t"), "finish_reason": pl.lit("stop")}
     columns = {"reason": pl.lit(None, pl.String), "n_tokens": pl.lit(1), **names}
-    frame.write_parquet(folder / "prompts.parquet")
+    frame.with_columns(raw_instruction="instruction").write_parquet(folder / "prompts.parquet")
     for name, is_right in (("answers", right), ("baseline", [not r for r in right])):
         answer = [pair[0] if r else pair[1] for pair, r in zip(texts, is_right, strict=True)]
         frame.select("id", answer=pl.Series(answer), **columns).write_parquet(folder / f"{name}.parquet")
@@ -109,7 +109,7 @@ def test_the_judge_prefers_right_answers_with_both_protocols(tmp_path):
         prefers = preference if protocol == "alpaca_eval" else points
         agrees = [(prefers(row) > 0.5) == row["right"] for row in rows if prefers(row) not in (0.5, None)]
         print(f"{protocol}: right in {sum(agrees)} of {len(agrees)} comparisons of a right answer and a damaged one")
-        assert sum(agrees) / len(agrees) > 0.58  # 0.74 and 0.66 were measured
+        assert sum(agrees) / len(agrees) > 0.58  # 0.81 and 0.80 were measured
 
 
 def points(row):
