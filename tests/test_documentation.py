@@ -106,7 +106,8 @@ CHECKS = {
     r"python3 -m venv (\.venv-slurm)": lambda words, request: run("grep", "-q", words[3], "Makefile"),
     r"(\S+/)?pip (install|download) .*": check_pins,
     r"unzip -j .* -d .*": unpack,
-    r"snakemake( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
+    r"snakemake speed --cores \d": lambda words, request: run(*words, "-n"),  # tests/test_speed.py runs the stages
+    r"snakemake(?! speed --)( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
     r"snakemake( [a-z_]+)?( -n| --cores \d)? --configfile \S+": dry_run,
     r"\.venv-slurm/bin/snakemake .* --workflow-profile profiles/slurm": dry_run_for_slurm,
     r"python -m scripts\.report\.print_tables results/(mine|miniature)/tables": print_tables_of_the_study,
@@ -117,8 +118,7 @@ CHECKS = {
     r"snakefmt .*": lambda words, request: run("snakefmt", "--check", *words[1:]),
 }
 NEED_THE_STUDY = (run_on_the_finished_study, print_tables_of_the_study)
-# these take minutes, or need an environment that `make test` does not install
-SLOW = (".venv-slurm/bin/snakemake", "snakemake speed --cores")
+SLOW = ".venv-slurm/bin/snakemake"  # `make test` does not install it
 
 
 def checks_of(command: str) -> list:
