@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of scripts: with small models, threads wait
 os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
 
 

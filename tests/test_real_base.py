@@ -25,10 +25,7 @@ pytestmark = pytest.mark.slow
 BOS, EOS = "<bos>", "<eos>"
 CAPITALS = {
     "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Japan": "Tokyo", "Egypt": "Cairo", "Kenya": "Nairobi",
-    "Norway": "Oslo", "Sweden": "Stockholm", "Finland": "Helsinki", "Poland": "Warsaw", "Austria": "Vienna",
-    "Greece": "Athens", "Cuba": "Havana", "Peru": "Lima", "Chile": "Santiago", "Iran": "Tehran", "Iraq": "Baghdad",
-    "India": "New Delhi", "China": "Beijing", "Nepal": "Kathmandu", "Ghana": "Accra", "Canada": "Ottawa",
-    "Hungary": "Budapest", "Ireland": "Dublin",
+    "Norway": "Oslo", "Peru": "Lima", "Iraq": "Baghdad", "India": "New Delhi", "China": "Beijing", "Nepal": "Kathmandu",
 }  # fmt: skip
 HELD_OUT = {
     "Germany": "Berlin", "Russia": "Moscow", "Portugal": "Lisbon", "Denmark": "Copenhagen", "Turkey": "Ankara",
