@@ -109,7 +109,7 @@ def test_the_judge_prefers_right_answers_with_both_protocols(tmp_path):
         prefers = preference if protocol == "alpaca_eval" else points
         agrees = [(prefers(row) > 0.5) == row["right"] for row in rows if prefers(row) not in (0.5, None)]
         print(f"{protocol}: right in {sum(agrees)} of {len(agrees)} comparisons of a right answer and a damaged one")
-        assert sum(agrees) / len(agrees) > 0.58  # 0.81 and 0.80 were measured
+        assert sum(agrees) / len(agrees) > 0.58  # 0.79 and 0.81 were measured
 
 
 def points(row):

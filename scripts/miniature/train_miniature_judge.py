@@ -1,7 +1,7 @@
 """Train the judge: a chat model that compares two answers to a task with the prompts of AlpacaEval and Arena-Hard.
 
 python -m scripts.miniature.train_miniature_judge \
-    --size '{"layers": 5, "steps": 800, "batch": 48, "learning_rate": 0.003}' \
+    --size '{"layers": 5, "steps": 400, "batch": 48, "learning_rate": 0.003}' \
     --seed 0 --start results/world/second-opinion/manifest.json \
     --alpaca-eval config/miniature/judge_alpaca_eval.txt --arena-hard config/miniature/judge_arena_hard.txt \
     --manifest results/world/pairwise/manifest.json
