@@ -112,7 +112,13 @@ def test_a_table_or_template_replaced_by_an_older_one_reruns_exactly_what_reads_
     for name in ("imported", "difficulty", "gamed"):
         replace(copy / f"{name}.jsonl", lambda text: text.replace(b"This", b"That"))
     replace(copy / "template.txt", lambda text: text + b"\n")
-    assert changed(copy) == {"import_responses", "prepare_length_control", "judge_pairs", "check_sources"}
+    assert changed(copy) == {
+        "import_responses",
+        "prepare_length_control",
+        "judge_pairs",
+        "check_sources",
+        "check_endpoints",
+    }
 
 
 def test_a_switched_link_is_noticed(copy):
