@@ -186,7 +186,7 @@ def wrong_template(section: str, entry: dict, chat: Chat) -> list[str]:
 def refused_templates(entry: dict, chat: Chat) -> list[str]:
     """The templates of judges whose messages the judge's own chat template refuses, such as one of the system."""
     problems = []
-    for path in entry["judge_templates"]:
+    for path in entry.get("judge_templates", []):  # only judges have some
         try:
             chat.ask(fill_template(read_template(Path(path)), "-", "-", "-"))
         except SystemExit as refused:
