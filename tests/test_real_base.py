@@ -35,7 +35,7 @@ LONG = (
     "The capital of {0} is {1}. The government, the parliament and most national offices of {0} are in {1}, and it is "
     "the city that many visitors of the country see first."
 )
-# texts whose tokens depend on what stands before them; the first has more tokens than Gemma's sliding window
+# texts whose tokens depend on the text before them; the first has more tokens than Gemma's sliding window
 FORMS = [
     "\n".join(f"{i} times {i} is {i * i}." for i in range(1, 46)),
     "{1} 🙂",
@@ -155,7 +155,7 @@ def ids_of(text):
 def plain_ids(question, response):
     """Ids of prompt, response and end of turn: the tokens of the whole text, cut where the response begins.
 
-    Only where a token stands across that place, the response has the tokens that it has alone.
+    Only where one token has characters of both, the response has the tokens that it has alone.
     """
     prompt = f"{BOS}Question: {question}\nAnswer:\n"
     whole = tokenizer().encode(f"{prompt}{response}{EOS}", add_special_tokens=False)

@@ -61,9 +61,9 @@ class Chat:
     def turns(self, row: dict) -> list[tuple[list[int], list[int], list[int]]]:
         """For each message of the assistant in a response: the ids before it, of its text, and of its end of turn.
 
-        The calls of a message belong to its text, as the template writes them.
-        One after the other they are the conversation of the row (see scripts/tables/conversations.py) up to its last
-        end of turn. Raises Unrenderable if the template renders a message in another way once others follow it.
+        The calls of a message belong to its text, as the template writes them. One after the other, the ids are the
+        conversation of the row (see scripts/tables/conversations.py) up to its last end of turn. Raises Unrenderable if
+        the template renders a message in another way once others follow it.
         """
         before, tools, done, found = messages("user", prompt_of(row)), tools_of(row), [], []
         answer = messages("assistant", answer_of(row))

@@ -47,8 +47,7 @@ def score_rows(chat: Chat, model, pairs: list[tuple], batch_tokens: int, output:
 
     `unusable` is `over_long` if the row does not fit into the model's context, and `not_finite` if the reward is NaN or
     infinite, and `unrenderable` or `tools_left_out` if the chat template refuses the texts, or does not write tools or
-    calls. `output` names the field of the model's output
-    that has the reward.
+    calls. `output` names the field of the model's output that has the reward.
     """
     ids = [rendered(chat, *pair) for pair in pairs]
     results = [{"reward": None, "unusable": row if isinstance(row, str) else "over_long"} for row in ids]

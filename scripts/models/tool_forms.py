@@ -53,7 +53,7 @@ def with_arguments_as_text(call: dict) -> dict:
 
 
 def marked(messages: list[dict], tools: list[dict] | None) -> tuple[list[dict], list[dict] | None, dict[str, str]]:
-    """The conversation with a mark for everything about tools, and for each mark what it stands for.
+    """The conversation with a mark for everything about tools, and what each mark replaces.
 
     These are the names and arguments of calls, texts beside calls, results of tools, and names of tools.
     """
