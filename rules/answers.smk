@@ -1,4 +1,4 @@
-"""The baseline teacher and every fine-tuned pair answer the prompts of each benchmark.
+"""The baseline teacher and every fine-tuned pair answer the prompts of each benchmark: one job per fine-tuned pair.
 
 The answers of a baseline can also be imported from a table.
 
@@ -7,46 +7,10 @@ Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmar
 benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
 """
 
-
-rule answer_benchmark:
-    input:
-        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
-        prompts="<results>/prompts/{benchmark}.parquet",
-    output:
-        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
-    log:
-        "<results>/logs/answer_benchmark/{benchmark}/{base}/{teacher}.log",
-    benchmark:
-        "<results>/timings/answer_benchmark/{benchmark}/{base}/{teacher}.tsv"
-    conda:
-        lambda wildcards: environment_of(answering_entry(wildcards)["engine"])
-    resources:
-        gpu=lambda wildcards: answering_entry(wildcards)["gpus"],
-        mem_mb=lambda wildcards: answering_entry(wildcards)["mem_mb"],
-        runtime=lambda wildcards: answering_entry(wildcards)["runtime"],
-    params:
-        versions=lambda wildcards: versions_of(
-            "scripts.answers.answer_benchmark", engine_module(answering_entry(wildcards)["engine"])
-        ),
-        names="--base {base} --teacher {teacher}",
-        model=lambda wildcards: engine_spec(answering_entry(wildcards)),
-        sampling=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
-        store=f"{RESULTS}/rows/answers/{{benchmark}}/{{base}}/{{teacher}}",
-    shell:
-        """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
-            --benchmark {wildcards.benchmark} \
-            {params.names} \
-            --model {params.model:q} \
-            --sampling {params.sampling:q} \
-            --api "$API_SETTINGS" \
-            --prompts {input.prompts:q} \
-            --store {params.store:q} \
-            --output {output.answers:q} &>{log:q}
-        """
+BENCHMARKS = sorted(config["benchmarks"])
 
 
-use rule answer_benchmark as answer_as_baseline with:
+rule answer_as_baseline:
     input:
         check=lambda wildcards: check_of("teachers", config["benchmarks"][wildcards.benchmark]["baseline"]),
         model=lambda wildcards: model_inputs(baseline_of(wildcards.benchmark)),
@@ -59,10 +23,54 @@ use rule answer_benchmark as answer_as_baseline with:
         "<results>/timings/answer_as_baseline/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(name for name, entry in config["benchmarks"].items() if "baseline" in entry),
+    conda:
+        lambda wildcards: environment_of(answering_entry(wildcards)["engine"])
+    resources:
+        gpu=lambda wildcards: answering_entry(wildcards)["gpus"],
+        mem_mb=lambda wildcards: answering_entry(wildcards)["mem_mb"],
+        runtime=lambda wildcards: answering_entry(wildcards)["runtime"],
     params:
+        versions=lambda wildcards: versions_of(
+            "scripts.answers.answer_benchmark", engine_module(answering_entry(wildcards)["engine"])
+        ),
         files=lambda wildcards: model_files(baseline_of(wildcards.benchmark)),
         names=lambda wildcards: f"--teacher {config['benchmarks'][wildcards.benchmark]['baseline']}",
-        store=f"{RESULTS}/rows/baselines/{{benchmark}}",
+        model=lambda wildcards: engine_spec(answering_entry(wildcards)),
+        benchmarks="{benchmark}",
+        samplings=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["sampling"]),
+        stores=f"{RESULTS}/rows/baselines/{{benchmark}}",
+    shell:
+        """
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.answers.answer_benchmark \
+            --benchmarks {params.benchmarks} \
+            {params.names} \
+            --model {params.model:q} \
+            --samplings {params.samplings:q} \
+            --api "$API_SETTINGS" \
+            --prompts {input.prompts:q} \
+            --stores {params.stores:q} \
+            --outputs {output.answers:q} &>{log:q}
+        """
+
+
+if BENCHMARKS:
+
+    use rule answer_as_baseline as answer_benchmark with:
+        input:
+            manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+            prompts=expand("<results>/prompts/{benchmark}.parquet", benchmark=BENCHMARKS),
+        output:
+            answers=expand("<results>/answers/{benchmark}/{{base}}/{{teacher}}.parquet", benchmark=BENCHMARKS),
+        log:
+            "<results>/logs/answer_benchmark/{base}/{teacher}.log",
+        benchmark:
+            "<results>/timings/answer_benchmark/{base}/{teacher}.tsv"
+        params:
+            files=None,  # the manifest has those of the checkpoint
+            names="--base {base} --teacher {teacher}",
+            benchmarks=BENCHMARKS,
+            samplings=[as_json(config["benchmarks"][name]["sampling"]) for name in BENCHMARKS],
+            stores=[f"{RESULTS}/rows/answers/{name}/{{base}}/{{teacher}}" for name in BENCHMARKS],
 
 
 rule import_baseline:

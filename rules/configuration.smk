@@ -170,12 +170,21 @@ IMPORTED_REWARDS = [
     for teacher in teachers_by("import")
     for reward_model in config["teachers"][teacher]["import"]["rewards"]
 ]
-SCORED_REWARDS = [
-    (reward_model, teacher)
+# teachers and pools without any imported reward: every reward model scores all of them in one job
+POOLS = {config["teachers"][teacher]["pool"] for teacher in teachers_by("select")}
+SCORED = [
+    teacher
     for teacher in [*teachers_by("model"), *teachers_by("import")]
-    for reward_model in config["reward_models"]
-    if (reward_model, teacher) not in IMPORTED_REWARDS
+    if teacher in {*TEACHERS, *POOLS} - {teacher for _, teacher in IMPORTED_REWARDS}
 ]
+# each reward model also scores the others, except those whose rewards by this model are imported
+SCORED_APART = [
+    (reward_model, teacher)
+    for teacher in teachers_by("import")
+    for reward_model in config["reward_models"]
+    if teacher not in SCORED and (reward_model, teacher) not in IMPORTED_REWARDS
+]
+SCORING = sorted(config["reward_models"] if SCORED else {reward_model for reward_model, _ in SCORED_APART})
 
 
 def only_pairs(pairs):
@@ -260,7 +269,7 @@ def length_control_of(benchmark):
 # checks
 
 SOURCES = sources_to_check(config)
-CHECKED = models_to_check(config, scoring={reward_model for reward_model, _ in SCORED_REWARDS})
+CHECKED = models_to_check(config, scoring=set(SCORING))
 # the models that a target loads, by section
 CHECKED_BY = {"all": CHECKED, "rank": {section: CHECKED[section] for section in CHECKED if section != "judges"}}
 ENDPOINTS = {target: endpoints_to_ask(config, judging=target == "all") for target in CHECKED_BY}

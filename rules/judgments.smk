@@ -1,5 +1,7 @@
 """The judgments of each pair's answers, by the benchmark's protocol; the raw output of the judge is stored.
 
+One job per benchmark judges all pairs: a local judge is loaded once.
+
 Inputs: <results>/prompts/{benchmark}.parquet, <results>/baselines/{benchmark}.parquet,
 <results>/answers/{benchmark}/{base}/{teacher}.parquet, and the judge's model or template, if local.
 Output: <results>/judgments/{benchmark}/{base}/{teacher}.parquet (id, the comparison, the judge's output, reason).
@@ -12,13 +14,13 @@ rule judge_exact:
     input:
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
-        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
+        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     output:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     log:
-        "<results>/logs/judge_exact/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/judge_exact/{benchmark}.log",
     benchmark:
-        "<results>/timings/judge_exact/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/judge_exact/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(judged_by("judge_exact")),
     conda:
@@ -33,7 +35,7 @@ rule judge_exact:
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
             --answers {input.answers:q} \
-            --output {output.judgments:q} &>{log:q}
+            --outputs {output.judgments:q} &>{log:q}
         """
 
 
@@ -43,13 +45,13 @@ rule judge_reward:
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
-        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
+        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     output:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     log:
-        "<results>/logs/judge_reward/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/judge_reward/{benchmark}.log",
     benchmark:
-        "<results>/timings/judge_reward/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/judge_reward/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(judged_by("judge_reward")),
     conda:
@@ -62,16 +64,18 @@ rule judge_reward:
         versions=versions_of("scripts.judgments.judge_reward"),
         files=lambda wildcards: model_files(judge_of(wildcards.benchmark)),
         judge=lambda wildcards: as_json(judge_of(wildcards.benchmark), *REWARD_MODEL_KEYS),
-        store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
+        pairs=PAIRS,
+        store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """
         exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.judgments.judge_reward \
             --judge {params.judge:q} \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
+            --pairs {params.pairs} \
             --answers {input.answers:q} \
             --store {params.store:q} \
-            --output {output.judgments:q} &>{log:q}
+            --outputs {output.judgments:q} &>{log:q}
         """
 
 
@@ -82,13 +86,13 @@ rule judge_pairs:
         template=lambda wildcards: judge_template_of(config["benchmarks"][wildcards.benchmark]),
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
-        answers="<results>/answers/{benchmark}/{base}/{teacher}.parquet",
+        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     output:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     log:
-        "<results>/logs/judge_pairs/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/judge_pairs/{benchmark}.log",
     benchmark:
-        "<results>/timings/judge_pairs/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/judge_pairs/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(judged_by("judge_pairs")),
     conda:
@@ -107,7 +111,8 @@ rule judge_pairs:
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),
         options=lambda wildcards: strict_option(wildcards.benchmark),
-        store=f"{RESULTS}/rows/judgments/{{benchmark}}/{{base}}/{{teacher}}",
+        pairs=PAIRS,
+        store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """
         exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.judgments.judge_pairs \
@@ -118,7 +123,8 @@ rule judge_pairs:
             --api "$API_SETTINGS" \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
+            --pairs {params.pairs} \
             --answers {input.answers:q} \
             --store {params.store:q} \
-            --output {output.judgments:q} &>{log:q}
+            --outputs {output.judgments:q} &>{log:q}
         """

@@ -1,4 +1,4 @@
-"""The likelihood of each teacher's responses under each base model and each reference model.
+"""The likelihood of each teacher's responses under each base model and each reference model: one job per model.
 
 Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the model's folder if it is local and, for
 a base, the chat template that the config names.
@@ -7,21 +7,23 @@ model, teacher, sums over tokens, truncated, reason); <results>/tables/seams.csv
 seam of prompt and answer).
 """
 
+UNMIXED = [teacher for teacher in TEACHERS if teacher not in MIXES]
+
 
 rule score_likelihoods:
     input:
         check=lambda wildcards: check_of("bases", wildcards.base),
         model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
-        instructions=instructions_of(["{teacher}"]),
-        responses="<results>/responses/{teacher}.parquet",
+        instructions=instructions_of(UNMIXED),
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=UNMIXED),
     output:
-        likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
+        likelihoods=expand("<results>/likelihoods/{{base}}/{teacher}.parquet", teacher=UNMIXED),
     log:
-        "<results>/logs/score_likelihoods/{base}/{teacher}.log",
+        "<results>/logs/score_likelihoods/{base}.log",
     benchmark:
-        "<results>/timings/score_likelihoods/{base}/{teacher}.tsv"
+        "<results>/timings/score_likelihoods/{base}.tsv"
     wildcard_constraints:
-        teacher=one_of(set(config["teachers"]) - set(MIXES)),
+        base=one_of(BASES),
     conda:
         "../envs/train.yaml"
     resources:
@@ -35,19 +37,20 @@ rule score_likelihoods:
         prompt="chat",
         model=lambda wildcards: as_json(config["bases"][wildcards.base], *BASE_KEYS),
         limits=lambda wildcards: as_json(config["likelihoods"]),
-        store=f"{RESULTS}/rows/likelihoods/{{base}}/{{teacher}}",
+        teachers=UNMIXED,
+        store=f"{RESULTS}/rows/likelihoods/{{base}}",
     shell:
         """
         exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.likelihoods.score_likelihoods \
             --name {params.name} \
             --prompt {params.prompt} \
-            --teacher {wildcards.teacher} \
+            --teachers {params.teachers} \
             --model {params.model:q} \
             --limits {params.limits:q} \
             --instructions {input.instructions:q} \
             --responses {input.responses:q} \
             --store {params.store:q} \
-            --output {output.likelihoods:q} &>{log:q}
+            --outputs {output.likelihoods:q} &>{log:q}
         """
 
 
@@ -55,14 +58,16 @@ use rule score_likelihoods as score_reference_likelihoods with:
     input:
         check=lambda wildcards: check_of("reference_models", wildcards.reference_model),
         model=lambda wildcards: model_inputs(config["reference_models"][wildcards.reference_model]),
-        instructions=instructions_of(["{teacher}"]),
-        responses="<results>/responses/{teacher}.parquet",
+        instructions=instructions_of(UNMIXED),
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=UNMIXED),
     output:
-        likelihoods="<results>/likelihoods/{reference_model}/{teacher}.parquet",
+        likelihoods=expand("<results>/likelihoods/{{reference_model}}/{teacher}.parquet", teacher=UNMIXED),
     log:
-        "<results>/logs/score_reference_likelihoods/{reference_model}/{teacher}.log",
+        "<results>/logs/score_reference_likelihoods/{reference_model}.log",
     benchmark:
-        "<results>/timings/score_reference_likelihoods/{reference_model}/{teacher}.tsv"
+        "<results>/timings/score_reference_likelihoods/{reference_model}.tsv"
+    wildcard_constraints:
+        reference_model=one_of(config["reference_models"]),
     resources:
         gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"],
         mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"],
@@ -76,7 +81,8 @@ use rule score_likelihoods as score_reference_likelihoods with:
         limits=lambda wildcards: as_json(
             config["likelihoods"] | {"max_length": config["reference_models"][wildcards.reference_model]["max_length"]}
         ),
-        store=f"{RESULTS}/rows/likelihoods/{{reference_model}}/{{teacher}}",
+        teachers=UNMIXED,
+        store=f"{RESULTS}/rows/likelihoods/{{reference_model}}",
 
 
 rule count_seams:

@@ -12,44 +12,49 @@ TEACHER_KEYS = ("family", "compare", "parameters", "published_score")
 
 rule measure_diversity:
     input:
-        responses="<results>/responses/{teacher}.parquet",
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=TEACHERS),
     output:
-        diversity="<results>/diversity/{teacher}.parquet",
+        diversity=expand("<results>/diversity/{teacher}.parquet", teacher=TEACHERS),
     log:
-        "<results>/logs/measure_diversity/{teacher}.log",
+        "<results>/logs/measure_diversity.log",
     benchmark:
-        "<results>/timings/measure_diversity/{teacher}.tsv"
+        "<results>/timings/measure_diversity.tsv"
     conda:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.ranking.measure_diversity"),
+        teachers=TEACHERS,
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.ranking.measure_diversity \
-            --teacher {wildcards.teacher} \
+            --teachers {params.teachers} \
             --responses {input.responses:q} \
-            --output {output.diversity:q} &>{log:q}
+            --outputs {output.diversity:q} &>{log:q}
         """
 
 
 rule join_metrics:
     input:
-        likelihoods="<results>/likelihoods/{base}/{teacher}.parquet",
-        diversity="<results>/diversity/{teacher}.parquet",
+        likelihoods=expand("<results>/likelihoods/{{base}}/{teacher}.parquet", teacher=UNMIXED),
+        diversity=expand("<results>/diversity/{teacher}.parquet", teacher=UNMIXED),
         rewards=expand(
-            "<results>/rewards/{reward_model}/{{teacher}}.parquet",
+            "<results>/rewards/{reward_model}/{teacher}.parquet",
             reward_model=sorted(config["reward_models"]),
+            teacher=UNMIXED,
         ),
         reference_likelihoods=expand(
-            "<results>/likelihoods/{reference_model}/{{teacher}}.parquet",
+            "<results>/likelihoods/{reference_model}/{teacher}.parquet",
             reference_model=sorted(config["reference_models"]),
+            teacher=UNMIXED,
         ),
     output:
-        metrics="<results>/metrics/{base}/{teacher}.parquet",
+        metrics=expand("<results>/metrics/{{base}}/{teacher}.parquet", teacher=UNMIXED),
     log:
-        "<results>/logs/join_metrics/{base}/{teacher}.log",
+        "<results>/logs/join_metrics/{base}.log",
     benchmark:
-        "<results>/timings/join_metrics/{base}/{teacher}.tsv"
+        "<results>/timings/join_metrics/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(BASES),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -62,8 +67,27 @@ rule join_metrics:
             --diversity {input.diversity:q} \
             --rewards {input.rewards:q} \
             --reference-likelihoods {input.reference_likelihoods:q} \
-            --output {output.metrics:q} &>{log:q}
+            --outputs {output.metrics:q} &>{log:q}
         """
+
+
+use rule join_metrics as join_metrics_of_mix with:
+    input:
+        likelihoods="<results>/likelihoods/{base}/{mix}.parquet",
+        diversity="<results>/diversity/{mix}.parquet",
+        rewards=expand("<results>/rewards/{reward_model}/{{mix}}.parquet", reward_model=sorted(config["reward_models"])),
+        reference_likelihoods=expand(
+            "<results>/likelihoods/{reference_model}/{{mix}}.parquet",
+            reference_model=sorted(config["reference_models"]),
+        ),
+    output:
+        metrics="<results>/metrics/{base}/{mix}.parquet",
+    log:
+        "<results>/logs/join_metrics_of_mix/{base}/{mix}.log",
+    benchmark:
+        "<results>/timings/join_metrics_of_mix/{base}/{mix}.tsv"
+    wildcard_constraints:
+        mix=one_of(MIXES),
 
 
 rule rank_teachers:

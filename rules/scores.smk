@@ -8,13 +8,13 @@ Outputs: <results>/length_control/{benchmark}/ and <results>/scores/{benchmark}/
 
 rule score_judgments:
     input:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
     output:
-        score="<results>/scores/{benchmark}/{base}/{teacher}.json",
+        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
     log:
-        "<results>/logs/score_judgments/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/score_judgments/{benchmark}.log",
     benchmark:
-        "<results>/timings/score_judgments/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/score_judgments/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(scored_by("score_judgments")),
     conda:
@@ -24,25 +24,25 @@ rule score_judgments:
         script="scripts.scores.score_judgments",
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
+        pairs=PAIRS,
         options=[],
     shell:
         """
         exec python -m scripts.jobs.run_job {params.script} \
             --benchmark {wildcards.benchmark} \
-            --base {wildcards.base} \
-            --teacher {wildcards.teacher} \
+            --pairs {params.pairs} \
             --baseline {params.baseline:q} \
             --judge {params.judge:q} \
             --judgments {input.judgments:q} {params.options:q} \
-            --output {output.score:q} &>{log:q}
+            --outputs {output.scores:q} &>{log:q}
         """
 
 
 use rule score_judgments as score_arena_hard with:
     log:
-        "<results>/logs/score_arena_hard/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/score_arena_hard/{benchmark}.log",
     benchmark:
-        "<results>/timings/score_arena_hard/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/score_arena_hard/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(scored_by("score_arena_hard")),
     params:
@@ -53,9 +53,9 @@ use rule score_judgments as score_arena_hard with:
 
 use rule score_judgments as score_label with:
     log:
-        "<results>/logs/score_label/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/score_label/{benchmark}.log",
     benchmark:
-        "<results>/timings/score_label/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/score_label/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(scored_by("score_label")),
     params:
@@ -66,12 +66,12 @@ use rule score_judgments as score_label with:
 
 use rule score_judgments as score_alpaca_eval with:
     input:
-        judgments="<results>/judgments/{benchmark}/{base}/{teacher}.parquet",
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
         length_control=lambda wildcards: length_control_of(wildcards.benchmark),
     log:
-        "<results>/logs/score_alpaca_eval/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/score_alpaca_eval/{benchmark}.log",
     benchmark:
-        "<results>/timings/score_alpaca_eval/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/score_alpaca_eval/{benchmark}.tsv"
     wildcard_constraints:
         benchmark=one_of(scored_by("score_alpaca_eval")),
     params:

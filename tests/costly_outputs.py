@@ -113,15 +113,15 @@ def answer_benchmark(folder, tiny, reward_model):
     inputs = write_inputs(folder)
     run(
         "scripts.answers.answer_benchmark",
-        benchmark="b",
+        benchmarks="b",
         base="x",
         teacher="t",
         model=NAMES | {"engine": "transformers", "model": str(tiny), "chat_template": TEMPLATE},
-        sampling=SAMPLING,
+        samplings=SAMPLING,
         api=API,
         prompts=inputs["prompts"],
-        store=folder / "rows",
-        output=folder / "given.parquet",
+        stores=folder / "rows",
+        outputs=folder / "given.parquet",
     )
     return rows_of(folder / "given.parquet")
 
@@ -131,12 +131,12 @@ def score_rewards(folder, tiny, reward_model):
     run(
         "scripts.rewards.score_rewards",
         reward_model="r",
-        teacher="t",
+        teachers="t",
         model=scorer(reward_model),
         instructions=inputs["instructions"],
         responses=inputs["responses"],
         store=folder / "rows",
-        output=folder / "rewards.parquet",
+        outputs=folder / "rewards.parquet",
     )
     return rows_of(folder / "rewards.parquet")
 
@@ -152,14 +152,14 @@ def score_likelihoods(folder, tiny, reward_model):
         run(
             "scripts.likelihoods.score_likelihoods",
             name="m",
-            teacher="t",
+            teachers="t",
             model={"model": str(tiny)} if prompt == "plain" else {"model": str(tiny), "chat_template": TEMPLATE},
             prompt=prompt,
             limits={"max_length": 48, "batch_tokens": 128, "per_token": True},
             instructions=inputs["instructions"],
             responses=inputs["responses"],
             store=folder / "rows",
-            output=folder / f"{prompt}.parquet",
+            outputs=folder / f"{prompt}.parquet",
         )
         found[prompt] = rows_of(folder / f"{prompt}.parquet")
     return found
@@ -218,9 +218,10 @@ def judge_pairs(folder, tiny, reward_model):
             api=API | {"ledger": str(folder / "spent_usd.txt")},
             prompts=inputs["prompts"],
             baseline=inputs["baseline"],
+            pairs="x/t",
             answers=inputs["answers"],
             store=folder / "rows",
-            output=folder / f"{protocol}.parquet",
+            outputs=folder / f"{protocol}.parquet",
         )
         server.shutdown()
         found[protocol] = {"requests": server.bodies, "judgments": rows_of(folder / f"{protocol}.parquet")}
@@ -234,9 +235,10 @@ def judge_reward(folder, tiny, reward_model):
         judge=scorer(reward_model),
         prompts=inputs["prompts"],
         baseline=inputs["baseline"],
+        pairs="x/t",
         answers=inputs["answers"],
         store=folder / "rows",
-        output=folder / "judgments.parquet",
+        outputs=folder / "judgments.parquet",
     )
     return rows_of(folder / "judgments.parquet")
 

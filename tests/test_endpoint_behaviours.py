@@ -8,7 +8,7 @@ import pytest
 
 from endpoint_behaviours import ASIDE, CLOSED, FAILED, STORED, BehaviourServer, completion, error
 from scripts.engines.engine_openai import CONTROL, check
-from scripts.engines.generation import asker
+from scripts.engines.generation import asker, loader
 from scripts.engines.ledger import spent
 
 SAMPLING = {"max_new_tokens": 200, "temperature": None, "top_p": None, "seed": 0, "batch_tokens": 1, "options": {}}
@@ -32,7 +32,8 @@ def run(server, folder, prompts, path="/v1", sampling=(), **api):
     endpoint = {"base_url": server.address + path, "api_key_env": "TEST_KEY", "max_tokens_name": "max_tokens"}
     spec = {"engine": "openai", "model": "m", "openai": endpoint, "chat_template": None}
     spec["sampling"] = SAMPLING | dict(sampling)
-    ask = asker(spec, folder / "rows", API | {"ledger": str(folder / "spent_usd.txt")} | api)
+    settings = API | {"ledger": str(folder / "spent_usd.txt")} | api
+    ask = asker(spec, folder / "rows", loader(spec, settings))
     try:
         return ask([{"id": str(i), "instruction": prompt} for i, prompt in enumerate(prompts)]), None
     except SystemExit as problem:

@@ -25,7 +25,7 @@ def spec(tiny, **sampling):
 
 def ask(spec: dict, prompts: list[str]) -> list[dict]:
     rows = [{"id": str(i), "instruction": prompt, "candidate": 0} for i, prompt in enumerate(prompts)]
-    return engine_transformers.load(spec)(rows)
+    return engine_transformers.load(spec)(rows, spec["sampling"])
 
 
 @torch.no_grad()

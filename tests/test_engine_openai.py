@@ -13,7 +13,7 @@ import pytest
 from fault_server import FaultServer
 from scripts.engines import engine_openai
 from scripts.engines.engine_openai import CONTROL
-from scripts.engines.generation import asker
+from scripts.engines.generation import asker, loader
 from scripts.engines.ledger import spent
 from scripts.tables.row_store import SetAside
 
@@ -44,7 +44,8 @@ def spec(server, api=(), **sampling):
 
 def ask(server, prompts, api=(), **sampling):
     rows = [{"id": str(i), "instruction": prompt, "candidate": 0} for i, prompt in enumerate(prompts)]
-    return engine_openai.load(spec(server, api, **sampling))(rows)
+    given = spec(server, api, **sampling)
+    return engine_openai.load(given)(rows, given["sampling"])
 
 
 def test_results_are_in_the_order_of_the_rows_with_several_threads(server):
@@ -59,11 +60,12 @@ def test_with_a_new_address_of_the_server_no_row_is_asked_again(server, tmp_path
     rows, other = [{"id": "1", "instruction": "Hello"}], FaultServer()
     given = spec(server) | {"engine": "openai", "chat_template": None}
     api = given.pop("api")
-    first = asker(given, tmp_path, api)(rows)
+    first = asker(given, tmp_path, loader(given, api))(rows)
     moved = given | {"openai": given["openai"] | {"base_url": other.url, "api_key_env": None}}
-    assert asker(moved, tmp_path, api)(rows) == first
+    assert asker(moved, tmp_path, loader(moved, api))(rows) == first
     assert (len(server.bodies), len(other.bodies)) == (1, 0)
-    assert asker(moved | {"model": "n"}, tmp_path, api)(rows) == first
+    moved |= {"model": "n"}
+    assert asker(moved, tmp_path, loader(moved, api))(rows) == first
     assert (len(server.bodies), len(other.bodies)) == (1, 1)
     other.server_close()
 
@@ -160,7 +162,7 @@ def test_a_key_whose_variable_is_not_set_is_an_error_before_any_request(server, 
     wanted["openai"]["api_key_env"] = "NOT_THERE"
     api = wanted.pop("api")
     with pytest.raises(SystemExit, match="m: the environment variable NOT_THERE is not set"):
-        asker(wanted, tmp_path, api)([{"id": "1", "instruction": "Hello"}])
+        asker(wanted, tmp_path, loader(wanted, api))([{"id": "1", "instruction": "Hello"}])
     assert not server.bodies
 
 

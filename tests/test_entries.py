@@ -26,7 +26,7 @@ from scripts.configuration.entries import (
 SCRIPTS = {
     "scripts.checks.check_models": ["--models"],
     "scripts.responses.generate_responses": ["--model", "--sampling", "--api"],
-    "scripts.answers.answer_benchmark": ["--model", "--sampling", "--api"],
+    "scripts.answers.answer_benchmark": ["--model", "--samplings", "--api"],
     "scripts.judgments.judge_pairs": ["--judge", "--sampling", "--api"],
     "scripts.judgments.judge_reward": ["--judge"],
     "scripts.rewards.score_rewards": ["--model"],
@@ -141,7 +141,8 @@ def test_a_script_reads_the_command_of_its_docstring(script, monkeypatch):
     monkeypatch.setattr("sys.argv", [script, *example_of(module)])
     args = vars(module.parse_args())
     for option in SCRIPTS[script]:
-        assert isinstance(args[option.strip("-")], dict)
+        value = args[option.strip("-")]
+        assert all(isinstance(entry, dict) for entry in (value if isinstance(value, list) else [value]))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

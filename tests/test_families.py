@@ -4,6 +4,7 @@ docs/models.md lists what is found here: `in batches`, `one at a time`, or `refu
 """
 
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -178,7 +179,7 @@ def answers(folder, chat, model, capsys, monkeypatch) -> str:
     # bytes that are no text would hide which ids they are
     monkeypatch.setattr(engine_transformers, "decode", lambda chat, ids, stops: {"ids": until(ids, stops)})
     try:
-        generate = engine_transformers.load(spec(folder))
+        generate = partial(engine_transformers.load(spec(folder)), sampling=spec(folder)["sampling"])
     except SystemExit as refused:
         assert "is not a causal language model" in str(refused)
         return "refused"

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT
 from scripts.engines import engine_transformers
-from scripts.engines.generation import answer_instructions
+from scripts.engines.generation import answer_instructions, loader
 from scripts.models.chat import Chat
 from scripts.models.tokenizers import load_tokenizer
 
@@ -30,10 +30,14 @@ def instructions(texts):
 
 
 @pytest.mark.fault(10)
+def answer(asked, spec, folder, **options):
+    return answer_instructions(asked, spec, folder, loader(spec, {}), **options)
+
+
 @pytest.mark.fault(11)
 def test_every_prompt_has_a_row(tiny, tmp_path):
     texts = ["", "x" * 600, "\u4f60\u597d\u3001\u043c\u0438\u0440 \U0001f600", "a", "Say <|end|> and <|assistant|>"]
-    got = answer_instructions(instructions(texts), spec(tiny), tmp_path, {})
+    got = answer(instructions(texts), spec(tiny), tmp_path)
     assert got["id"].to_list() == list("01234")
     assert got["reason"].to_list()[1] == "prompt_over_long" and got["text"][1] is None
     others = got.filter(pl.col("id") != "1")
@@ -51,7 +55,7 @@ def test_an_end_of_turn_written_in_a_response_is_plain_text(tiny):
 def test_candidates_differ_and_a_larger_pool_includes_the_candidates_of_a_smaller_one(tiny, tmp_path, monkeypatch):
     asked = instructions([f"Say {i}" for i in range(30)])
     sampled = spec(tiny, temperature=1.0)
-    small = answer_instructions(asked, sampled, tmp_path / "a", {}, candidates=2)
+    small = answer(asked, sampled, tmp_path / "a", candidates=2)
     assert small["id"].to_list() == [i for i in asked["id"] for _ in range(2)]
     assert small["candidate"].to_list() == [0, 1] * 30
     first, second = (small.filter(candidate=c)["text"].to_list() for c in (0, 1))
@@ -61,13 +65,13 @@ def test_candidates_differ_and_a_larger_pool_includes_the_candidates_of_a_smalle
 
     def counting(*arguments):
         generate = load(*arguments)
-        return lambda rows: computed.extend(rows) or generate(rows)
+        return lambda rows, sampling: computed.extend(rows) or generate(rows, sampling)
 
     monkeypatch.setattr(engine_transformers, "load", counting)
-    large = answer_instructions(asked, sampled, tmp_path / "a", {}, candidates=3)
+    large = answer(asked, sampled, tmp_path / "a", candidates=3)
     assert large.filter(pl.col("candidate") < 2).equals(small)
     assert {row["candidate"] for row in computed} == {2} and len(computed) == 30
-    assert answer_instructions(asked, sampled, tmp_path / "b", {}, candidates=3).equals(large)
+    assert answer(asked, sampled, tmp_path / "b", candidates=3).equals(large)
 
 
 def start(tiny, folder, n_rows):
@@ -126,7 +130,7 @@ def test_a_model_that_is_loaded_here_is_greedy_without_a_temperature_and_finds_t
     tiny, tmp_path, capsys
 ):
     texts = ["a", "b"]
-    greedy = answer_instructions(instructions(texts), spec(tiny), tmp_path, {})
+    greedy = answer(instructions(texts), spec(tiny), tmp_path)
     unset = {"temperature": None, "top_p": None, "seed": None}
-    assert answer_instructions(instructions(texts), spec(tiny, **unset), tmp_path, {}).equals(greedy)
+    assert answer(instructions(texts), spec(tiny, **unset), tmp_path).equals(greedy)
     assert "2 of 2 rows found" in capsys.readouterr().out

@@ -51,23 +51,23 @@ def run(study, monkeypatch):
 
 
 def score(run, teacher):
-    of_teacher = {"teacher": [teacher], "instructions": ["i.parquet"], "responses": [f"responses-{teacher}.parquet"]}
+    of_teacher = {"teachers": [teacher], "instructions": ["i.parquet"], "responses": [f"responses-{teacher}.parquet"]}
     base = json.dumps({"model": "./base", "chat_template": str(ROOT / "config/templates/plain.jinja")})
     store, output = [f"rows/{teacher}"], [f"likelihoods-{teacher}.parquet"]
-    run(score_likelihoods, name=["b"], prompt=["chat"], model=[base], store=store, output=output, **of_teacher)
+    run(score_likelihoods, name=["b"], prompt=["chat"], model=[base], store=store, outputs=output, **of_teacher)
 
 
 def reward(run, teacher):
-    of_teacher = {"teacher": [teacher], "instructions": ["i.parquet"], "responses": [f"responses-{teacher}.parquet"]}
+    of_teacher = {"teachers": [teacher], "instructions": ["i.parquet"], "responses": [f"responses-{teacher}.parquet"]}
     model, store, output = ['{"model": "./reward-model"}'], [f"rows/{teacher}"], [f"rewards-{teacher}.parquet"]
-    run(score_rewards, reward_model=["r"], model=model, store=store, output=output, **of_teacher)
+    run(score_rewards, reward_model=["r"], model=model, store=store, outputs=output, **of_teacher)
 
 
 def join(run, teacher):
     diversity, output = [f"diversity-{teacher}.parquet"], [f"metrics-{teacher}.parquet"]
-    run(measure_diversity, teacher=[teacher], responses=[f"responses-{teacher}.parquet"], output=diversity)
+    run(measure_diversity, teachers=[teacher], responses=[f"responses-{teacher}.parquet"], outputs=diversity)
     scored = {"likelihoods": [f"likelihoods-{teacher}.parquet"], "rewards": [f"rewards-{teacher}.parquet"]}
-    run(join_metrics, base=["b"], diversity=diversity, output=output, **scored)
+    run(join_metrics, base=["b"], diversity=diversity, outputs=output, **scored)
 
 
 def rank(run):

@@ -64,7 +64,7 @@ def edit_and_revert(root):
     path = root / "scripts/judgments/judge_exact.py"
     before = path.read_text(encoding="utf-8")
     append(path, "ANOTHER = 1\n")
-    assert jobs(root)["judge_exact"] == MIXED
+    assert jobs(root)["judge_exact"] == 1
     path.write_text(before, encoding="utf-8")
 
 
@@ -118,10 +118,12 @@ CHECKS = {"check_model": 1, "check_models": 1, "check_disk": 1}
 STATISTICS = {"correlate_metrics": 1, "compare_metrics": 1, "vary_car": 1, "draw_conclusions": 1}
 TABLES = {"average_performance": 1, "compare_ap": 1, "compare_sizes": 1, **STATISTICS}
 RANKING = {"rank_teachers": 1, "assess_ranking": 1, "vary_ranking": 1, "write_dataset": BASES}
-JUDGE_AND_AFTER = {"judge_exact": MIXED, "score_judgments": MIXED, **TABLES}
+JUDGE_AND_AFTER = {"judge_exact": 1, "score_judgments": 1, **TABLES}
 MIXES = {"mix_responses": BASES, "mix_rewards": BASES, "mix_likelihoods": BASES}
-CHAIN = ("join_metrics", "finetune", "answer_benchmark", "judge_exact", "score_judgments")
-OF_MIXES = MIXES | {"measure_diversity": BASES, "count_seams": 1} | dict.fromkeys(CHAIN, BASES)
+CHAIN = ("finetune", "answer_benchmark")
+JOINED = {"join_metrics": BASES, "join_metrics_of_mix": BASES}
+METRICS = {"measure_diversity": 1, **JOINED}
+OF_MIXES = MIXES | METRICS | {"count_seams": 1} | dict.fromkeys(CHAIN, BASES) | JUDGE_AND_AFTER
 # the jobs of one teacher, and those of the mixes that may contain its responses
 ONE_TEACHER = {
     "generate_responses": 1,
@@ -129,13 +131,13 @@ ONE_TEACHER = {
     "score_likelihoods": 2,
     **MIXES,
     "count_seams": 1,
-    "measure_diversity": 1 + BASES,
+    **METRICS,
     **dict.fromkeys(CHAIN, 2 + BASES),
     **RANKING,
-    **TABLES,
+    **JUDGE_AND_AFTER,
 }
 # a teacher that is not compared is in no mix and is never ranked first
-BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2) | {"measure_diversity": 1}
+BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2)
 BELOW = {rule: n for rule, n in BELOW.items() if rule not in MIXES}
 
 CHANGES = {
@@ -144,7 +146,7 @@ CHANGES = {
     "an edit reverted": (edit_and_revert, {}),
     "beta": (
         lambda root: edit_config(root, lambda c: c["car"].update(beta=2.0)),
-        OF_MIXES | RANKING | TABLES,
+        OF_MIXES | RANKING,
     ),
     "how sure a ranking has to be": (
         lambda root: edit_config(root, lambda c: c.update(ranking={"p_highest": 0.8})),
@@ -172,7 +174,7 @@ CHANGES = {
     ),
     "a raised VERSION": (
         lambda root: raise_version(root, "scripts/likelihoods/token_scores.py"),
-        OF_MIXES | {"score_likelihoods": PAIRS, "join_metrics": MIXED} | RANKING | TABLES,
+        OF_MIXES | {"score_likelihoods": BASES} | RANKING,
     ),
     "a pool of one teacher's samples": (
         lambda root: edit_config(root, lambda c: c["teachers"].update(pool=c["teachers"]["terse-small"] | POOL)),
@@ -184,7 +186,7 @@ CHANGES = {
     ),
     "LoRA for one base": (
         lambda root: edit_config(root, lambda c: c["bases"]["alpha"].update(lora={})),
-        {"finetune": 7, "answer_benchmark": 7, "judge_exact": 7, "score_judgments": 7, **TABLES},
+        {"finetune": 7, "answer_benchmark": 7, **JUDGE_AND_AFTER},
     ),
     "epochs": (
         lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
@@ -200,22 +202,19 @@ CHANGES = {
     ),
     "a new metric": (
         lambda root: append(root / "scripts/metrics/definitions.py", "ANOTHER = 1\n"),
-        {"join_metrics": MIXED, "compare_sizes": 1, **RANKING, **STATISTICS},
+        {**JOINED, "compare_sizes": 1, **RANKING, **STATISTICS},
     ),
     "a new reward model": (
         add_reward_model,
-        {"score_rewards": TEACHERS, "mix_rewards": BASES, "join_metrics": MIXED} | {**CHECKS, **RANKING, **STATISTICS},
+        {"score_rewards": 1, "mix_rewards": BASES, **JOINED} | {**CHECKS, **RANKING, **STATISTICS},
     ),
     "how CAR is computed": (
         lambda root: append(root / "scripts/metrics/car.py", "ANOTHER = 1\n"),
-        {"join_metrics": MIXED, "compare_sizes": 1} | RANKING | STATISTICS,  # mixes are keyed by a VERSION
+        {**JOINED, "compare_sizes": 1} | RANKING | STATISTICS,  # mixes are keyed by a VERSION
     ),
     "a base's chat template": (
         lambda root: append(root / "config/templates/plain.jinja", "{# the same #}\n"),
-        OF_MIXES
-        | {"score_likelihoods": PAIRS, "join_metrics": MIXED, "finetune": MIXED, "answer_benchmark": MIXED}
-        | JUDGE_AND_AFTER
-        | RANKING,
+        OF_MIXES | {"score_likelihoods": BASES, "finetune": MIXED, "answer_benchmark": MIXED} | RANKING,
     ),
 }
 

@@ -67,7 +67,8 @@ def judge(server, folder, protocol, questions, status=0, *options, raw=None, sam
         "sampling": sampling,  # max_new_tokens is ignored by alpaca_eval, which always takes one token
         "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
-        "output": folder / "judgments.parquet",
+        "pairs": "x/t",
+        "outputs": folder / "judgments.parquet",
         **{name: folder / f"{name}.parquet" for name in ("prompts", "answers", "baseline")},
         "template": folder / "template.txt",
     }
@@ -94,8 +95,8 @@ def run(script, *arguments, status=0):
 
 def score(folder, protocol, *options):
     """Run the protocol's scoring script: its score."""
-    names = ["--benchmark", "b", "--base", "x", "--teacher", "t", "--baseline", "g", "--judge", "j"]
-    files = ["--judgments", str(folder / "judgments.parquet"), "--output", str(folder / "score.json")]
+    names = ["--benchmark", "b", "--pairs", "x/t", "--baseline", "g", "--judge", "j"]
+    files = ["--judgments", str(folder / "judgments.parquet"), "--outputs", str(folder / "score.json")]
     run(f"scripts.scores.score_{protocol}", *names, *files, *options)
     return json.loads((folder / "score.json").read_text())
 

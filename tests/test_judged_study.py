@@ -93,13 +93,14 @@ def judge(python, folder, protocol, model, files):
         "api": json.dumps(API),
         **files,
         "store": folder / "rows",
-        "output": folder / "judgments.parquet",
+        "pairs": "x/t",
+        "outputs": folder / "judgments.parquet",
     }
     command = [python, "-m", "scripts.judgments.judge_pairs"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout[-3000:]
-    return pl.read_parquet(arguments["output"])
+    return pl.read_parquet(arguments["outputs"])
 
 
 def test_the_judge_prefers_right_answers_with_both_protocols(tmp_path):

@@ -56,8 +56,9 @@ def test_the_tables_report_how_stable_the_ranking_is_and_whether_more_instructio
     assert {row["reward_model"] for row in table(ranked, "sensitivity")} == {"reward-model"}
 
 
-@pytest.mark.parametrize("stage", ["generate_responses", "score_rewards/reward-model", "score_likelihoods/base"])
+@pytest.mark.parametrize(
+    "stage", ["generate_responses/teacher-?", "score_rewards/reward-model", "score_likelihoods/base"]
+)
 def test_with_a_larger_sample_only_the_new_rows_are_computed(ranked, stage):
-    for teacher in ("teacher-a", "teacher-b"):
-        log = (ranked / f"results/mine/logs/{stage}/{teacher}.log").read_text()
-        assert "4 of 6 rows found in" in log, log
+    log = "".join(path.read_text() for path in (ranked / "results/mine/logs").glob(f"{stage}.log"))
+    assert log.count("4 of 6 rows found in") == 2, log

@@ -107,8 +107,8 @@ def test_imported_rewards_are_used_and_missing_rewards_are_computed(results):
     assert set(taken) == {7.5} and len(set(scored)) > 1
     responses = [read(results / f"responses/{name}.parquet", "id", "response") for name in ("rewarded", "imported")]
     assert responses[0].equals(responses[1])
-    scored_by = results / "logs/score_rewards/right-answer"
-    assert (scored_by / "imported.log").exists() and not (scored_by / "rewarded.log").exists()
+    log = (results / "logs/score_rewards/right-answer.log").read_text(encoding="utf-8")
+    assert "imported: mean reward" in log and "rewarded: mean reward" not in log
 
 
 def test_pools_are_not_ranked_and_selections_only_if_the_config_says_so(results):

@@ -29,9 +29,16 @@ def answers(tmp_path, monkeypatch):
     write_table(PROMPTS, tmp_path / "prompts.parquet")
     baseline = {"id": list("abc"), "answer": ["1", "2", None], "reason": [None, None, "empty"]}
     write_table(pl.DataFrame(baseline), tmp_path / "baseline.parquet")
-    given = {"benchmark": "m", "base": "b", "teacher": "t", "sampling": "{}", "api": "{}", "store": tmp_path / "rows"}
+    given = {
+        "benchmarks": "m",
+        "base": "b",
+        "teacher": "t",
+        "samplings": "{}",
+        "api": "{}",
+        "stores": tmp_path / "rows",
+    }
     given |= {"model": json.dumps({"engine": "transformers", "model": str(tmp_path / "model")})}
-    given |= {"prompts": tmp_path / "prompts.parquet", "output": tmp_path / "answers.parquet"}
+    given |= {"prompts": tmp_path / "prompts.parquet", "outputs": tmp_path / "answers.parquet"}
     run(answer_benchmark, monkeypatch, **given)
     return read_table(tmp_path / "answers.parquet")
 
@@ -48,7 +55,7 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         spec = {"recipe": None, "answer_pattern": r"(\d+)", "reference_pattern": None}
         spec = json.dumps(spec | {"ignore_case": False, "numeric": False})
         names = {name: tmp_path / f"{name}.parquet" for name in ("prompts", "baseline", "answers")}
-        run(judge_exact, monkeypatch, spec=spec, output=tmp_path / "judgments.parquet", **names)
+        run(judge_exact, monkeypatch, spec=spec, outputs=tmp_path / "judgments.parquet", **names)
     elif protocol == "reward":
         none = pl.DataFrame(schema={"id": pl.String, "model": pl.Float64, "model_unusable": pl.String})
         rewards = {"id": ["a", "b"], "baseline": [1.0, 2.0], "baseline_unusable": [None, None]}
@@ -60,12 +67,12 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         write_table(join_outputs(comparisons, [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
     scripts = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard, "label": score_label}
-    given = {"benchmark": "m", "base": "b", "teacher": "t", "baseline": "them", "judge": "j"}
+    given = {"benchmark": "m", "pairs": "b/t", "baseline": "them", "judge": "j"}
     run(
         scripts.get(protocol, score_judgments),
         monkeypatch,
         judgments=tmp_path / "judgments.parquet",
-        output=tmp_path / "score.json",
+        outputs=tmp_path / "score.json",
         **given,
     )
     score = json.loads((tmp_path / "score.json").read_text())

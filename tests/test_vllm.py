@@ -107,15 +107,15 @@ def test_the_answers_of_a_fine_tuned_base_agree_with_those_of_transformers(study
     checkpoint = {**vllm("terse-large"), "model": str(study / "results/miniature/checkpoints/alpha/terse-large")}
     output = tmp_path / "answers.parquet"
     arguments = {
-        "benchmark": "held_out",
+        "benchmarks": "held_out",
         "base": "alpha",
         "teacher": "terse-large",
         "model": json.dumps(NAMES | checkpoint),
-        "sampling": json.dumps(SAMPLING),
+        "samplings": json.dumps(SAMPLING),
         "api": json.dumps(API),
         "prompts": study / "results/miniature/prompts/held_out.parquet",
-        "store": tmp_path / "rows",
-        "output": output,
+        "stores": tmp_path / "rows",
+        "outputs": output,
     }
     command = [PYTHON, "-m", "scripts.answers.answer_benchmark"]
     command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]

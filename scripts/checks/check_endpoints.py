@@ -49,7 +49,7 @@ def ask_once(endpoint: dict, api: dict, asked: Path) -> tuple[dict, str | None]:
     if problems := engine.check(spec):
         return {}, "; ".join(problems)
     patience = {name: min(api[name], most) for name, most in PATIENCE.items()}
-    [result] = engine.load({**spec, "api": {**api, **patience, "concurrency": 1}})([row])
+    [result] = engine.load({**spec, "api": {**api, **patience, "concurrency": 1}})([row], spec["sampling"])
     if isinstance(result, Exception):
         return {}, f"{spec['model']}: {result}"
     facts = facts_of(result, endpoint)

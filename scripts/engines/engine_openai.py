@@ -7,10 +7,12 @@ exceed the study's budget, or if the endpoint fails for the first row, or for se
 then for a harmless control request as well. Results received so far are kept.
 """
 
+import json
 import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from scripts.engines.completions import Unanswered
 from scripts.engines.endpoint import Endpoint, Refused
@@ -42,17 +44,20 @@ def check(entry: dict) -> list[str]:
 
 
 def load(spec: dict):
-    """Return the endpoint's function from rows to results (see generation.py).
+    """Return the endpoint's function from rows and their sampling to results (see generation.py).
 
-    spec: model, sampling (max_new_tokens, temperature, top_p, seed, options), openai (base_url, api_key_env,
-    max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd, prices, set_aside_refused, ledger).
-    `options` are further fields of the request; `ledger` is the file with the sum that the study has spent.
+    spec: model, openai (base_url, api_key_env, max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd,
+    prices, set_aside_refused, ledger); `ledger` is the file with the sum that the study has spent. Sampling:
+    max_new_tokens, temperature, top_p, seed and options, which are further fields of the request.
     """
-    questions = Questions(spec)
 
-    def generate(rows: list[dict]) -> list[dict | Exception]:
+    @cache
+    def questions(sampling: str) -> Questions:
+        return Questions({**spec, "sampling": json.loads(sampling)})
+
+    def generate(rows: list[dict], sampling: dict) -> list[dict | Exception]:
         with ThreadPoolExecutor(spec["api"]["concurrency"]) as threads:
-            return list(threads.map(questions.ask, rows))
+            return list(threads.map(questions(json.dumps(sampling)).ask, rows))
 
     return generate
 

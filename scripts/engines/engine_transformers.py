@@ -31,11 +31,11 @@ def check_config(config) -> list[str]:
 
 
 def load(spec: dict):
-    """Load a model and return its function from rows to results (see generation.py).
+    """Load a model and return its function from rows and their sampling to results (see generation.py).
 
-    spec: model, revision, chat_template, trust_remote_code and sampling (max_new_tokens, temperature, top_p, seed,
-    batch_tokens, options). `options` are further parameters of GenerationConfig. Exits if max_new_tokens leaves no room
-    for a prompt.
+    spec: model, revision, chat_template and trust_remote_code. Sampling: max_new_tokens, temperature, top_p, seed,
+    batch_tokens and options, which are further parameters of GenerationConfig. The function exits if max_new_tokens
+    leaves no room for a prompt.
     """
     chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
@@ -43,11 +43,11 @@ def load(spec: dict):
     stops = stop_ids(chat, model.generation_config)
     # the model's own defaults (repetition penalty, top-k) would change what the config's sampling means
     model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=[*chat.end, *stops][-1])
-    sampling = spec["sampling"]
-    room = prompt_room(spec, context_length(model.config))
-    batch_tokens = sampling["batch_tokens"] if batches_agree(model) else 1
+    in_batches = batches_agree(model)
 
-    def generate(rows: list[dict]) -> list[dict]:
+    def generate(rows: list[dict], sampling: dict) -> list[dict]:
+        room = prompt_room(spec["model"], sampling, context_length(model.config))
+        batch_tokens = sampling["batch_tokens"] if in_batches else 1
         torch.manual_seed(row_seed(sampling["seed"], rows))
         prompts = [prompt_of(chat, row) for row in rows]
         results = [refused(prompt, room) for prompt in prompts]

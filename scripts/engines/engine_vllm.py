@@ -38,12 +38,12 @@ def check_config(config) -> list[str]:
 
 
 def load(spec: dict):
-    """Start the engine and return its function from rows to results (see generation.py).
+    """Start the engine and return its function from rows and their sampling to results (see generation.py).
 
-    spec: model, revision, chat_template, trust_remote_code, sampling (max_new_tokens, temperature, top_p, seed,
-    options) and vllm (tensor_parallel_size, max_model_len and any other argument of vllm.LLM). `options` are further
-    SamplingParams. Each sampled row has its own seed, so that it does not depend on the other rows of its batch. Exits
-    if max_new_tokens leaves no room for a prompt.
+    spec: model, revision, chat_template, trust_remote_code and vllm (tensor_parallel_size, max_model_len and any other
+    argument of vllm.LLM). Sampling: max_new_tokens, temperature, top_p, seed and options, which are further
+    SamplingParams. Each sampled row has its own seed, so that it does not depend on the other rows of its batch. The
+    function exits if max_new_tokens leaves no room for a prompt.
     """
     from vllm import LLM, SamplingParams  # here: the import takes half a minute, and other engines do not need it
     from vllm.inputs import TokensPrompt
@@ -54,10 +54,8 @@ def load(spec: dict):
     # top-k) would change what the config's sampling means
     settings = {"load_format": "safetensors", "generation_config": "vllm"} | spec["vllm"]
     llm = LLM(**pretrained(spec), tokenizer_revision=spec["revision"], **settings)
-    sampling = spec["sampling"]
-    room = prompt_room(spec, llm.model_config.max_model_len)
 
-    def parameters(row: dict) -> SamplingParams:
+    def parameters(row: dict, sampling: dict) -> SamplingParams:
         return SamplingParams(
             max_tokens=sampling["max_new_tokens"],
             temperature=sampling["temperature"],
@@ -69,13 +67,14 @@ def load(spec: dict):
             **sampling["options"],
         )
 
-    def generate(rows: list[dict]) -> list[dict]:
+    def generate(rows: list[dict], sampling: dict) -> list[dict]:
+        room = prompt_room(spec["model"], sampling, llm.model_config.max_model_len)
         prompts = [prompt_of(chat, row) for row in rows]
         # if one prompt is too long, vLLM refuses the complete list
         results = [refused(prompt, room) for prompt in prompts]
         fitting = [i for i, result in enumerate(results) if result is None]
         tokens = [TokensPrompt(prompt_token_ids=prompts[i]) for i in fitting]
-        outputs = llm.generate(tokens, [parameters(rows[i]) for i in fitting])
+        outputs = llm.generate(tokens, [parameters(rows[i], sampling) for i in fitting])
         for i, output in zip(fitting, outputs, strict=True):
             generated = output.outputs[0]
             first = {token: p.logprob for token, p in generated.logprobs[0].items()} if generated.logprobs else None

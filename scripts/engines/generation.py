@@ -11,7 +11,7 @@ BLOCK        rows stored at a time; a killed job may have to compute one block a
 
 It defines functions. `check(entry)` returns what is wrong with a config entry, one line per problem, without loading
 anything; `check_config(config)` what is wrong with a model's own config, for an engine that loads models. `load(spec)`
-returns a function from rows to results, one result per row, in the order of the rows.
+returns a function from rows and a sampling to results, one result per row, in the order of the rows.
 
 A row is a dict of instruction, or else messages (role and content, maybe calls) and maybe the tools that they offer,
 and of whatever distinguishes it from other rows. A result is a dict of text (None if there is no text), finish_reason
@@ -22,15 +22,15 @@ most likely ones: a list of pairs, text and log-probability, as JSON. The result
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 
-from scripts.configuration.config_engines import engine_module
+from scripts.configuration.config_engines import engine_module, is_endpoint
 from scripts.engines.results import without_text
+from scripts.jobs.code import declared
 from scripts.models.folder import key_of
 from scripts.tables.conversations import PROMPT, prompt_of, tools_of
 from scripts.tables.row_store import RowStore
@@ -38,37 +38,46 @@ from scripts.tables.row_store import RowStore
 RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
 
 
-def asker(spec: dict, store_folder: Path, api: dict) -> Callable[[list[dict]], list[dict]]:
-    """A function from rows to results. The engine is loaded once, when the first row is missing in the store.
+def asker(spec: dict, store_folder: Path, load: Callable) -> Callable[[list[dict]], list[dict]]:
+    """A function from rows to results, which are found or kept in a row store. load: see loader.
 
-    `spec` is a model entry of the config with its sampling. `api` is the config's section on endpoints. Neither `api`
-    nor the engine's OPERATIONAL settings are part of the key of stored results: if only the address of a server
-    changes, nothing is computed again. Exits if the engine's `check` finds a problem.
+    `spec` is a model entry of the config with its sampling. The engine's OPERATIONAL settings are not part of the key
+    of stored results, nor is the config's section on endpoints: if only the address of a server changes, nothing is
+    computed again.
     """
-    engine = import_module(engine_module(spec["engine"]))
-    spec = with_greedy_default(spec, engine)
-    store = RowStore(store_folder, key_of_rows(spec), engine.VERSION)
+    engine, sampling = engine_module(spec["engine"]), with_greedy_default(spec)["sampling"]
+    store = RowStore(store_folder, key_of_rows(spec), declared(engine, "VERSION"))
+    return lambda rows: store.fill(rows, lambda: partial(load(), sampling=sampling), declared(engine, "BLOCK"))
+
+
+def loader(spec: dict, api: dict) -> Callable[[], Callable]:
+    """A function that loads the engine of `spec`, once, for all the row stores and samplings that need it.
+
+    `api` is the config's section on endpoints. Loading exits if the engine's `check` finds a problem. The engine is
+    imported only then: a job whose rows are all stored starts in a second.
+    """
 
     @cache
     def load():
+        engine = import_module(engine_module(spec["engine"]))
         if problems := engine.check(spec):
             raise SystemExit(f"{spec['model']}: {'; '.join(problems)}")
         return engine.load({**spec, "api": api})
 
-    return lambda rows: store.fill(rows, load, engine.BLOCK)
+    return load
 
 
 def key_of_rows(spec: dict) -> dict:
     """What decides the result of a row besides the row itself, for `spec` as in asker."""
     name = spec["engine"]
-    engine = import_module(engine_module(name))
-    settings = {key: value for key, value in spec.get(name, {}).items() if key not in engine.OPERATIONAL}
-    return key_of({**with_greedy_default(spec, engine), name: settings})
+    operational = declared(engine_module(name), "OPERATIONAL")
+    settings = {key: value for key, value in spec.get(name, {}).items() if key not in operational}
+    return key_of({**with_greedy_default(spec), name: settings})
 
 
-def with_greedy_default(spec: dict, engine: ModuleType) -> dict:
+def with_greedy_default(spec: dict) -> dict:
     """The spec with a sampling without nulls. Endpoints keep them: what is null is left out of a request."""
-    if engine.ENDPOINT:
+    if is_endpoint(spec):
         return spec
     defaults = {"temperature": 0, "top_p": 1, "seed": 0}
     nulls = {key: value for key, value in defaults.items() if spec["sampling"][key] is None}
@@ -76,13 +85,13 @@ def with_greedy_default(spec: dict, engine: ModuleType) -> dict:
 
 
 def answer_instructions(
-    instructions: pl.DataFrame, spec: dict, store_folder: Path, api: dict, candidates: int = 1
+    instructions: pl.DataFrame, spec: dict, store_folder: Path, load: Callable, candidates: int = 1
 ) -> pl.DataFrame:
     """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in the same order.
 
-    `instructions` has the columns id, instruction and maybe messages and tools. spec, store_folder and api: see asker.
+    `instructions` has the columns id, instruction and maybe messages and tools. spec, store_folder and load: see asker.
     """
-    ask = asker(spec, store_folder, api)
+    ask = asker(spec, store_folder, load)
     frames = []
     for candidate in range(candidates):  # one after the other, so that a larger pool has the same blocks
         rows = instructions.select("id", *PROMPT, candidate=pl.lit(candidate, pl.Int32))

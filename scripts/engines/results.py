@@ -23,11 +23,10 @@ def messages_of(row: dict) -> list[dict]:
     return row.get("messages") or [{"role": "user", "content": row["instruction"]}]
 
 
-def prompt_room(spec: dict, context: int) -> int:
+def prompt_room(model: str, sampling: dict, context: int) -> int:
     """Tokens that a prompt may have next to the longest answer. Exits if none are left."""
-    longest = spec["sampling"]["max_new_tokens"]
+    longest = sampling["max_new_tokens"]
     if longest >= context:
-        model = spec["model"]
         raise SystemExit(
             f"{model}: max_new_tokens ({longest}) leaves no room for a prompt in the context of {context}: lower it"
         )

@@ -1,9 +1,9 @@
-r"""Protocol `exact`: compare a model's answers and the baseline's with the reference answers.
+r"""Protocol `exact`: compare the models' answers and the baseline's with the reference answers.
 
 python -m scripts.judgments.judge_exact --spec '{"answer_pattern": "(\\S+?)\\.?\\s*$", ...}' \
     --prompts results/miniature/prompts/held_out.parquet --baseline results/miniature/baselines/held_out.parquet \
-    --answers results/miniature/answers/held_out/alpha/terse-large.parquet \
-    --output results/miniature/judgments/held_out/alpha/terse-large.parquet
+    --answers results/miniature/answers/held_out/alpha/terse-{large,small}.parquet \
+    --outputs results/miniature/judgments/held_out/alpha/terse-{large,small}.parquet
 
 For tasks with one right answer (arithmetic, extraction). The extracted answer is the first group that matched in the
 last match of `answer_pattern` in the text; `reference_pattern`, if set, extracts the reference in the same manner. An
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.jobs.aligned import aligned
 from scripts.judgments.reasons import NEVER_ASKED, NOT_IN_TABLE
 from scripts.judgments.right_answers import RECIPES, Recipe, extract, is_right, number
 from scripts.tables.digests import sha256
@@ -27,31 +28,32 @@ from scripts.tables.files import check_rows, read_table, write_table
 
 def main():
     args = parse_args()
-    prompts = read_table(args.prompts)
+    prompts, baseline = read_table(args.prompts), read_table(args.baseline)
     if prompts["reference"].null_count():
         missing = prompts["reference"].null_count()
         raise SystemExit(f"{args.prompts}: prompts without a reference answer: {missing} of {prompts.height}")
-    answers = read_table(args.answers)
-    baseline = read_table(args.baseline).select(
-        "id", pl.col("answer").alias("baseline_answer"), pl.col("reason").alias("baseline_reason")
-    )
-    joined = (
-        prompts.select("id", "reference")
-        .join(answers, on="id", how="left", validate="1:1", maintain_order="left")
-        .join(baseline, on="id", how="left", validate="1:1", maintain_order="left")
-    )
     recipe = recipe_of(args.spec)
-    joined = extract_references(joined, recipe, required=not args.spec["recipe"])
-    if recipe.numeric and (texts := [text for text in joined["reference"] if number(text) is None]):
+    compared = prompts.select("id", "reference").join(
+        baseline.select("id", baseline_answer="answer", baseline_reason="reason"),
+        on="id",
+        how="left",
+        validate="1:1",
+        maintain_order="left",
+    )
+    compared = extract_references(compared, recipe, required=not args.spec["recipe"])
+    if recipe.numeric and (texts := [text for text in compared["reference"] if number(text) is None]):
         raise SystemExit(
             f"{args.prompts}: references that are not numbers: {len(texts)}, for example {texts[0]!r}: "
             "set `reference_pattern`, or `numeric: false`"
         )
-    judgments = judge(joined, recipe)
-    check_rows(judgments, prompts["id"].to_list(), value="preference")
-    write_table(judgments, args.output, {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)})
-    right = judgments["correct"].sum()
-    print(f"right answers of {judgments.height}: model {right}, baseline {judgments['baseline_correct'].sum()}")
+    identity = {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
+    for answers, output in aligned(args, "answers", "outputs"):
+        joined = compared.join(read_table(answers), on="id", how="left", validate="1:1", maintain_order="left")
+        judgments = judge(joined, recipe)
+        check_rows(judgments, prompts["id"].to_list(), value="preference")
+        write_table(judgments, output, identity)
+        right = judgments["correct"].sum(), judgments["baseline_correct"].sum()
+        print(f"{output}: right answers of {judgments.height}: model {right[0]}, baseline {right[1]}")
 
 
 def recipe_of(spec: dict) -> Recipe:
@@ -115,8 +117,8 @@ def parse_args():
     )
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id, instruction and reference")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
-    parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")
-    parser.add_argument("--output", type=Path, required=True, help="parquet of judgments")
+    parser.add_argument("--answers", type=Path, nargs="+", required=True, help="parquet of answers, one per pair")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of judgments, one per pair")
     return parser.parse_args()
 
 

@@ -1,11 +1,12 @@
-r"""A language model compares each answer with the baseline's, as in AlpacaEval 2, as in Arena-Hard, or with one word.
+r"""A language model compares pairs' answers with the baseline's, as in AlpacaEval 2 or Arena-Hard, or with one word.
 
 python -m scripts.judgments.judge_pairs \
     --protocol alpaca_eval --judge '{"engine": "openai", "model": "gpt-4-1106-preview"}' \
     --template config/judges/alpaca_eval.txt --api '{"budget_usd": 10}' \
     --prompts results/mine/prompts/alpaca_eval.parquet --baseline results/mine/baselines/alpaca_eval.parquet \
-    --answers results/mine/answers/alpaca_eval/base/teacher-a.parquet --store results/mine/rows/judgments \
-    --output results/mine/judgments/alpaca_eval/base/teacher-a.parquet
+    --pairs base/teacher-a base/teacher-b --answers results/mine/answers/alpaca_eval/base/teacher-{a,b}.parquet \
+    --store results/mine/rows/judgments/alpaca_eval \
+    --outputs results/mine/judgments/alpaca_eval/base/teacher-{a,b}.parquet
 
 The raw output of the judge is stored; other scripts make the scores. alpaca_eval: one comparison, in an order drawn
 for the instruction; the judge writes one token, whose log-probabilities count. arena_hard: two games, first with the
@@ -22,7 +23,8 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
-from scripts.engines.generation import asker, key_of_rows
+from scripts.engines.generation import asker, key_of_rows, loader
+from scripts.jobs.aligned import aligned
 from scripts.judgments.comparisons import GREEDY, PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
 from scripts.judgments.judge_outputs import last_text, read_strict_verdict
 from scripts.judgments.judge_templates import fill_template, read_template
@@ -40,21 +42,29 @@ def main():
     if args.strict_verdicts:
         protocol = protocol._replace(read=read_strict_verdict)
     judge = {**args.judge, "sampling": GREEDY | args.sampling | protocol.sampling}
-    comparisons = list_comparisons(args.protocol, *map(read_table, (args.prompts, args.answers, args.baseline)))
-    requests = [request(comparison, template) for comparison in undecided(comparisons).iter_rows(named=True)]
-    ask = asker(judge, args.store, args.api)
-    refuse_unreadable(judged(requests[:FIRST], protocol, ask), protocol, args.protocol)
-    outputs = judged(requests, protocol, ask)  # with the first ones, which are in the store
-    judgments = join_outputs(comparisons, outputs, args.protocol)
-    check_rows(judgments, comparisons["id"].to_list(), value="judged")
+    load = loader(judge, args.api)
+    prompts, baseline = read_table(args.prompts), read_table(args.baseline)
     identity = {"judge": digest([key_of_rows(judge), template])}
     identity |= {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
-    write_table(judgments.drop("judged"), args.output, identity)
-    tokens_read, written, usd = judgments.select(pl.col("n_prompt_tokens", "n_tokens", "usd").sum()).row(0)
-    print(
-        f"comparisons: {judgments.height}, judged by the model: {len(requests)}; "
-        f"tokens read: {tokens_read}, written: {written}; ${usd:.2f}"
-    )
+    for pair, answers, output in aligned(args, "pairs", "answers", "outputs"):
+        comparisons = list_comparisons(args.protocol, prompts, read_table(answers), baseline)
+        judgments = judge_one(comparisons, template, args.protocol, protocol, asker(judge, args.store / pair, load))
+        write_table(judgments, output, identity)
+        tokens_read, written, usd = judgments.select(pl.col("n_prompt_tokens", "n_tokens", "usd").sum()).row(0)
+        print(f"{pair}: comparisons: {judgments.height}; tokens read: {tokens_read}, written: {written}; ${usd:.2f}")
+
+
+def judge_one(
+    comparisons: pl.DataFrame, template: list[dict], name: str, protocol: Pairwise, ask: Callable
+) -> pl.DataFrame:
+    """The judgments of one pair's comparisons; name: that of the protocol."""
+    requests = [request(comparison, template) for comparison in undecided(comparisons).iter_rows(named=True)]
+    refuse_unreadable(judged(requests[:FIRST], protocol, ask), protocol, name)
+    outputs = judged(requests, protocol, ask)  # with the first ones, which are in the store
+    judgments = join_outputs(comparisons, outputs, name)
+    check_rows(judgments, comparisons["id"].to_list(), value="judged")
+    print(f"judged by the model: {len(requests)}")
+    return judgments.drop("judged")
 
 
 def request(comparison: dict, template: list[dict]) -> dict:
@@ -126,9 +136,10 @@ def parse_args():
     parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
-    parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
-    parser.add_argument("--output", type=Path, required=True, help="parquet of judgments")
+    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, by their names in the config")
+    parser.add_argument("--answers", type=Path, nargs="+", required=True, help="parquet of answers, one per pair")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row stores of the pairs")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of judgments, one per pair")
     return parser.parse_args()
 
 

@@ -2,19 +2,22 @@ r"""Protocol `reward`: a reward model scores a model's answers and the baseline'
 
 python -m scripts.judgments.judge_reward --judge '{"model": "results/world/second-opinion"}' \
     --prompts results/mine/prompts/quiz.parquet --baseline results/mine/baselines/quiz.parquet \
-    --answers results/mine/answers/quiz/base/teacher-a.parquet --store results/mine/rows/judgments \
-    --output results/mine/judgments/quiz/base/teacher-a.parquet
+    --pairs base/teacher-a base/teacher-b --answers results/mine/answers/quiz/base/teacher-{a,b}.parquet \
+    --store results/mine/rows/judgments/quiz --outputs results/mine/judgments/quiz/base/teacher-{a,b}.parquet
 
 For users without a language model as judge. An empty answer loses; an answer that was never asked for (NEVER_ASKED) is
 not judged.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 
 from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
+from scripts.jobs.aligned import aligned
 from scripts.judgments.reasons import NEVER_ASKED
 from scripts.models.folder import key_of
 from scripts.models.reward_scorer import BLOCK, load_scorer
@@ -29,23 +32,29 @@ VERSION = 1  # of the table; the rows have that of the module that computes them
 
 def main():
     args = parse_args()
-    prompts = read_table(args.prompts).select("id", *PROMPT)
-    answers, baseline = read_table(args.answers), read_table(args.baseline)
-    store = RowStore(args.store, key_of(args.judge), ROWS_VERSION)
-    scored = []
-    for author, texts in (("model", answers), ("baseline", baseline)):
-        rows = prompts.join(texts, on="id", validate="1:1", maintain_order="left").filter(
-            pl.col("answer").is_not_null()
-        )
-        rows = rows.select("id", *PROMPT, response="answer")
-        results = store.fill(filled(rows.to_dicts()), lambda: load_scorer(args.judge), BLOCK)
-        rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
-        scored.append(rows.select("id").hstack(rewards.rename({"reward": author, "unusable": f"{author}_unusable"})))
-    judgments = compare(prompts, answers, *scored)
-    check_rows(judgments, prompts["id"].to_list(), value="preference")
-    identity = {"judge": store.key, "prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
-    write_table(judgments, args.output, identity)
-    print(f"judged: {judgments['preference'].count()} of {judgments.height} prompts")
+    key, load = key_of(args.judge), cache(lambda: load_scorer(args.judge))
+    prompts, baseline = read_table(args.prompts).select("id", *PROMPT), read_table(args.baseline)
+    for pair, answers, output in aligned(args, "pairs", "answers", "outputs"):
+        store = RowStore(args.store / pair, key, ROWS_VERSION)
+        texts = read_table(answers)
+        rewards = [
+            scored(prompts, texts, "model", store, load),
+            scored(prompts, baseline, "baseline", store, load),
+        ]
+        judgments = compare(prompts, texts, *rewards)
+        check_rows(judgments, prompts["id"].to_list(), value="preference")
+        identity = {"judge": store.key, "prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
+        write_table(judgments, output, identity)
+        print(f"{pair}: judged: {judgments['preference'].count()} of {judgments.height} prompts")
+
+
+def scored(prompts: pl.DataFrame, texts: pl.DataFrame, author: str, store: RowStore, load: Callable) -> pl.DataFrame:
+    """id, the reward of each answer in a column named by its author, and the reason why one has none."""
+    rows = prompts.join(texts, on="id", validate="1:1", maintain_order="left").filter(pl.col("answer").is_not_null())
+    rows = rows.select("id", *PROMPT, response="answer")
+    results = store.fill(filled(rows.to_dicts()), load, BLOCK)
+    rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
+    return rows.select("id").hstack(rewards.rename({"reward": author, "unusable": f"{author}_unusable"}))
 
 
 def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, baseline: pl.DataFrame) -> pl.DataFrame:
@@ -78,9 +87,10 @@ def parse_args():
     parser.add_argument("--judge", type=reward_model, required=True, help="model, revision, batch_tokens ... as JSON")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
-    parser.add_argument("--answers", type=Path, required=True, help="parquet of the model's answers")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
-    parser.add_argument("--output", type=Path, required=True, help="parquet of judgments")
+    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, by their names in the config")
+    parser.add_argument("--answers", type=Path, nargs="+", required=True, help="parquet of answers, one per pair")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row stores of the pairs")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of judgments, one per pair")
     return parser.parse_args()
 
 

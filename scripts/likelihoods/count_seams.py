@@ -12,15 +12,13 @@ differ (a template where one could is refused), so only these are encoded. No mo
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, entry_of
-from scripts.models.chat import Chat, messages
-from scripts.models.loading import pretrained
-from scripts.models.template import Unrenderable
-from scripts.models.tokenizers import load_tokenizer
 from scripts.tables.conversations import PROMPT, answer_of, prompt_of, tools_of
 from scripts.tables.files import read_table, write_table
 
@@ -33,30 +31,45 @@ def main():
     own, responses = ({path.stem: path for path in paths} for paths in (args.instructions, args.responses))
     rows = []
     for base, entry in args.bases.items():
-        chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+        load = cache(lambda entry=entry: chat_of(entry))
         for teacher in [pair.partition("/")[2] for pair in args.pairs if pair.startswith(f"{base}/")]:
             instructions = read_table(own[teacher] if len(own) > 1 else args.instructions[0]).select("id", *PROMPT)
             pairs = read_table(responses[teacher]).join(instructions, on="id", validate="1:1", maintain_order="left")
-            rows.append({"base": base, "teacher": teacher, **count_seams(chat, pairs)})
+            rows.append({"base": base, "teacher": teacher, **count_seams(load, pairs)})
     write_table(pl.DataFrame(rows, schema=SCHEMA), args.output)
 
 
-def count_seams(chat: Chat, pairs: pl.DataFrame) -> dict[str, int]:
-    """n usable responses; those in which a message of the assistant begins with white space; those with other ids."""
+def chat_of(entry: dict):
+    """The Chat of a base. Loading transformers takes seconds, and few teachers begin an answer with white space."""
+    from scripts.models.chat import Chat
+    from scripts.models.loading import pretrained
+    from scripts.models.tokenizers import load_tokenizer
+
+    return Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+
+
+def count_seams(load: Callable, pairs: pl.DataFrame) -> dict[str, int]:
+    """n usable responses; those in which a message of the assistant begins with white space; those with other ids.
+
+    load: returns the Chat of the base.
+    """
     usable = pairs.filter(pl.col("reason").is_null())
     maybe = usable.filter(pl.col("response").str.contains(r"^\s") | pl.col("turns").is_not_null())
     spaced = [row for row in maybe.iter_rows(named=True) if begins_with_white_space(row)]
-    differ = sum(differs_at_seam(chat, row) for row in spaced)
+    differ = sum(differs_at_seam(load(), row) for row in spaced)
     return {"n": usable.height, "n_white_space": len(spaced), "n_differ": differ}
 
 
 def begins_with_white_space(row: dict) -> bool:
-    answers = [m["content"] for m in messages("assistant", answer_of(row)) if m["role"] == "assistant"]
-    return any(text[:1].isspace() for text in answers)
+    answer = answer_of(row)
+    texts = [answer] if isinstance(answer, str) else [m["content"] for m in answer if m["role"] == "assistant"]
+    return any(text[:1].isspace() for text in texts)
 
 
-def differs_at_seam(chat: Chat, row: dict) -> bool:
+def differs_at_seam(chat, row: dict) -> bool:
     """Whether the ids of all turns are not those of the rendered conversation; False for a row that has no ids."""
+    from scripts.models.template import Unrenderable
+
     try:
         turns = chat.turns({**row, "finish_reason": "stop"})
         whole = chat.conversation(prompt_of(row), answer_of(row), tools_of(row))

@@ -1,15 +1,17 @@
-"""Compute the likelihood of a teacher's responses under a model: sums per row, for all metrics based on likelihood.
+"""Compute the likelihood of teachers' responses under a model: sums per row, for all metrics based on likelihood.
 
 python -m scripts.likelihoods.score_likelihoods \
-    --name alpha --teacher terse-large --prompt chat \
+    --name alpha --teachers terse-large terse-small --prompt chat \
     --model '{"model": "results/world/alpha", "chat_template": "config/templates/plain.jinja"}' \
     --limits '{"max_length": 4096}' \
     --instructions results/miniature/instructions.parquet \
-    --responses results/miniature/responses/terse-large.parquet --store results/miniature/rows/likelihoods \
-    --output results/miniature/likelihoods/alpha/terse-large.parquet
+    --responses results/miniature/responses/terse-{large,small}.parquet \
+    --store results/miniature/rows/likelihoods/alpha \
+    --outputs results/miniature/likelihoods/alpha/terse-{large,small}.parquet
 
-The model is a base model or, with --prompt plain, a reference model, which has no chat template. A row longer than
-max_length is set aside for a base model; for a reference model it is truncated to its start and marked `truncated`.
+The model is loaded once for all teachers, and only if a row is missing in the store. It is a base model or, with
+--prompt plain, a reference model, which has no chat template. A row longer than max_length is set aside for a base
+model; for a reference model it is truncated to its start and marked `truncated`.
 
 Each row takes two forward passes. With the instruction, through the base's chat template: nll (negative log-likelihood,
 in nats) and rank, summed over the response's own tokens, and separately over the end of turn (empty if the response was
@@ -20,11 +22,14 @@ values of each token are stored too, those of the end of turn last: a new metric
 """
 
 import argparse
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry_of
+from scripts.jobs.aligned import aligned
 from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, load_scorer
 from scripts.likelihoods.token_scores import VERSION as ROWS_VERSION
 from scripts.models.folder import key_of
@@ -38,43 +43,60 @@ VERSION = 1  # of the table; the rows have that of the module that computes them
 
 def main():
     args = parse_args()
-    responses = read_table(args.responses)
-    instructions = read_table(args.instructions).select("id", *PROMPT)
-    conversations = responses.join(instructions, on="id", validate="m:1", maintain_order="left")
-    rows = conversations.filter(pl.col("reason").is_null()).select("id", *CONVERSATION, "finish_reason")
     spec = {**args.model, **args.limits, "prompt": args.prompt}
-    store = RowStore(args.store, key_of(spec), ROWS_VERSION)
-    results = store.fill(filled(rows.to_dicts()), lambda: load_scorer(spec), BLOCK)
-    columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
+    key, load = key_of(spec), cache(lambda: load_scorer(spec))
+    for teacher, *files in aligned(args, "teachers", "instructions", "responses", "outputs"):
+        store = RowStore(args.store / teacher, key, ROWS_VERSION)
+        score(args.name, teacher, store, load, args.limits["per_token"], *files)
+
+
+def score(
+    name: str,
+    teacher: str,
+    store: RowStore,
+    load: Callable,
+    per_token: bool,
+    instructions: Path,
+    responses: Path,
+    output: Path,
+) -> None:
+    """Write the likelihoods of one teacher's responses; name: that of the model, load: loads its scorer."""
+    answers = read_table(responses)
+    prompts = read_table(instructions).select("id", *PROMPT)
+    conversations = answers.join(prompts, on="id", validate="m:1", maintain_order="left")
+    rows = conversations.filter(pl.col("reason").is_null()).select("id", *CONVERSATION, "finish_reason")
+    results = store.fill(filled(rows.to_dicts()), load, BLOCK)
+    columns = SUMS | (PER_TOKEN if per_token else {})
     sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))
-    likelihoods = responses.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
+    likelihoods = answers.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
     likelihoods = likelihoods.select(
         "id",
-        pl.lit(args.name).alias("model"),
+        pl.lit(name).alias("model"),
         "teacher",
         "finish_reason",
         *columns,
         pl.coalesce("reason", "unusable").alias("reason"),
     )
-    check_rows(likelihoods, responses["id"].to_list(), value="nll")
-    identity = {f"model {args.name}": store.key, "responses": sha256(args.responses)}
-    write_table(likelihoods, args.output, identity)
+    check_rows(likelihoods, answers["id"].to_list(), value="nll")
+    write_table(likelihoods, output, {f"model {name}": store.key, "responses": sha256(responses)})
     nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
-    print(f"{args.name} on {args.teacher}: {nll / max(n, 1):.4f} nats per token over {n} tokens")
+    print(f"{name} on {teacher}: {nll / max(n, 1):.4f} nats per token over {n} tokens")
     print(f"truncated rows: {likelihoods['truncated'].sum()}")
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", required=True, help="name of the base or reference model in the config")
-    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--teachers", nargs="+", required=True, help="names of the teachers in the config")
     parser.add_argument("--model", required=True, help="model, revision, chat_template ... as JSON")
     parser.add_argument("--prompt", choices=["chat", "plain"], required=True, help="plain for a reference model")
     parser.add_argument("--limits", type=entry_of("likelihoods"), default="{}", help="section likelihoods as JSON")
-    parser.add_argument("--instructions", type=Path, required=True, help="parquet with id and instruction")
-    parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the row store")
-    parser.add_argument("--output", type=Path, required=True, help="parquet of likelihoods")
+    parser.add_argument(
+        "--instructions", type=Path, nargs="+", required=True, help="parquet of all teachers, or one for each of them"
+    )
+    parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per teacher")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the row stores of the teachers")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of sums, one per teacher")
     args = parser.parse_args()
     kind, keys = ("base", BASE_KEYS) if args.prompt == "chat" else ("reference_model", REFERENCE_MODEL_KEYS)
     try:

@@ -8,18 +8,24 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
 @dataclass
 class Job:
-    """A planned job: its wildcards by name, the file of its measured time (None if it has none), its number of GPUs."""
+    """A planned job: its wildcards by name, its outputs, the file of its measured time (None if none), its GPUs."""
 
     rule: str
     wildcards: dict[str, str] = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)
     timing: str | None = None
     gpus: int = 0
+
+    def written(self) -> list[str]:
+        """The names of its outputs: the teachers, if there is one output per teacher."""
+        return [Path(output).stem for output in self.outputs]
 
 
 class JobCollector(logging.Handler):
@@ -32,7 +38,8 @@ class JobCollector(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "event", None) == LogEvent.JOB_INFO:
             gpus = record.resources.get("gpu", 0)
-            self.jobs.append(Job(record.rule_name, dict(record.wildcards), record.benchmark, gpus))
+            outputs = list(record.output)
+            self.jobs.append(Job(record.rule_name, dict(record.wildcards), outputs, record.benchmark, gpus))
 
 
 def dry_runs(config: dict, arguments: list[list[str]]) -> list[list[Job]]:

@@ -1,6 +1,6 @@
 """The cost of each planned job: one function per rule that runs a model. Jobs of other rules take seconds.
 
-Each function has the name of its rule; its arguments are the study and the wildcards of the job.
+Each function has the name of its rule; its arguments are the study and the job.
 """
 
 from scripts.configuration.config_engines import is_endpoint
@@ -11,65 +11,80 @@ from scripts.plan.study_sizes import Study
 
 
 def cost_of(study: Study, job: Job) -> Cost:
-    return COSTS[job.rule](study, **job.wildcards) if job.rule in COSTS else Cost()
+    return COSTS[job.rule](study, job) if job.rule in COSTS else Cost()
 
 
-def generate_responses(study: Study, teacher: str) -> Cost:
+def generate_responses(study: Study, job: Job) -> Cost:
+    teacher = job.wildcards["teacher"]
     rows = study.responses(teacher)
     return generation(study, "teachers", teacher, rows, study.prompt_tokens(), study.response_tokens(teacher))
 
 
-def score_rewards(study: Study, reward_model: str, teacher: str) -> Cost:
-    tokens = study.responses(teacher) * (study.prompt_tokens() + study.response_tokens(teacher))
-    return scoring(study.parameters("reward_models", reward_model), tokens, study.gpu)
+def score_rewards(study: Study, job: Job) -> Cost:
+    size = study.parameters("reward_models", job.wildcards["reward_model"])
+    return scoring(size, sum(conversation_tokens(study, teacher) for teacher in job.written()), study.gpu)
 
 
-def score_likelihoods(study: Study, base: str, teacher: str) -> Cost:
-    return scoring(study.parameters("bases", base), likelihood_tokens(study, teacher), study.gpu)
+def score_likelihoods(study: Study, job: Job) -> Cost:
+    return scoring(study.parameters("bases", job.wildcards["base"]), likelihood_tokens(study, job), study.gpu)
 
 
-def score_reference_likelihoods(study: Study, reference_model: str, teacher: str) -> Cost:
-    size = study.parameters("reference_models", reference_model)
-    return scoring(size, likelihood_tokens(study, teacher), study.gpu)
+def score_reference_likelihoods(study: Study, job: Job) -> Cost:
+    size = study.parameters("reference_models", job.wildcards["reference_model"])
+    return scoring(size, likelihood_tokens(study, job), study.gpu)
 
 
-def finetune(study: Study, base: str, teacher: str) -> Cost:
-    tokens = study.responses(teacher) * (study.prompt_tokens() + study.response_tokens(teacher))
-    return training(study.parameters("bases", base), tokens * study.config["finetune"]["epochs"], study.gpu)
+def finetune(study: Study, job: Job) -> Cost:
+    tokens = conversation_tokens(study, job.wildcards["teacher"]) * study.config["finetune"]["epochs"]
+    return training(study.parameters("bases", job.wildcards["base"]), tokens, study.gpu)
 
 
-def answer_benchmark(study: Study, benchmark: str, base: str, teacher: str) -> Cost:
-    return answering(study, "bases", base, benchmark)
+def answer_benchmark(study: Study, job: Job) -> Cost:
+    return answering(study, "bases", job.wildcards["base"], sorted(study.config["benchmarks"]))
 
 
-def answer_as_baseline(study: Study, benchmark: str) -> Cost:
-    return answering(study, "teachers", study.config["benchmarks"][benchmark]["baseline"], benchmark)
+def answer_as_baseline(study: Study, job: Job) -> Cost:
+    benchmark = job.wildcards["benchmark"]
+    return answering(study, "teachers", study.config["benchmarks"][benchmark]["baseline"], [benchmark])
 
 
-def judge_pairs(study: Study, benchmark: str, base: str, teacher: str) -> Cost:
+def judge_pairs(study: Study, job: Job) -> Cost:
+    benchmark = job.wildcards["benchmark"]
     entry = study.config["benchmarks"][benchmark]
     protocol = PROTOCOLS[entry["protocol"]]
-    tokens = protocol.tokens_read, protocol.tokens_written
-    return generation(study, "judges", entry["judge"], study.prompts(benchmark), *tokens)
+    rows = len(job.outputs) * study.prompts(benchmark)
+    return generation(study, "judges", entry["judge"], rows, protocol.tokens_read, protocol.tokens_written)
 
 
-def judge_reward(study: Study, benchmark: str, base: str, teacher: str) -> Cost:
-    """The reward model reads two responses per prompt: the answer and the baseline's."""
+def judge_reward(study: Study, job: Job) -> Cost:
+    """The reward model reads two responses per pair and prompt: the answer and the baseline's."""
+    benchmark = job.wildcards["benchmark"]
     entry = study.config["benchmarks"][benchmark]
-    tokens = 2 * study.prompts(benchmark) * (study.prompt_tokens() + study.answer_tokens(entry["sampling"]))
+    rows = 2 * len(job.outputs) * study.prompts(benchmark)
+    tokens = rows * (study.prompt_tokens() + study.answer_tokens(entry["sampling"]))
     return scoring(study.parameters("judges", entry["judge"]), tokens, study.gpu)
 
 
-def likelihood_tokens(study: Study, teacher: str) -> float:
+def conversation_tokens(study: Study, teacher: str) -> float:
+    """All responses of a teacher, each after its instruction."""
+    return study.responses(teacher) * (study.prompt_tokens() + study.response_tokens(teacher))
+
+
+def likelihood_tokens(study: Study, job: Job) -> float:
     """Each response is read twice: after its instruction and without it."""
-    return study.responses(teacher) * (study.prompt_tokens() + 2 * study.response_tokens(teacher))
+    teachers = job.written()
+    return sum(
+        conversation_tokens(study, name) + study.responses(name) * study.response_tokens(name) for name in teachers
+    )
 
 
-def answering(study: Study, section: str, model: str, benchmark: str) -> Cost:
-    """The answers of a model to a benchmark's prompts."""
-    sampling = study.config["benchmarks"][benchmark]["sampling"]
-    written = study.answer_tokens(sampling)
-    return generation(study, section, model, study.prompts(benchmark), study.prompt_tokens(), written)
+def answering(study: Study, section: str, model: str, benchmarks: list[str]) -> Cost:
+    """The answers of a model to the prompts of benchmarks, after one start."""
+    prompts = {name: study.prompts(name) for name in benchmarks}
+    lengths = {name: study.answer_tokens(study.config["benchmarks"][name]["sampling"]) for name in benchmarks}
+    rows = sum(prompts.values())
+    written = sum(prompts[name] * lengths[name] for name in benchmarks) / rows
+    return generation(study, section, model, rows, study.prompt_tokens(), written)
 
 
 def generation(study: Study, section: str, model: str, rows: float, read: float, written: float) -> Cost:
@@ -83,6 +98,7 @@ def generation(study: Study, section: str, model: str, rows: float, read: float,
 COSTS = {
     "generate_responses": generate_responses,
     "score_rewards": score_rewards,
+    "score_rewards_apart": score_rewards,
     "score_likelihoods": score_likelihoods,
     "score_reference_likelihoods": score_reference_likelihoods,
     "finetune": finetune,

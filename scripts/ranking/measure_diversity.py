@@ -1,8 +1,8 @@
 r"""How much a teacher's responses repeat each other: the compressed size that each adds to all before it.
 
 python -m scripts.ranking.measure_diversity \
-    --teacher terse-large --responses results/miniature/responses/terse-large.parquet \
-    --output results/miniature/diversity/terse-large.parquet
+    --teachers terse-large terse-small --responses results/miniature/responses/terse-{large,small}.parquet \
+    --outputs results/miniature/diversity/terse-{large,small}.parquet
 
 The responses, joined in the order of the instructions, are compressed as one text by deflate, with a window of 32 KB,
 as in gzip. n_bytes / deflated_bytes is the compression ratio, a measure of the diversity of texts (Shaib et al.,
@@ -17,24 +17,31 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.jobs.aligned import aligned
 from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 
 
 def main():
     args = parse_args()
-    responses = read_table(args.responses, columns=["id", "teacher", "response", "reason"])
+    for files in aligned(args, "teachers", "responses", "outputs"):
+        measure(*files)
+
+
+def measure(teacher: str, responses: Path, output: Path) -> None:
+    """Write the bytes that each response of a teacher has and adds."""
+    answers = read_table(responses, columns=["id", "teacher", "response", "reason"])
     usable = pl.when(pl.col("reason").is_null()).then(pl.col("response"))
-    diversity = responses.with_columns(usable.str.len_bytes().cast(pl.Int64).alias("n_bytes")).select(
+    diversity = answers.with_columns(usable.str.len_bytes().cast(pl.Int64).alias("n_bytes")).select(
         "id",
-        pl.lit(args.teacher).alias("teacher"),
+        pl.lit(teacher).alias("teacher"),
         "n_bytes",
-        pl.Series("deflated_bytes", added_bytes(responses.select(usable).to_series()), pl.Int64),
+        pl.Series("deflated_bytes", added_bytes(answers.select(usable).to_series()), pl.Int64),
         "reason",
     )
-    check_rows(diversity, responses["id"].to_list(), value="deflated_bytes")
-    write_table(diversity, args.output, {"responses": sha256(args.responses)})
-    print(f"{args.teacher}: {diversity['n_bytes'].sum()} bytes, {diversity['deflated_bytes'].sum()} compressed")
+    check_rows(diversity, answers["id"].to_list(), value="deflated_bytes")
+    write_table(diversity, output, {"responses": sha256(responses)})
+    print(f"{teacher}: {diversity['n_bytes'].sum()} bytes, {diversity['deflated_bytes'].sum()} compressed")
 
 
 def added_bytes(texts: pl.Series) -> list[int | None]:
@@ -56,9 +63,9 @@ def added_bytes(texts: pl.Series) -> list[int | None]:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
-    parser.add_argument("--responses", type=Path, required=True, help="parquet of the teacher's responses")
-    parser.add_argument("--output", type=Path, required=True, help="parquet of bytes per row")
+    parser.add_argument("--teachers", nargs="+", required=True, help="names of the teachers in the config")
+    parser.add_argument("--responses", type=Path, nargs="+", required=True, help="parquet, one per teacher")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of bytes, one per teacher")
     return parser.parse_args()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
-from scripts.engines.generation import answer_instructions
+from scripts.engines.generation import answer_instructions, loader
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import RESPONSES, conform
 
@@ -25,7 +25,7 @@ def main():
     args = parse_args()
     instructions = read_table(args.instructions)
     spec = {**args.model, "sampling": args.sampling}
-    results = answer_instructions(instructions, spec, args.store, args.api, args.candidates)
+    results = answer_instructions(instructions, spec, args.store, loader(spec, args.api), args.candidates)
     results = results.rename({"text": "response"}).with_columns(teacher=pl.lit(args.teacher), turns=pl.lit(None))
     responses = conform(results, RESPONSES)
     check_rows(responses, [i for i in instructions["id"] for _ in range(args.candidates)], value="response")

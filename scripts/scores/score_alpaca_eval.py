@@ -1,9 +1,9 @@
 r"""Win rate and length-controlled win rate of one pair, from a judge's tokens (AlpacaEval 2).
 
-python -m scripts.scores.score_alpaca_eval --benchmark alpaca_eval --base alpha --teacher terse-large --baseline gpt-4 \
+python -m scripts.scores.score_alpaca_eval --benchmark alpaca_eval --pairs alpha/terse-large --baseline gpt-4 \
     --judge gpt-4-1106 --judgments results/mine/judgments/alpaca_eval/alpha/terse-large.parquet \
     --length-control results/mine/length_control/alpaca_eval/{difficulty,gamed}.parquet \
-    --output results/mine/scores/alpaca_eval/alpha/terse-large.json
+    --outputs results/mine/scores/alpaca_eval/alpha/terse-large.json
 
 wr: 100 times the mean preference. lc: the win rate at equal lengths, computed as on the leaderboard with the difficulty
 of each instruction and the gamed rows of the baseline. A benchmark without these gets `length_only` instead. That is
@@ -11,6 +11,7 @@ another quantity: on the leaderboard's data it differs from lc by up to 28 point
 not count; the intervals cover that all of these were lost, or won.
 """
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from scripts.scores.answer_order import first_preferred
 from scripts.scores.intervals import mean_in_percent
 from scripts.scores.length_controlled import STRENGTHS, fit, win_rate
 from scripts.scores.no_score import NO_SCORE, too_few, unparsed_reasons
-from scripts.scores.score_file import judging_cost, pairwise_parser, write_score
+from scripts.scores.score_file import judging_cost, one_by_one, pairwise_parser, write_score
 from scripts.tables.files import read_table
 
 RESAMPLES, SEED = 200, 0
@@ -30,16 +31,21 @@ MIN_PROMPTS = 10  # to control for length
 
 
 def main():
-    args = parse_args()
-    judgments = read_table(args.judgments)
+    for pair in one_by_one(parse_args()):
+        score(pair)
+
+
+def score(pair: Namespace) -> None:
+    """Write the score of one pair."""
+    judgments = read_table(pair.judgments)
     rows = judgments.with_columns(
         y=pl.Series([preference_in(row) for row in judgments.iter_rows(named=True)], dtype=pl.Float64)
     )
-    rows, gamed = difficulties(rows, args.length_control)
+    rows, gamed = difficulties(rows, pair.length_control)
     y = rows["y"].drop_nulls().to_numpy()
     reasons = unparsed_reasons(rows, rows["y"], "neither m nor M")
-    no_score = too_few(rows, reasons, len(y), args.max_unparsed, at_least=MIN_PROMPTS)
-    score = {
+    no_score = too_few(rows, reasons, len(y), pair.max_unparsed, at_least=MIN_PROMPTS)
+    fields = {
         "n": len(y),
         "n_unparsed": rows.height - len(y),
         "unparsed": reasons,
@@ -49,7 +55,7 @@ def main():
         "wr": NO_SCORE if no_score else mean_in_percent(y, rows.height - len(y)),
         "lc" if gamed is not None else "length_only": NO_SCORE if no_score else length_controlled(rows, gamed),
     }
-    write_score(args, score, no_score)
+    write_score(pair, fields, no_score)
 
 
 def preference_in(row: dict) -> float | None:

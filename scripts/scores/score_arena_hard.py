@@ -1,15 +1,16 @@
 r"""Win rate of one pair, from a judge's verdicts in two games per question (Arena-Hard v0.1).
 
 python -m scripts.scores.score_arena_hard \
-    --benchmark arena_hard --base alpha --teacher terse-large --baseline gpt-4-0314 \
+    --benchmark arena_hard --pairs alpha/terse-large --baseline gpt-4-0314 \
     --judge gpt-4-1106 --judgments results/mine/judgments/arena_hard/alpha/terse-large.parquet \
-    --output results/mine/scores/arena_hard/alpha/terse-large.json
+    --outputs results/mine/scores/arena_hard/alpha/terse-large.json
 
 wr: the win rate of an unpenalized Bradley-Terry model with a fixed baseline. With one baseline this is the weighted
 share of wins plus half of the ties. The interval resamples questions, with both of their games. A game without a
 verdict does not count; the interval covers that all such games were lost, or won, at the mean weight of a game.
 """
 
+from argparse import Namespace
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ from scripts.judgments.judge_outputs import read_strict_verdict, read_verdict
 from scripts.judgments.pairwise_verdicts import WEIGHTS, games
 from scripts.scores.answer_order import games_in_order
 from scripts.scores.no_score import NO_SCORE, too_few, unparsed_reasons
-from scripts.scores.score_file import judging_cost, pairwise_parser, write_score
+from scripts.scores.score_file import judging_cost, one_by_one, pairwise_parser, write_score
 from scripts.tables.files import read_table
 
 RESAMPLES, SEED = 2000, 0
@@ -27,15 +28,20 @@ DECIDED = {"identical": "A=B", "empty": {1: "A>>B", 2: "B>>A"}}  # an empty answ
 
 
 def main():
-    args = parse_args()
-    judgments = read_table(args.judgments)
-    read = read_strict_verdict if args.strict_verdicts else read_verdict
+    for pair in one_by_one(parse_args()):
+        score(pair)
+
+
+def score(pair: Namespace) -> None:
+    """Write the score of one pair."""
+    judgments = read_table(pair.judgments)
+    read = read_strict_verdict if pair.strict_verdicts else read_verdict
     verdicts = [verdict_of(row, read) for row in judgments.iter_rows(named=True)]
     judgments = judgments.with_columns(pl.Series("verdict", verdicts, pl.String))
     reasons = unparsed_reasons(judgments, judgments["verdict"], "no verdict")
     counts, n_unparsed = count_questions(judgments)
-    no_score = too_few(judgments, reasons, int((n_unparsed < 2).sum()), args.max_unparsed)
-    score = {
+    no_score = too_few(judgments, reasons, int((n_unparsed < 2).sum()), pair.max_unparsed)
+    fields = {
         "n": len(counts),
         "n_unparsed": int(n_unparsed.sum()),
         "unparsed": reasons,
@@ -43,7 +49,7 @@ def main():
         **games_in_order(judgments),
         "wr": NO_SCORE if no_score else win_rate(counts, n_unparsed),
     }
-    write_score(args, score, no_score)
+    write_score(pair, fields, no_score)
 
 
 def verdict_of(row: dict, read: Callable[[dict], str | None]) -> str | None:

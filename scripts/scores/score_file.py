@@ -1,12 +1,14 @@
-"""The file of a pair's score, and the arguments of the scripts that write it: the same for all protocols."""
+"""The files of the pairs' scores, and the arguments of the scripts that write them: the same for all protocols."""
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from scripts.configuration.entries import default_of
+from scripts.jobs.aligned import aligned
 from scripts.tables.files import write_json
 from scripts.tables.identity import identity_of
 
@@ -15,14 +17,13 @@ def score_parser(description: str) -> argparse.ArgumentParser:
     """A parser of the arguments that every protocol's score has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
-    parser.add_argument("--base", required=True, help="name of the base model in the config")
-    parser.add_argument("--teacher", required=True, help="name of the teacher in the config")
+    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, by their names in the config")
     parser.add_argument(
         "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
     )
     parser.add_argument("--judge", required=True, help="exact, or the judge's name in the config")
-    parser.add_argument("--judgments", type=Path, required=True, help="parquet of judgments")
-    parser.add_argument("--output", type=Path, required=True, help="JSON of the score")
+    parser.add_argument("--judgments", type=Path, nargs="+", required=True, help="parquet, one per pair")
+    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="JSON of the score, one per pair")
     return parser
 
 
@@ -32,6 +33,14 @@ def pairwise_parser(description: str) -> argparse.ArgumentParser:
     share = default_of("benchmark", "max_unparsed")
     parser.add_argument("--max-unparsed", type=float, default=share, help="largest share of unreadable judgments")
     return parser
+
+
+def one_by_one(args: argparse.Namespace) -> Iterator[argparse.Namespace]:
+    """The arguments of one pair after the other: with its base, teacher, judgments and output."""
+    for pair, judgments, output in aligned(args, "pairs", "judgments", "outputs"):
+        base, _, teacher = pair.partition("/")
+        own = {"base": base, "teacher": teacher, "judgments": judgments, "output": output}
+        yield argparse.Namespace(**{**vars(args), **own})
 
 
 def write_score(args: argparse.Namespace, fields: dict, reason: str | None) -> None:

@@ -32,4 +32,4 @@ def answering(method: str, engine: str, hidden: int, layers: int, rows: int, new
     if method == "start":
         return lambda: subprocess.run(command, cwd=ROOT, check=True, capture_output=True) and []
     generate, prompts = import_module(f"scripts.engines.engine_{engine}").load(spec), texts(rows, 1, 0)
-    return lambda: generate(prompts) and []
+    return lambda: generate(prompts, spec["sampling"]) and []

@@ -46,14 +46,19 @@ def write_parts(folder: Path, teacher: str, rows: int, reward_models: int, rng: 
 
 
 def rank_by_scripts(folder: Path, teachers: list[str], reward_models: int):
-    """The scripts of this workflow, one teacher at a time."""
+    """The scripts of this workflow."""
 
     def work() -> list[float]:
-        for teacher in teachers:
-            rewards = [f"{folder}/rewards-{i}/{teacher}.parquet" for i in range(reward_models)]
-            parts = {"base": ["base"], "likelihoods": [f"{folder}/likelihoods/{teacher}.parquet"]}
-            parts |= {"diversity": [f"{folder}/diversity/{teacher}.parquet"], "rewards": rewards}
-            call(join_metrics, parts | {"output": [f"{folder}/metrics/{teacher}.parquet"]})
+        rewards = [f"{folder}/rewards-{i}/{teacher}.parquet" for i in range(reward_models) for teacher in teachers]
+        parts = {
+            "base": ["base"],
+            "rewards": rewards,
+            "outputs": [f"{folder}/metrics/{name}.parquet" for name in teachers],
+        }
+        parts |= {
+            part: [f"{folder}/{part}/{name}.parquet" for name in teachers] for part in ("likelihoods", "diversity")
+        }
+        call(join_metrics, parts)
         options = {"car": [json.dumps(CAR)], "families": ['{"base": null}'], "max-set-aside": ["0.2"]}
         options |= {"teachers": [json.dumps({name: TEACHER for name in teachers})]}
         options |= {"metrics": [f"{folder}/metrics/{name}.parquet" for name in teachers]}

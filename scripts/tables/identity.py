@@ -15,7 +15,8 @@ from scripts.tables.digests import sha256
 
 COLUMN = "computed_from"
 LIKELIHOODS = "score_likelihoods score_reference_likelihoods"
-REMAKE = {"model": LIKELIHOODS, "reward": "score_rewards", "responses": f"{LIKELIHOODS} score_rewards import_rewards"}
+REWARDS = "score_rewards score_rewards_apart"
+REMAKE = {"model": LIKELIHOODS, "reward": REWARDS, "responses": f"{LIKELIHOODS} {REWARDS} import_rewards"}
 REMAKE["responses"] += " select_rewards measure_diversity"
 JUDGMENTS = "judge_exact judge_pairs judge_reward"
 

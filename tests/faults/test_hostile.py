@@ -62,8 +62,8 @@ def test_an_id_that_looks_like_a_path_stays_an_id(tmp_path):
     (tmp_path / "work").mkdir()
     frame = pl.DataFrame({"id": ids, "teacher": "t", "response": ids}).with_columns(reason=pl.lit(None, pl.String))
     write_table(frame, tmp_path / "work/responses.parquet")
-    command = [sys.executable, "-m", "scripts.ranking.measure_diversity", "--teacher", "t"]
+    command = [sys.executable, "-m", "scripts.ranking.measure_diversity", "--teachers", "t"]
     command += ["--responses", "responses.parquet"]
-    subprocess.run([*command, "--output", "diversity.parquet"], cwd=tmp_path / "work", check=True, capture_output=True)
+    subprocess.run([*command, "--outputs", "diversity.parquet"], cwd=tmp_path / "work", check=True, capture_output=True)
     assert read_table(tmp_path / "work/diversity.parquet")["id"].to_list() == ids
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["diversity.parquet", "responses.parquet", "work"]

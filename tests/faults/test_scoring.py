@@ -34,7 +34,7 @@ def score(folder, model, output, batch_tokens, memory=None):
         "scripts.likelihoods.score_likelihoods",
         "--name",
         "b",
-        "--teacher",
+        "--teachers",
         "t",
         "--prompt",
         "chat",
@@ -44,7 +44,7 @@ def score(folder, model, output, batch_tokens, memory=None):
     command += ["--responses", folder / "responses.parquet", "--store", folder / f"rows-{output}"]
     limit = (lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory,) * 2)) if memory else None
     return subprocess.run(
-        [*command, "--output", folder / output], capture_output=True, text=True, preexec_fn=limit, env=ENVIRONMENT
+        [*command, "--outputs", folder / output], capture_output=True, text=True, preexec_fn=limit, env=ENVIRONMENT
     )
 
 
@@ -100,7 +100,8 @@ def test_the_error_for_a_retired_model_lists_those_of_the_endpoint_and_it_gets_n
     server.ledger = str(tmp_path / "spent_usd.txt")
     server.always = "retired"
     rows = [{"id": str(i), "instruction": f"row {i}", "candidate": 0} for i in range(20)]
-    first, *rest = engine_openai.load(spec(server, {"concurrency": 1}) | {"model": "m-1106"})(rows)
+    given = spec(server, {"concurrency": 1}) | {"model": "m-1106"}
+    first, *rest = engine_openai.load(given)(rows, given["sampling"])
     server.server_close()
     assert "has been deprecated" in str(first) and "name another model (the endpoint has m-2024-04-09" in str(first)
     assert len(server.bodies) == 2 and all(str(first) in str(error) for error in rest)  # a row, a control request
