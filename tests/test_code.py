@@ -3,6 +3,7 @@
 import re
 import runpy
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -88,6 +89,23 @@ def test_a_job_reruns_with_its_code_where_it_is_cheap_and_with_its_versions_wher
         ), name
         assert not params or f'"{script_of(body)}"' in body, name
     assert {script_of(body) for body in rules.values()} >= COSTLY
+
+
+def test_what_is_kept_of_a_module_follows_its_code(checkout):
+    module, kept = checkout / "scripts/metrics/car.py", checkout / "scripts/metrics/__pycache__/car.code.json"
+    code, show = module.read_text(encoding="utf-8"), "print(digest_of_code('scripts.ranking.rank_teachers'))"
+
+    def digest() -> str:
+        command = [sys.executable, "-c", f"from scripts.jobs.code import digest_of_code; {show}"]
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout
+
+    first = digest()
+    assert kept.exists() and digest() == first
+    module.write_text(code + "\nHIGHEST = 1\n", encoding="utf-8")
+    assert digest() != first
+    module.write_text(code, encoding="utf-8")
+    kept.write_text("{", encoding="utf-8")  # damaged
+    assert digest() == first
 
 
 @pytest.mark.parametrize("script", sorted(COSTLY))
