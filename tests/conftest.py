@@ -7,19 +7,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-import torch
 from filelock import FileLock
-from transformers import LlamaForSequenceClassification
 
 from faults_table import table
-from scripts.miniature.miniature_models import new_llama
-from scripts.miniature.miniature_tokenizer import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
 
-torch.set_num_threads(1)
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of scripts: with small models, threads wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of tests and of scripts: with small models, threads wait
 os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
 
 
@@ -30,6 +25,11 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     """A folder with a base model with random weights and no chat template."""
+    import torch  # it and transformers take seconds, which no test without a model should wait for
+
+    from scripts.miniature.miniature_models import new_llama
+    from scripts.miniature.miniature_tokenizer import byte_tokenizer
+
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
@@ -41,6 +41,11 @@ def tiny(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_reward_model(tmp_path_factory, tiny) -> Path:
     """A folder with a sequence classifier with random weights and one output."""
+    import torch
+    from transformers import LlamaForSequenceClassification
+
+    from scripts.miniature.miniature_tokenizer import byte_tokenizer
+
     folder = tmp_path_factory.mktemp("tiny-reward-model")
     torch.manual_seed(1)
     LlamaForSequenceClassification.from_pretrained(tiny, num_labels=1).save_pretrained(folder)
