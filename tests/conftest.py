@@ -13,6 +13,8 @@ from faults_table import table
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
+# whole studies take longest, and one that starts last would leave the other process without work
+LONGEST = ["judged_study", "slurm", "conversation_study", "unpaired_study", "teacher_kinds"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of tests and of scripts: with small models, threads wait
 os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
@@ -112,6 +114,10 @@ def checkout(tmp_path) -> Path:
 
 
 def pytest_collection_modifyitems(items):
+    """The longest files first, and those that read the miniature last: while one process builds it, the other works."""
+    study = {item.path for item in items if item.get_closest_marker("study")}
+    first = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path.name, len(first)), item.path in study))
     for item in items:
         item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 
