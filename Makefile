@@ -9,10 +9,10 @@ demo: .venv/installed
 	python -m scripts.report.print_tables results/miniature/tables
 
 test: .venv/installed-dev
-	pytest -n 2 --dist loadfile -m "not slow"
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
-	pytest -n 2 --dist loadfile -m slow
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 .venv/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

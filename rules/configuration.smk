@@ -22,7 +22,7 @@ from scripts.instructions.own_instructions import own_instructions
 from scripts.jobs.code import declared, digest_of_code, versions_of
 from scripts.models.folder import files_of
 from scripts.tables.digests import sha256_of_input
-from scripts.tables.sources import name_of
+from scripts.tables.source_files import name_of
 
 problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
 problems += merge_sections(config, workflow.config_settings.config_args or [])

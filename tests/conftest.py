@@ -7,19 +7,16 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-import torch
 from filelock import FileLock
-from transformers import LlamaForSequenceClassification
 
 from faults_table import table
-from scripts.miniature.miniature_models import new_llama
-from scripts.miniature.miniature_tokenizer import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
+# whole studies take longest, and one that starts last would leave the other process without work
+LONGEST = ["judged_study", "slurm", "conversation_study", "real_base", "unpaired_study", "teacher_kinds", "own_files"]
 
-torch.set_num_threads(1)
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of scripts: with small models, threads wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of tests and of scripts: with small models, threads wait
 os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
 
 
@@ -30,6 +27,11 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     """A folder with a base model with random weights and no chat template."""
+    import torch  # it and transformers take seconds, which no test without a model should wait for
+
+    from scripts.miniature.miniature_models import new_llama
+    from scripts.miniature.miniature_tokenizer import byte_tokenizer
+
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
@@ -41,6 +43,11 @@ def tiny(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_reward_model(tmp_path_factory, tiny) -> Path:
     """A folder with a sequence classifier with random weights and one output."""
+    import torch
+    from transformers import LlamaForSequenceClassification
+
+    from scripts.miniature.miniature_tokenizer import byte_tokenizer
+
     folder = tmp_path_factory.mktemp("tiny-reward-model")
     torch.manual_seed(1)
     LlamaForSequenceClassification.from_pretrained(tiny, num_labels=1).save_pretrained(folder)
@@ -107,6 +114,10 @@ def checkout(tmp_path) -> Path:
 
 
 def pytest_collection_modifyitems(items):
+    """The longest files first, and those that read the miniature last: while one process builds it, the other works."""
+    study = {item.path for item in items if item.get_closest_marker("study")}
+    first = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path.name, len(first)), item.path in study))
     for item in items:
         item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 

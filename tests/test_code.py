@@ -3,11 +3,12 @@
 import re
 import runpy
 import subprocess
+import sys
 
 import pytest
 import yaml
 
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 from scripts.jobs.code import declared, imports_of, modules_of, parse, versions_of
 
 PATHS = sorted((ROOT / "scripts").glob("*/*.py"))
@@ -90,6 +91,23 @@ def test_a_job_reruns_with_its_code_where_it_is_cheap_and_with_its_versions_wher
     assert {script_of(body) for body in rules.values()} >= COSTLY
 
 
+def test_what_is_kept_of_a_module_follows_its_code(checkout):
+    module, kept = checkout / "scripts/metrics/car.py", checkout / "scripts/metrics/__pycache__/car.code.json"
+    code, show = module.read_text(encoding="utf-8"), "print(digest_of_code('scripts.ranking.rank_teachers'))"
+
+    def digest() -> str:
+        command = [sys.executable, "-c", f"from scripts.jobs.code import digest_of_code; {show}"]
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout
+
+    first = digest()
+    assert kept.exists() and digest() == first
+    module.write_text(code + "\nHIGHEST = 1\n", encoding="utf-8")
+    assert digest() != first
+    module.write_text(code, encoding="utf-8")
+    kept.write_text("{", encoding="utf-8")  # damaged
+    assert digest() == first
+
+
 @pytest.mark.parametrize("script", sorted(COSTLY))
 def test_what_is_kept_by_version_declares_one(script):
     assert declared(script, "VERSION") >= 1 and script in versions_of(script)
@@ -158,8 +176,8 @@ def test_snakefmt_is_clean():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_snakemake_lint_is_clean():
-    done = snakemake("--lint", cwd=ROOT)
+def test_snakemake_lint_is_clean(tmp_path):
+    done = snakemake("--lint", cwd=link_workflow(tmp_path))
     assert done.returncode == 0 and "Congratulations" in done.stdout, done.stdout
 
 

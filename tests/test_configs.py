@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from conftest import ROOT, snakemake
+from conftest import ROOT, link_workflow, snakemake
 
 
 def jobs_of(name, *targets) -> dict[str, int]:
@@ -111,8 +111,8 @@ def test_the_study_for_one_gpu_has_six_teachers_and_two_bases():
     assert (jobs["finetune"], jobs["answer_benchmark"], jobs["judge_exact"]) == (12, 12, 1)
 
 
-def test_a_job_asks_for_the_gpus_its_model_needs():
-    done = snakemake("-n", "--configfile", "config/paper.yaml", "--resources", "gpu=8", cwd=ROOT)
+def test_a_job_asks_for_the_gpus_its_model_needs(tmp_path):
+    done = snakemake("-n", "--configfile", "config/paper.yaml", "--resources", "gpu=8", cwd=link_workflow(tmp_path))
     jobs = re.split(r"\nrule ", done.stdout)
     gpus = {re.match(r"\w+", job)[0]: set() for job in jobs}
     for job in jobs:

@@ -4,6 +4,7 @@ import inspect
 import re
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from scripts.plan.study_sizes import Study
 from test_configs import jobs_of
 
 
+@cache
 def planned(name, *options):
     """The output of `snakemake plan` for a configuration, and the numbers of its table by the first words of a line."""
     done = snakemake("plan", "--cores", "1", "--configfile", f"config/{name}.yaml", *options, cwd=ROOT)

@@ -1,5 +1,6 @@
 """Real tokenizers and templates: what is scored and trained is what is rendered, with one BOS, and text stays text."""
 
+from copy import copy
 from functools import cache
 
 import pytest
@@ -26,14 +27,22 @@ CASES = [(name, template) for template, names in SHIPPED.items() for name in nam
 
 
 @cache
-def tokenizer_of(name, template="own"):
-    path = None if template == "own" else str(ROOT / f"config/templates/{template}.jinja")
-    return load_tokenizer(str(real_tokenizers.folder_of(name)), chat_template=path)
+def tokenizer_of(name):
+    return load_tokenizer(str(real_tokenizers.folder_of(name)))
+
+
+def with_template(name, text):
+    """The tokenizer with another chat template; to load a large vocabulary once more takes seconds."""
+    tokenizer = copy(tokenizer_of(name))
+    tokenizer.chat_template = text
+    return tokenizer
 
 
 @cache
 def chat_of(name, template):
-    return Chat(tokenizer_of(name, template))
+    if template == "own":
+        return Chat(tokenizer_of(name))
+    return Chat(with_template(name, (ROOT / f"config/templates/{template}.jinja").read_text(encoding="utf-8")))
 
 
 def rendered(chat, question, answer):
@@ -99,10 +108,8 @@ def test_a_prompt_has_one_start_of_text(name, template):
 @pytest.mark.parametrize("name", SHIPPED["plain"])
 def test_a_template_whose_prompt_ends_in_a_space_is_refused(name):
     spaced = (ROOT / "config/templates/plain.jinja").read_text(encoding="utf-8").replace("\\nAnswer:\\n", "\\nAnswer: ")
-    tokenizer = load_tokenizer(str(real_tokenizers.folder_of(name)))
-    tokenizer.chat_template = spaced
     with pytest.raises(SystemExit, match="end its prompt with a newline"):
-        Chat(tokenizer).refuse_for_base()
+        Chat(with_template(name, spaced)).refuse_for_base()
 
 
 def test_a_template_that_writes_between_prompt_and_response_is_refused_for_a_base_alone():

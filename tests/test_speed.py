@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from conftest import ROOT, snakemake
+from conftest import link_workflow, snakemake
 from scripts.plan.plan_costs import PEAK
 from scripts.speed import measure_speed, speed_finetuning
 from scripts.speed.measure_speed import peak_of
@@ -97,6 +97,6 @@ def test_answers_can_be_timed(method):
     assert work() == []
 
 
-def test_the_target_speed_is_one_job_that_uses_all_cores():
-    text = snakemake("speed", "-n", "-p", "--cores", "3", cwd=ROOT).stdout
+def test_the_target_speed_is_one_job_that_uses_all_cores(tmp_path):
+    text = snakemake("speed", "-n", "-p", "--cores", "3", cwd=link_workflow(tmp_path)).stdout
     assert "threads: 3" in text and "scripts.speed.measure_speed" in text

@@ -9,7 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 
 def main():

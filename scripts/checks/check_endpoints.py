@@ -20,7 +20,7 @@ from scripts.configuration.entries import ENGINE_KEYS, api_settings, filled_entr
 from scripts.judgments.comparisons import GREEDY, PAIRWISE
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.tables.digests import digest
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 TEACHER = {"id": "check", "instruction": "Reply with one word: yes"}
 JUDGE = ("How many legs does a spider have?", "A spider has eight legs.", "Six.")

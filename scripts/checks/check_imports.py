@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from scripts.ranking.common_instructions import common_ids, refuse_gaps
-from scripts.tables.files import read_table, write_json
+from scripts.tables.files import read_table
+from scripts.tables.text_files import write_json
 
 
 def main():

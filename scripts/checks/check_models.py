@@ -36,7 +36,7 @@ from scripts.models.loading import load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
 from scripts.models.weights import wrong_weights
 from scripts.tables.digests import digest
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 VERSION = 3
 GATED = "{model} is gated: accept its license at https://huggingface.co/{model} and set HF_TOKEN"

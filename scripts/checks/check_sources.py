@@ -17,9 +17,10 @@ import httpx2
 import polars as pl
 
 from scripts.tables.conversations import with_conversations
-from scripts.tables.files import write_json
 from scripts.tables.matching import refuse_several
-from scripts.tables.sources import name_of, read_texts
+from scripts.tables.source_files import name_of
+from scripts.tables.sources import read_texts
+from scripts.tables.text_files import write_json
 
 FIRST = 1000  # rows
 

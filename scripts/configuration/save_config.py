@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from scripts.tables.files import write_text
+from scripts.tables.text_files import write_text
 
 
 def main():

@@ -30,7 +30,8 @@ from scripts.metrics.car import INSTRUCTIONS_DIFFER
 from scripts.models.chat import Chat
 from scripts.models.loading import context_length, load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
-from scripts.tables.files import read_csv, read_table, write_table, write_text
+from scripts.tables.files import read_csv, read_table, write_table
+from scripts.tables.text_files import write_text
 
 IDS = {"input_ids": pl.List(pl.Int32), "attention_mask": pl.List(pl.Int8), "labels": pl.List(pl.Int32)}
 

@@ -49,7 +49,7 @@ from scripts.models.folder import key_of, publish, publish_again, publish_failur
 from scripts.models.loading import context_length, load_complete_model, load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
 from scripts.tables.digests import digest
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 VERSION = 2
 VERSIONS = {module.__name__: module.__version__ for module in (torch, transformers, trl)}

@@ -2,11 +2,17 @@
 
 Jobs that cost seconds are rerun when their code changes. Those that cost GPU time or money are rerun when a VERSION
 does, so that a refactoring recomputes nothing. Comments, docstrings and the layout of the code are no part of it.
+
+To parse all modules takes a second, and each job of a cluster would do it again. So what is found in a module is kept
+beside its bytecode, in __pycache__, for as long as its source is the same.
 """
 
 import ast
 import hashlib
 import json
+import os
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -16,14 +22,15 @@ FOLDER = Path(__file__).parent.parent
 @cache
 def digest_of_code(script: str) -> str:
     """A digest of the code of a script (scripts.ranking.rank_teachers) and of the modules of scripts/ it imports."""
-    return hashlib.sha256("".join(map(digest_of_module, modules_of(script))).encode()).hexdigest()[:16]
+    digests = [found_in(module)["digest"] for module in modules_of(script)]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
 
 @cache
 def versions_of(*scripts: str) -> str:
     """The VERSIONs declared by the scripts and by the modules of scripts/ they import, as JSON: module to number."""
     modules = sorted({module for script in scripts for module in modules_of(script)})
-    found = {module: declared(module, "VERSION", None) for module in modules}
+    found = {module: found_in(module)["version"] for module in modules}
     return json.dumps({module: version for module, version in found.items() if version is not None})
 
 
@@ -42,10 +49,36 @@ def modules_of(script: str) -> list[str]:
 @cache
 def imports_of(module: str) -> list[str]:
     """The modules of scripts/ that a module itself imports, at its top or within a function."""
+    within = [(whole, f"{whole}.{name}") for whole, name in found_in(module)["imports"]]
+    return [module if path_of(module).exists() else whole for whole, module in within]  # a module, or a name in one
+
+
+@cache
+def found_in(module: str) -> dict:
+    """What a module itself imports of scripts/, the digest of its code and its VERSION: kept, or else parsed."""
+    path = path_of(module)
+    depends_on = [Path(__file__).read_bytes(), sys.version.encode(), path.read_bytes()]
+    source = hashlib.sha256(b"\0".join(depends_on)).hexdigest()
+    kept = path.parent / "__pycache__" / f"{path.stem}.code.json"
+    with suppress(OSError, ValueError):
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if found["source"] == source:
+            return found
+    version = declared(module, "VERSION", None)
+    found = {"source": source, "imports": names_in(module), "version": version, "digest": digest_of_module(module)}
+    with suppress(OSError):  # the folder of an installation can be read-only
+        kept.parent.mkdir(exist_ok=True)
+        temporary = kept.with_suffix(f".{os.getpid()}")  # several jobs may write the same file
+        temporary.write_text(json.dumps(found), encoding="utf-8")
+        os.replace(temporary, kept)
+    return found
+
+
+def names_in(module: str) -> list[tuple[str, str]]:
+    """What a module imports from scripts/, at its top or within a function: from where, and a name there."""
     nodes = [node for node in ast.walk(parse(module)) if isinstance(node, ast.ImportFrom)]
     named = [(node.module, name.name) for node in nodes for name in node.names]
-    within = [(whole, f"{whole}.{name}") for whole, name in named if (whole or "").startswith("scripts.")]
-    return [module if path_of(module).exists() else whole for whole, module in within]  # a module, or a name in one
+    return [(whole, name) for whole, name in named if (whole or "").startswith("scripts.")]
 
 
 @cache
@@ -62,7 +95,6 @@ def declared(module: str, name: str, *default):
     raise KeyError(f"{module} declares no {name}")
 
 
-@cache
 def digest_of_module(module: str) -> str:
     """SHA-256 of a module's code without comments, docstrings and layout."""
     tree = parse(module)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from scripts.jobs.code import digest_of_code, versions_of
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 
 def record_code(scripts: list[str], record: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.miniature.miniature_tasks import STYLES, draw_notes
 from scripts.miniature.miniature_tokenizer import train_bpe
-from scripts.tables.files import write_text
+from scripts.tables.text_files import write_text
 
 VERSION = 1
 

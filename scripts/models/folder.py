@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from scripts.tables.digests import sha256, sha256_of_input
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 TOKENIZER_FILES = r"(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|tekken)[.]json"
 TOKENIZER_FILES += r"|merges[.]txt|vocab[.]txt|.*[.]model|.*[.]tiktoken|chat_template[.]jinja"

@@ -1,6 +1,5 @@
 """Tokenizers that encode as their tokenizer.json says, and text in which control tokens are plain characters."""
 
-import json
 import re
 from functools import cached_property
 from pathlib import Path
@@ -111,11 +110,16 @@ class Encoder:
     @cached_property
     def plain(self) -> Tokenizer:
         """The tokenizer, its control tokens renamed to what no text contains, with a separator in their place."""
-        settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        for token in settings["added_tokens"]:  # they stay in the list: to remove some would renumber the others
-            if token["content"] in self.control:
-                token["content"] = f"{SEPARATOR}{token['id']}"
-        settings["post_processor"] = None
-        plain = Tokenizer.from_str(json.dumps(settings))
+        own = self.tokenizer.backend_tokenizer
+        plain = Tokenizer(own.model)  # shared: a copy of a large vocabulary takes seconds
+        if own.normalizer:
+            plain.normalizer = own.normalizer
+        if own.pre_tokenizer:
+            plain.pre_tokenizer = own.pre_tokenizer
+        added = own.get_added_tokens_decoder()
+        for number, token in added.items():
+            if token.content in self.control:
+                token.content = f"{SEPARATOR}{number}"
+        plain.add_tokens([added[number] for number in sorted(added)])  # all: without some, others had other numbers
         plain.add_special_tokens([AddedToken(SEPARATOR, special=True, normalized=False)])
         return plain

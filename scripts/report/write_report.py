@@ -23,8 +23,8 @@ from scripts.report.report_figures import figures_of_metrics
 from scripts.report.report_provenance import costs, git_commit, models_of, versions
 from scripts.report.report_rows import reasons_of, samples
 from scripts.report.report_sections import about_base, about_judged_pairs, variants_of
-from scripts.tables.files import write_text
 from scripts.tables.identity import digest_of
+from scripts.tables.text_files import write_text
 
 
 def main():

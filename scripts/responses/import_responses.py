@@ -20,7 +20,8 @@ from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import WAY_OUT, counted, match_responses
 from scripts.tables.schemas import RESPONSES, conform
-from scripts.tables.sources import name_of, read_texts
+from scripts.tables.source_files import name_of
+from scripts.tables.sources import read_texts
 
 VERSION = 3
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import polars as pl
 
 from scripts.tables.files import read_table, write_table
-from scripts.tables.sources import name_of, normal, read_texts
+from scripts.tables.source_files import name_of
+from scripts.tables.sources import normal, read_texts
 
 
 def main():

@@ -9,8 +9,8 @@ import polars as pl
 
 from scripts.configuration.entries import default_of
 from scripts.jobs.aligned import aligned
-from scripts.tables.files import write_json
 from scripts.tables.identity import identity_of
+from scripts.tables.text_files import write_json
 
 
 def score_parser(description: str) -> argparse.ArgumentParser:

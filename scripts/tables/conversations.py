@@ -12,7 +12,8 @@ from collections import Counter
 import polars as pl
 
 from scripts.tables.roles import role_of, written_role
-from scripts.tables.sources import name_of, normal
+from scripts.tables.source_files import name_of
+from scripts.tables.sources import normal
 from scripts.tables.tool_calls import call_as_text, calls_in, tools_in
 
 COLUMNS = ["instruction", "messages", "tools", "response", "turns", "unreadable"]

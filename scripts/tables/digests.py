@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from scripts.tables.files import write_json
+from scripts.tables.text_files import write_json
 
 CACHE = Path(".snakemake/digests")  # next to Snakemake's own records
 LARGE = 16 * 2**20  # bytes; smaller files are read each time

@@ -1,16 +1,16 @@
-"""Read and write the declared outputs: written completely or not at all, checked row by row, read with checksums."""
+"""Read and write tables: written completely or not at all, checked row by row, read with checksums."""
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 import pyarrow
 import pyarrow.parquet
+
+from scripts.tables.text_files import exit_if_disk_full
 
 
 def write_table(frame: pl.DataFrame, path: Path, computed_from: dict[str, str] | None = None) -> None:
@@ -34,24 +34,6 @@ def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> 
     pyarrow.parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
-@contextmanager
-def exit_if_disk_full(path: Path, needed: int):
-    """If writing `path` fails in the block, remove the file; exit with one line if the disk is full.
-
-    `needed` is the approximate size of the file in bytes, for the message.
-    """
-    try:
-        yield
-    except (OSError, pl.exceptions.ComputeError) as error:  # polars raises a ComputeError
-        path.unlink(missing_ok=True)
-        if "No space left" not in str(error):
-            raise
-        free = shutil.disk_usage(path.parent).free
-        sizes = f"{free / 1e6:.1f} MB free, up to {needed / 1e6:.1f} MB needed"
-        advice = "free some space and run again; finished work is kept"
-        raise SystemExit(f"{path}: no space left on the disk ({sizes}): {advice}") from None
-
-
 def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """Read a parquet file of write_table. Exits naming the file if it is truncated or has a changed bit."""
     try:
@@ -70,19 +52,6 @@ NAME_COLUMNS += ("first", "best", "tied", "teacher_a", "teacher_b")
 def read_csv(path: Path) -> pl.DataFrame:
     """Read a CSV of write_table. Names are strings, even if all of them look like numbers."""
     return pl.read_csv(path, infer_schema_length=None, schema_overrides=dict.fromkeys(NAME_COLUMNS, pl.String))
-
-
-def write_json(value: dict, path: Path) -> None:
-    """Write indented JSON to a temporary file and rename it."""
-    write_text(json.dumps(value, indent=2) + "\n", path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a text to a temporary file and rename it. Exits naming the path if the disk is full."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with exit_if_disk_full(temporary, len(text)):
-        temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def check_rows(frame: pl.DataFrame, ids: Sequence[str], value: str) -> None:

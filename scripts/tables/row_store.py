@@ -19,7 +19,7 @@ import polars as pl
 from tqdm import tqdm
 
 from scripts.tables.digests import digest
-from scripts.tables.files import exit_if_disk_full, write_text
+from scripts.tables.text_files import exit_if_disk_full, write_text
 
 Compute = Callable[[list[dict]], list[dict | Exception]]
 

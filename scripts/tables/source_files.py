@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow
-
 from scripts.tables.names import nearest
 
 FORMATS = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
@@ -65,9 +63,17 @@ def format_of(path: str) -> str | None:
     return FORMATS.get(end)
 
 
+def name_of(source: dict) -> str:
+    """A source in messages: its path, or the name of its data set."""
+    path = source.get("path") or "/".join(filter(None, [source["dataset"], source.get("file")]))
+    return path if isinstance(path, str) else ", ".join(path)
+
+
 def open_bytes(path: str) -> io.BufferedReader:
     """The bytes of a text file, decompressed, without the mark that some editors write before UTF-8."""
     if os.path.splitext(path.lower())[1] in COMPRESSED:
+        import pyarrow  # large; each run of the workflow loads this module
+
         file = io.BufferedReader(pyarrow.input_stream(path, compression="detect"))
     else:
         file = open(path, "rb")  # noqa: SIM115 (the caller closes it)

@@ -11,7 +11,7 @@ from scripts.tables.arrow_rows import arrow_rows, parquet_rows
 from scripts.tables.columns import Asked
 from scripts.tables.csv_rows import csv_rows
 from scripts.tables.json_rows import json_rows
-from scripts.tables.source_files import files_of, format_of
+from scripts.tables.source_files import files_of, format_of, name_of
 
 READERS = {"json": json_rows, "csv": csv_rows, "tsv": csv_rows, "parquet": parquet_rows, "arrow": arrow_rows}
 BATCH = 1000  # rows that become a part of the table at a time
@@ -63,12 +63,6 @@ def local_files(source: dict) -> list[str]:
         return files_of(source["path"])
     except ValueError as error:
         raise SystemExit(str(error)) from None
-
-
-def name_of(source: dict) -> str:
-    """A source in messages: its path, or the name of its data set."""
-    path = source.get("path") or "/".join(filter(None, [source["dataset"], source.get("file")]))
-    return path if isinstance(path, str) else ", ".join(path)
 
 
 def frame_of(rows: list[list[str | None]], asked: Asked) -> pl.DataFrame:

@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from conftest import snakemake
-from scripts.tables.files import read_table, write_json, write_table
+from scripts.tables.files import read_table, write_table
 from scripts.tables.row_store import RowStore
+from scripts.tables.text_files import write_json
 
 
 @contextmanager
