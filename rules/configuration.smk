@@ -172,11 +172,9 @@ IMPORTED_REWARDS = [
 ]
 # teachers and pools without any imported reward: every reward model scores all of them in one job
 POOLS = {config["teachers"][teacher]["pool"] for teacher in teachers_by("select")}
-SCORED = [
-    teacher
-    for teacher in [*teachers_by("model"), *teachers_by("import")]
-    if teacher in {*TEACHERS, *POOLS} - {teacher for _, teacher in IMPORTED_REWARDS}
-]
+SCORED = sorted(
+    {*TEACHERS, *POOLS} & {*teachers_by("model"), *teachers_by("import")} - {teacher for _, teacher in IMPORTED_REWARDS}
+)
 # each reward model also scores the others, except those whose rewards by this model are imported
 SCORED_APART = [
     (reward_model, teacher)

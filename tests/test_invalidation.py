@@ -136,9 +136,6 @@ ONE_TEACHER = {
     **RANKING,
     **JUDGE_AND_AFTER,
 }
-# a teacher that is not compared is in no mix and is never ranked first
-BELOW = ONE_TEACHER | dict.fromkeys(CHAIN, 2)
-BELOW = {rule: n for rule, n in BELOW.items() if rule not in MIXES}
 
 CHANGES = {
     "every file touched": (touch_everything, {}),
@@ -182,7 +179,8 @@ CHANGES = {
     ),
     "a selection from a new pool": (
         add_selection,
-        BELOW | {"select_responses": 1, "select_rewards": 1},
+        # it is in no mix, but the job that scores its pool writes the rewards of all: a mix is made again, the same
+        ONE_TEACHER | {"select_responses": 1, "select_rewards": 1},
     ),
     "LoRA for one base": (
         lambda root: edit_config(root, lambda c: c["bases"]["alpha"].update(lora={})),
