@@ -68,7 +68,7 @@ def costly_scripts(jobs):
     scripts = set()
     for job in jobs:
         if versions := job.params.get("versions"):
-            scripts.add(re.search(r"run_job .*?(scripts[.][\w.]+)", job.rule.shellcmd)[1])
+            scripts.add(re.search(r"run_job .*?(scripts[.][\w.]+)", job.rule.shellcmd, flags=re.DOTALL)[1])
             scripts |= {module for module in json.loads(versions) if module.startswith("scripts.engines.")}
     return sorted(scripts)
 

@@ -57,8 +57,9 @@ rule judge_reward:
     conda:
         lambda wildcards: f"../envs/{judge_of(wildcards.benchmark)['env']}.yaml"
     resources:
-        gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
+        gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"] * judge_of(wildcards.benchmark)["replicas"],
+        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"] * judge_of(wildcards.benchmark)["replicas"],
+        replicas=lambda wildcards: judge_of(wildcards.benchmark)["replicas"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
         versions=versions_of("scripts.judgments.judge_reward"),
@@ -68,7 +69,8 @@ rule judge_reward:
         store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.judgments.judge_reward \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} --replicas {resources.replicas} \
+            scripts.judgments.judge_reward \
             --judge {params.judge:q} \
             --prompts {input.prompts:q} \
             --baseline {input.baseline:q} \
@@ -98,8 +100,9 @@ rule judge_pairs:
     conda:
         lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
     resources:
-        gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
+        gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"] * judge_of(wildcards.benchmark)["replicas"],
+        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"] * judge_of(wildcards.benchmark)["replicas"],
+        replicas=lambda wildcards: judge_of(wildcards.benchmark)["replicas"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
         versions=lambda wildcards: versions_of(
@@ -115,7 +118,8 @@ rule judge_pairs:
         store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.judgments.judge_pairs \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} --replicas {resources.replicas} \
+            scripts.judgments.judge_pairs \
             --protocol {params.protocol} \
             --judge {params.judge:q} \
             --sampling {params.sampling:q} \

@@ -27,8 +27,9 @@ rule score_likelihoods:
     conda:
         "../envs/train.yaml"
     resources:
-        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
-        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
+        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] * config["bases"][wildcards.base]["replicas"],
+        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"] * config["bases"][wildcards.base]["replicas"],
+        replicas=lambda wildcards: config["bases"][wildcards.base]["replicas"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
         versions=versions_of("scripts.likelihoods.score_likelihoods"),
@@ -41,7 +42,8 @@ rule score_likelihoods:
         store=f"{RESULTS}/rows/likelihoods/{{base}}",
     shell:
         """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.likelihoods.score_likelihoods \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} --replicas {resources.replicas} \
+            scripts.likelihoods.score_likelihoods \
             --name {params.name} \
             --prompt {params.prompt} \
             --teachers {params.teachers} \
@@ -69,8 +71,11 @@ use rule score_likelihoods as score_reference_likelihoods with:
     wildcard_constraints:
         reference_model=one_of(config["reference_models"]),
     resources:
-        gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"],
-        mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"],
+        gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"]
+        * config["reference_models"][wildcards.reference_model]["replicas"],
+        mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"]
+        * config["reference_models"][wildcards.reference_model]["replicas"],
+        replicas=lambda wildcards: config["reference_models"][wildcards.reference_model]["replicas"],
         runtime=lambda wildcards: config["reference_models"][wildcards.reference_model]["runtime"],
     params:
         versions=versions_of("scripts.likelihoods.score_likelihoods"),

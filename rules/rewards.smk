@@ -25,8 +25,11 @@ rule score_rewards_apart:
     conda:
         lambda wildcards: f"../envs/{config['reward_models'][wildcards.reward_model]['env']}.yaml"
     resources:
-        gpu=lambda wildcards: config["reward_models"][wildcards.reward_model]["gpus"],
-        mem_mb=lambda wildcards: config["reward_models"][wildcards.reward_model]["mem_mb"],
+        gpu=lambda wildcards: config["reward_models"][wildcards.reward_model]["gpus"]
+        * config["reward_models"][wildcards.reward_model]["replicas"],
+        mem_mb=lambda wildcards: config["reward_models"][wildcards.reward_model]["mem_mb"]
+        * config["reward_models"][wildcards.reward_model]["replicas"],
+        replicas=lambda wildcards: config["reward_models"][wildcards.reward_model]["replicas"],
         runtime=lambda wildcards: config["reward_models"][wildcards.reward_model]["runtime"],
     params:
         versions=versions_of("scripts.rewards.score_rewards"),
@@ -36,7 +39,8 @@ rule score_rewards_apart:
         store=f"{RESULTS}/rows/rewards/{{reward_model}}",
     shell:
         """
-        exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.rewards.score_rewards \
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} --replicas {resources.replicas} \
+            scripts.rewards.score_rewards \
             --reward-model {wildcards.reward_model} \
             --teachers {params.teachers} \
             --model {params.model:q} \

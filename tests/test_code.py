@@ -78,7 +78,7 @@ def with_script(body: str) -> str:
 
 
 def script_of(body: str) -> str:
-    return re.search(r"exec python -m scripts.jobs.run_job .*?(scripts[.]\w+[.]\w+)", body)[1]
+    return re.search(r"exec python -m scripts.jobs.run_job\s.*?(scripts[.]\w+[.]\w+)", body, flags=re.DOTALL)[1]
 
 
 def test_a_job_reruns_with_its_code_where_it_is_cheap_and_with_its_versions_where_it_costs(rules):
@@ -151,10 +151,9 @@ def test_imports_point_one_way():
 
 def test_every_job_is_started_so_that_it_ends_with_its_run_and_has_its_gpus(rules):
     for name, body in rules.items():
-        gpus = " --gpus {resources.gpu}" if re.search(r"^ +gpu=", body, flags=re.M) else ""
-        assert re.search(
-            rf"exec python -m scripts.jobs.run_job{re.escape(gpus)} (\{{params.launch\}} )?scripts", body
-        ), name
+        gpus = r" --gpus \{resources.gpu\}" if re.search(r"^ +gpu=", body, flags=re.M) else ""
+        gpus += r" --replicas \{resources.replicas\} \\\n +" if re.search(r"^ +replicas=", body, flags=re.M) else " "
+        assert re.search(rf"exec python -m scripts.jobs.run_job{gpus}(\{{params.launch\}} )?scripts", body), name
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if has_main(module)])

@@ -6,9 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 
+import polars as pl
 import pytest
+
+from scripts.jobs.aligned import aligned
+from scripts.tables.files import write_table
 
 RUN_JOB = [sys.executable, "-m", "scripts.jobs.run_job"]
 # a job that writes when it holds which devices; one write per line, so lines of several jobs do not mix
@@ -127,6 +132,46 @@ def test_a_job_that_needs_more_devices_than_the_machine_has_ends_with_one_line(j
     message = process.communicate()[1]
     assert message == "GPUs needed by this job: 3; available: 2 (0,1). See `gpus` in the config\n"
     assert process.returncode == 1
+
+
+def test_replicas_share_the_devices_and_one_that_fails_ends_the_others(tmp_path):
+    notes, script = tmp_path / "notes", tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, time; mine = os.environ['REPLICA'], os.environ['CUDA_VISIBLE_DEVICES']\n"
+        f"file = os.open({str(notes)!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)\n"
+        "os.write(file, (' '.join(mine) + '\\n').encode())\n"
+        "if len(sys.argv) > 1: mine[0] == '1/2' and sys.exit(7); time.sleep(60)\n"
+    )
+    variables = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
+    command = [*RUN_JOB, "--gpus", "4", "--replicas", "2", sys.executable, str(script)]
+    assert subprocess.run(command, env=variables).returncode == 0
+    assert sorted(notes.read_text().splitlines()) == ["0/2 0,1", "1/2 2,3"]
+    started = time.monotonic()
+    assert subprocess.run([*command, "fail"], env=variables).returncode == 7
+    assert time.monotonic() - started < 30
+
+
+def test_replicas_write_what_one_process_writes(tmp_path):
+    names = ["a", "b", "c"]
+    for name in names:
+        texts = {"id": ["1", "2"], "teacher": [name] * 2, "response": [name * 40, "another text"], "reason": [None] * 2}
+        write_table(pl.DataFrame(texts, schema_overrides={"reason": pl.String}), tmp_path / f"{name}.parquet")
+    for folder, replicas in (("one", "1"), ("three", "2")):
+        (tmp_path / folder).mkdir()
+        command = [*RUN_JOB, "--replicas", replicas, "scripts.ranking.measure_diversity", "--teachers", *names]
+        command += ["--responses", *(str(tmp_path / f"{name}.parquet") for name in names)]
+        outputs = [str(tmp_path / folder / f"{name}.parquet") for name in names]
+        assert subprocess.run([*command, "--outputs", *outputs]).returncode == 0
+    for name in names:
+        one, three = (pl.read_parquet(tmp_path / folder / f"{name}.parquet") for folder in ("one", "three"))
+        assert one.equals(three) and one["teacher"].to_list() == [name] * 2
+
+
+def test_arguments_with_different_numbers_of_values_are_named():
+    with pytest.raises(SystemExit, match="do not match: --teachers 3, --responses 2, --instructions 1"):
+        aligned(
+            Namespace(teachers=[1, 2, 3], responses=[1, 2], instructions=[1]), "teachers", "responses", "instructions"
+        )
 
 
 def test_the_devices_are_those_of_nvidia_smi(job, tmp_path):

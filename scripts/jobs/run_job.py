@@ -9,6 +9,9 @@ it needs, all or none, and CUDA_VISIBLE_DEVICES names only these. A lock is on o
 child processes hold it; the kernel releases it when the last of them ends, even after kill -9. Waiting jobs form a
 queue, so jobs that need few devices do not delay a job that needs many.
 
+With --replicas n the script runs n times at once, each time on an n-th of the devices and for every n-th teacher or
+pair (aligned.py). If one of them fails, the others are ended.
+
 The devices are those in CUDA_VISIBLE_DEVICES (numbers or UUIDs), else those of nvidia-smi. Without a GPU, and in a job
 of Slurm, which assigns devices itself, nothing is locked. A job with --gpus 0 sees no device.
 """
@@ -33,6 +36,8 @@ def main():
         lock_devices(args.gpus, devices(), lock_folder())
     program = args.command[0]
     command = [sys.executable, "-m", *args.command] if program.startswith("scripts.") else args.command
+    if args.replicas > 1:
+        sys.exit(run_replicas(command, args.replicas))
     os.execvp(command[0], command)
 
 
@@ -90,6 +95,21 @@ def lock_free_devices(names: list[str], folder: Path) -> list[tuple[str, int]]:
     return locks
 
 
+def run_replicas(command: list[str], n: int) -> int:
+    """Run a command n times at once, each with its share of the devices; 0, or the exit status of one that failed."""
+    names = devices()
+    share = len(names) // n
+    replicas = []
+    for i in range(n):
+        own = {"REPLICA": f"{i}/{n}", "CUDA_VISIBLE_DEVICES": ",".join(names[i * share : (i + 1) * share])}
+        replicas.append(subprocess.Popen(command, env=os.environ | own, preexec_fn=die_with_parent))
+    while None in (found := [replica.poll() for replica in replicas]) and not any(found):
+        time.sleep(0.2)
+    for replica in replicas:
+        replica.kill()  # one that has ended is left alone
+    return next((status for status in found if status), 0)
+
+
 def open_lock(path: Path) -> int:
     """A descriptor of a lock file; child processes inherit it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -100,6 +120,7 @@ def open_lock(path: Path) -> int:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpus", type=int, default=0, help="number of GPUs to lock")
+    parser.add_argument("--replicas", type=int, default=1, help="processes that share the GPUs and the work")
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
