@@ -96,8 +96,9 @@ def study(**plan):
     config["plan"] = defaults | plan
     config["api"] = {"prices": {"m": {"input": 10, "output": 30}}}
     config["finetune"] |= {"epochs": 2}
-    for entry in (*config["teachers"].values(), *config["bases"].values()):
-        entry |= {"gpus": 1, "processes": 1, "fsdp": False}
+    for section in ("teachers", "bases", "reward_models", "reference_models", "judges"):
+        for entry in config.setdefault(section, {}).values():
+            entry |= {"gpus": 1, "processes": 1, "fsdp": False}
     return Study(config | {"study": "nothing-there-yet", "compare": "paired"})
 
 
@@ -121,6 +122,19 @@ def test_the_cost_of_an_endpoint_is_its_price_times_the_tokens_read_and_written(
     assert "price of unknown = 0 (it is not in `api.prices`)" in priced.assumed
 
 
+def test_instructions_and_prompts_of_a_local_file_are_counted(tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"q": "one"}\n{"q": "two"}\n{"q": "three"}\n')
+    own = study()
+    source = {"path": str(tmp_path / "mine.jsonl"), "columns": {"instruction": "q"}, "n": None}
+    own.config["instructions"] = source
+    (name,) = own.config["benchmarks"]
+    own.config["benchmarks"][name]["prompts"] = source | {"n": 2}
+    assert (own.instructions("qwen2.5-7b-instruct"), own.prompts(name)) == (3, 2)
+    assert not [text for text in own.assumed if "instructions" in text or "prompts" in text]
+    own.config["instructions"] = source | {"path": str(tmp_path / "not-made-yet.jsonl")}
+    assert own.instructions("qwen2.5-7b-instruct") == 100 and "instructions = 100" in own.assumed
+
+
 def test_models_that_do_not_fit_are_named():
     assert models_that_do_not_fit(study()) == []
     assert models_that_do_not_fit(study(gpu="l4")) == []  # 0.5B in full precision, 1.5B with LoRA
@@ -141,7 +155,15 @@ def test_models_that_do_not_fit_are_named():
         "t": {"model": "m/M-405B", "engine": "vllm", "vllm": {}, "gpus": 8},
         "quantized": {"model": "m/M-405B-FP8", "engine": "vllm", "vllm": {}, "gpus": 8},
     }
-    assert models_that_do_not_fit(large) == ["teacher t needs 810 GB; 8 x h100 can hold 576 GB"]
+    judge = {"model": "m/J-70B", "engine": "vllm", "vllm": {}, "gpus": 1}
+    scorer = {"model": "m/R-27B", "gpus": 1}
+    large.config |= {"judges": {"j": judge, "r": {"reward": scorer | {"model": "m/R-8B"}}}}
+    large.config |= {"reward_models": {"s": scorer}, "reference_models": {"g": {"model": "m/G-40B", "gpus": 1}}}
+    assert models_that_do_not_fit(large) == [
+        "teacher t needs 810 GB; 8 x h100 can hold 576 GB",
+        "reference model g needs 80 GB; 1 x h100 can hold 72 GB",
+        "judge j needs 140 GB; 1 x h100 can hold 72 GB",
+    ]
 
 
 def test_measured_times_of_finished_jobs_correct_the_estimates(tmp_path):

@@ -7,22 +7,35 @@ MEMORY = {"h200": 141, "h100": 80, "a100": 80, "l40s": 48, "rtx4090": 24, "l4": 
 USABLE = 0.9  # of the memory
 
 
+LOADED = {
+    "teachers": "teacher",
+    "reward_models": "reward model",
+    "reference_models": "reference model",
+    "judges": "judge",
+}
+
+
 def models_that_do_not_fit(study: Study) -> list[str]:
-    """One line for each teacher or base model that needs more memory than its GPUs have."""
-    teachers = [teacher_that_does_not_fit(study, name) for name in study.config["teachers"]]
-    return [line for line in teachers + [base_that_does_not_fit(study, name) for name in study.config["bases"]] if line]
+    """One line for each model that needs more memory than its GPUs have."""
+    lines = [
+        model_that_does_not_fit(study, section, name, entry.get("reward", entry))
+        for section in LOADED
+        for name, entry in study.config[section].items()
+    ]
+    return [line for line in lines + [base_that_does_not_fit(study, name) for name in study.config["bases"]] if line]
 
 
-def teacher_that_does_not_fit(study: Study, name: str) -> str | None:
-    entry = study.config["teachers"][name]
+def model_that_does_not_fit(study: Study, section: str, name: str, entry: dict) -> str | None:
+    """The line of a model that is only used, not trained. entry: that of the model, or of a judge's reward model."""
     if "model" not in entry or is_endpoint(entry) or not entry["gpus"]:
         return None
-    quantized = "fp8" in entry["model"].lower() or "quantization" in entry.get(entry["engine"], {})
-    needed = (1 if quantized else 2) * study.parameters("teachers", name) / 1e9
+    quantized = "fp8" in entry["model"].lower() or "quantization" in entry.get(entry.get("engine"), {})
+    needed = (1 if quantized else 2) * study.parameters(section, name) / 1e9
     usable = USABLE * MEMORY[study.gpu] * entry["gpus"]
     if needed <= usable:
         return None
-    return f"teacher {name} needs {needed:.0f} GB; {entry['gpus']} x {study.gpu} can hold {usable:.0f} GB"
+    kind = LOADED[section]
+    return f"{kind} {name} needs {needed:.0f} GB; {entry['gpus']} x {study.gpu} can hold {usable:.0f} GB"
 
 
 def base_that_does_not_fit(study: Study, name: str) -> str | None:

@@ -1,11 +1,14 @@
 """The sizes that the cost of a study follows from: parameters of models, numbers of rows and tokens, prices."""
 
+import json
 from functools import cache
 from pathlib import Path
 
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.models.sizes import parameters_of
 from scripts.tables.files import read_table
+from scripts.tables.source_files import files_of
+from scripts.tables.sources import read_texts
 
 UNJUDGED_PROMPTS = 1000  # of a benchmark without a protocol, until its prompts are read
 
@@ -19,6 +22,21 @@ def rows_in(path: Path) -> int:
 def mean_tokens(path: Path) -> float | None:
     """Mean number of tokens of the responses in a table; None if they were imported without it."""
     return read_table(path, ["n_tokens"])["n_tokens"].mean()
+
+
+@cache
+def rows_in_source(source: str) -> int:
+    """Rows of local files, for their entry as JSON."""
+    return read_texts(json.loads(source)).height
+
+
+def local_rows(source: dict) -> int | None:
+    """Rows of an entry's local files; None for a data set of the hub, and for files that are not made yet."""
+    try:
+        files_of(source.get("path", []))
+    except ValueError:
+        return None
+    return rows_in_source(json.dumps(source)) if "path" in source else None
 
 
 class Study:
@@ -44,7 +62,11 @@ class Study:
         own = f"instructions/{teacher}" if self.config["compare"] == "unpaired" else "instructions"
         if (path := self.results / f"{own}.parquet").exists():
             return rows_in(path)
+        paired = self.config["compare"] != "unpaired"
+        source = self.config["instructions"] if paired else self.config["teachers"][teacher]["import"]
         configured, default = self.config["instructions"]["n"], self.config["plan"]["instructions"]
+        if rows := local_rows(source):
+            return min(rows, configured or rows)
         if not configured:
             self.assumed.add(f"instructions = {default}")
         return configured or default
@@ -57,6 +79,8 @@ class Study:
         if (path := self.results / f"prompts/{benchmark}.parquet").exists():
             return rows_in(path)
         entry = self.config["benchmarks"][benchmark]
+        if rows := local_rows(entry["prompts"]):
+            return min(rows, entry["prompts"]["n"] or rows)
         usual = PROTOCOLS[entry["protocol"]].n_prompts if entry["protocol"] else UNJUDGED_PROMPTS
         n = entry["prompts"]["n"] or usual
         self.assumed.add(f"prompts of {benchmark} = {n}")
