@@ -140,6 +140,7 @@ def test_the_page_of_judged_pairs_has_their_numbers_and_sentences(page):
     assert "Highest AP for a two, tied with one 6 teachers are too few." in shown
     assert "Highest AP for b one, tied with 3 others 6 teachers" in shown
     assert 'data-column="car"><data value="0.51234">0.512</data>' in text
+    assert "P(highest) AP Reward (rm) Loss" in shown
     assert "Time of all jobs: 1.00 hours (1 job, by stage ). Endpoints cost 1.50 dollars." in shown
     assert "the larger teacher is the worse one: 1 of 2." in shown
     assert "a perfect metric is expected to reach only about this rho: a 0.88, average 0.75." in shown

@@ -29,7 +29,7 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
         "seams": seams_in_words(tables["seams"].filter(base=base)),
         "conclusion": conclusion(tables, base),
         "without_ap": without_ap(tables, base),
-        "named": named_columns(teachers),
+        "named": {name: heading(name) for name in named_columns(teachers)},
         "teachers": rows.to_dicts(),
         "figures": figures_of_base(tables, base, variants),
     }
@@ -86,6 +86,12 @@ def correlations_by_metric(correlations: pl.DataFrame) -> list[dict]:
     marked = correlations.with_columns(best=(pl.col("rho") == pl.col("rho").max().over("base")).fill_null(False))
     grouped = marked.group_by("metric", maintain_order=True)
     return [{"metric": metric, "better": part["better"][0], "cells": part.to_dicts()} for (metric,), part in grouped]
+
+
+def heading(column: str) -> str:
+    """A column with the name of a model as a heading: Reward (skywork) for reward:skywork, PPL (gpt2) for ppl:gpt2."""
+    metric, _, model = column.partition(":")
+    return f"{metric.upper() if metric in ('ppl', 'ifd') else metric.capitalize()} ({model})"
 
 
 def variants_of(teachers: dict) -> dict[str, dict[str, tuple[float, float]]]:
