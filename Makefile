@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: demo test test-all
 
 demo: .venv/installed
-	snakemake --cores $(CORES)
+	snakemake --cores $(CORES) --quiet all
 	python -m scripts.report.print_tables results/miniature/tables
 
 test: .venv/installed-dev

@@ -21,8 +21,11 @@ if not workflow.overwrite_configfiles:
 
 
 sys.path.insert(0, workflow.basedir)
+from snakemake.settings.enums import Quietness
+
 from scripts.configuration.config_files import unmade_files
 from scripts.jobs.failed_jobs import FailedJobs
+from scripts.jobs.progress import Progress
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
 
@@ -77,6 +80,8 @@ if workflow.is_main_process and (note := notice_of_reuse(CODE_RECORD)):
 
 failed_jobs = FailedJobs()
 logging.getLogger("snakemake.logging").addHandler(failed_jobs)
+if Quietness.ALL in (workflow.output_settings.quiet or []):
+    logging.getLogger("snakemake.logging").addHandler(Progress())
 
 
 onstart:
