@@ -38,10 +38,20 @@ def server():
     server.server_close()
 
 
-def judge(server, folder, protocol, questions, status=0, *options, raw=None, sampling='{"max_new_tokens": 900}'):
+def judge(
+    server,
+    folder,
+    protocol,
+    questions,
+    status=0,
+    *options,
+    raw=None,
+    sampling='{"max_new_tokens": 900}',
+    pairs=("x/t",),
+):
     """Run the script on rows of (instruction, model's answer, baseline's answer): its judgments and printed text.
 
-    raw: the raw instructions, if they differ.
+    raw: the raw instructions, if they differ. pairs: several have the same answers; the judgments are those of x/t.
     """
     folder.mkdir(exist_ok=True)
     ids = [str(i) for i in range(len(questions))]
@@ -67,12 +77,12 @@ def judge(server, folder, protocol, questions, status=0, *options, raw=None, sam
         "sampling": sampling,  # max_new_tokens is ignored by alpaca_eval, which always takes one token
         "api": json.dumps(API | {"ledger": str(folder / "spent_usd.txt")}),
         "store": folder / "rows",
-        "pairs": "x/t",
-        "outputs": folder / "judgments.parquet",
         **{name: folder / f"{name}.parquet" for name in ("prompts", "answers", "baseline")},
         "template": folder / "template.txt",
     }
     given = [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
+    outputs = [folder / ("judgments.parquet" if pair == "x/t" else f"{pair[2:]}.parquet") for pair in pairs]
+    given += ["--pairs", *pairs, "--outputs", *map(str, outputs)]
     printed = run("scripts.judgments.judge_pairs", *given, *options, status=status)
     assert KEY not in printed
     return pl.read_parquet(folder / "judgments.parquet") if status == 0 else None, printed
@@ -143,6 +153,16 @@ def test_arena_hard_plays_two_games_and_the_longer_answer_wins_both(server, tmp_
     # the judge writes [[B>>A]] if the second answer is longer and [[A>B]] if the first one is
     got = score(tmp_path, "arena_hard")["wr"]
     assert got["value"] == pytest.approx(50) and got["ci"] == [0, 100]
+
+
+def test_a_pair_with_a_failed_row_is_named_and_the_other_pairs_are_judged(server, tmp_path):
+    questions, pairs = [("busy,busy q", LONG, SHORT), ("Fine", LONG, SHORT)], ("x/t", "x/u")
+    _, printed = judge(server, tmp_path, "alpaca_eval", questions, status=1, pairs=pairs)
+    assert printed.splitlines()[-1].startswith("x/t: 1 of 2 rows failed")
+    assert not (tmp_path / "judgments.parquet").exists()
+    assert pl.read_parquet(tmp_path / "u.parquet")["logprobs"].null_count() == 0
+    judge(server, tmp_path, "alpaca_eval", questions, pairs=pairs)
+    assert server.asked["Fine"] == 2  # once for each pair
 
 
 @pytest.mark.parametrize("faults", ["busy,busy", "broken,broken", "hang,hang", "reset,reset", "garbage", "bare"])

@@ -31,6 +31,7 @@ from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.verdict_labels import STRICT
 from scripts.tables.digests import digest, sha256
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.row_store import RowsFailed
 
 VERSION = 2  # of the table; the rows have that of the module that computes them
 FIRST = 8  # comparisons after which a judge is not asked further if it said nothing that can be read
@@ -46,12 +47,19 @@ def main():
     prompts, baseline = read_table(args.prompts), read_table(args.baseline)
     identity = {"judge": digest([key_of_rows(judge), template])}
     identity |= {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
+    failed = []
     for pair, answers, output in aligned(args, "pairs", "answers", "outputs"):
         comparisons = list_comparisons(args.protocol, prompts, read_table(answers), baseline)
-        judgments = judge_one(comparisons, template, args.protocol, protocol, asker(judge, args.store / pair, load))
+        try:
+            judgments = judge_one(comparisons, template, args.protocol, protocol, asker(judge, args.store / pair, load))
+        except RowsFailed as error:  # the other pairs are judged all the same
+            failed.append(f"{pair}: {error}")
+            continue
         write_table(judgments, output, identity)
         tokens_read, written, usd = judgments.select(pl.col("n_prompt_tokens", "n_tokens", "usd").sum()).row(0)
         print(f"{pair}: comparisons: {judgments.height}; tokens read: {tokens_read}, written: {written}; ${usd:.2f}")
+    if failed:
+        raise SystemExit("\n".join(failed))
 
 
 def judge_one(

@@ -39,6 +39,10 @@ class SetAside(Exception):
         self.result = result
 
 
+class RowsFailed(SystemExit):
+    """Ends a job because some rows have no result; what the others gave is stored."""
+
+
 class RowStore:
     """Results, with a digest of the row as key. There is one folder per spec and version, and one writer per folder.
 
@@ -90,7 +94,7 @@ class RowStore:
             self._note_failed(exceptions)
         aside = {key: error for key, error in exceptions.items() if isinstance(error, SetAside)}
         if failed := [error for key, error in exceptions.items() if key not in aside]:
-            raise SystemExit(
+            raise RowsFailed(
                 f"{len(failed)} of {len(keys)} rows failed; the next run repeats only these: {causes(failed)}"
             )
         if aside:
