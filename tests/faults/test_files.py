@@ -113,7 +113,7 @@ def test_a_damaged_response_file_stops_its_readers_and_only_it_is_rebuilt(study_
     path = study_copy / "results/miniature/responses/terse-small.parquet"
     before = path.read_bytes()
     path.write_bytes(before[: len(before) // 2])
-    target = "results/miniature/diversity/terse-small.parquet"
+    target = "results/miniature/checkpoints/alpha/terse-small/manifest.json"
     done = snakemake("--cores", "1", "--", target, cwd=study_copy)
     assert done.returncode and "terse-small.parquet is damaged" in done.stdout, done.stdout[-2000:]
     path.unlink()
