@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from conftest import ROOT
-from scripts.likelihoods.token_scores import SUMS, score_rows
+from scripts.likelihoods.sums import SUMS
+from scripts.likelihoods.token_scores import score_rows
 from scripts.metrics.car import preferred
 from scripts.metrics.definitions import METRICS, PARTS, REFERENCE_METRICS, better, data_set_values
 from scripts.models.chat import Chat

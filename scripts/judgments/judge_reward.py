@@ -18,24 +18,24 @@ import polars as pl
 
 from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.jobs.aligned import aligned
+from scripts.jobs.code import declared
 from scripts.judgments.reasons import NEVER_ASKED
 from scripts.models.folder import key_of
-from scripts.models.reward_scorer import BLOCK, load_scorer
-from scripts.models.reward_scorer import VERSION as ROWS_VERSION
 from scripts.tables.conversations import PROMPT, filled
 from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
 VERSION = 1  # of the table; the rows have that of the module that computes them
+ROWS = "scripts.models.reward_scorer"
 
 
 def main():
     args = parse_args()
-    key, load = key_of(args.judge), cache(lambda: load_scorer(args.judge))
+    key, load = key_of(args.judge), cache(lambda: scorer_of(args.judge))
     prompts, baseline = read_table(args.prompts).select("id", *PROMPT), read_table(args.baseline)
     for pair, answers, output in aligned(args, "pairs", "answers", "outputs"):
-        store = RowStore(args.store / pair, key, ROWS_VERSION)
+        store = RowStore(args.store / pair, key, declared(ROWS, "VERSION"))
         texts = read_table(answers)
         rewards = [
             scored(prompts, texts, "model", store, load),
@@ -48,11 +48,17 @@ def main():
         print(f"{pair}: judged: {judgments['preference'].count()} of {judgments.height} prompts")
 
 
+def scorer_of(model: dict) -> Callable:
+    from scripts.models.reward_scorer import load_scorer  # it loads torch, which stored rows do not need
+
+    return load_scorer(model)
+
+
 def scored(prompts: pl.DataFrame, texts: pl.DataFrame, author: str, store: RowStore, load: Callable) -> pl.DataFrame:
     """id, the reward of each answer in a column named by its author, and the reason why one has none."""
     rows = prompts.join(texts, on="id", validate="1:1", maintain_order="left").filter(pl.col("answer").is_not_null())
     rows = rows.select("id", *PROMPT, response="answer")
-    results = store.fill(filled(rows.to_dicts()), load, BLOCK)
+    results = store.fill(filled(rows.to_dicts()), load, declared(ROWS, "BLOCK"))
     rewards = pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
     return rows.select("id").hstack(rewards.rename({"reward": author, "unusable": f"{author}_unusable"}))
 

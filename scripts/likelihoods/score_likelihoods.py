@@ -30,8 +30,8 @@ import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry_of
 from scripts.jobs.aligned import aligned
-from scripts.likelihoods.token_scores import BLOCK, PER_TOKEN, SUMS, load_scorer
-from scripts.likelihoods.token_scores import VERSION as ROWS_VERSION
+from scripts.jobs.code import declared
+from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.models.folder import key_of
 from scripts.tables.conversations import CONVERSATION, PROMPT, filled
 from scripts.tables.digests import sha256
@@ -39,15 +39,22 @@ from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
 VERSION = 1  # of the table; the rows have that of the module that computes them
+ROWS = "scripts.likelihoods.token_scores"
 
 
 def main():
     args = parse_args()
     spec = {**args.model, **args.limits, "prompt": args.prompt}
-    key, load = key_of(spec), cache(lambda: load_scorer(spec))
+    key, load = key_of(spec), cache(lambda: scorer_of(spec))
     for teacher, *files in aligned(args, "teachers", "instructions", "responses", "outputs"):
-        store = RowStore(args.store / teacher, key, ROWS_VERSION)
+        store = RowStore(args.store / teacher, key, declared(ROWS, "VERSION"))
         score(args.name, teacher, store, load, args.limits["per_token"], *files)
+
+
+def scorer_of(spec: dict) -> Callable:
+    from scripts.likelihoods.token_scores import load_scorer  # it loads torch, which stored rows do not need
+
+    return load_scorer(spec)
 
 
 def score(
@@ -65,7 +72,7 @@ def score(
     prompts = read_table(instructions).select("id", *PROMPT)
     conversations = answers.join(prompts, on="id", validate="m:1", maintain_order="left")
     rows = conversations.filter(pl.col("reason").is_null()).select("id", *CONVERSATION, "finish_reason")
-    results = store.fill(filled(rows.to_dicts()), load, BLOCK)
+    results = store.fill(filled(rows.to_dicts()), load, declared(ROWS, "BLOCK"))
     columns = SUMS | (PER_TOKEN if per_token else {})
     sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))
     likelihoods = answers.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")

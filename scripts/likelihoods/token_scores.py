@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import accumulate, chain
 from typing import NamedTuple
 
-import polars as pl
 import torch
 from transformers import AutoModelForCausalLM
 
 from scripts.likelihoods.chunked_head import body_of, nll_and_rank, output_head
+from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
@@ -18,18 +18,6 @@ from scripts.models.tokenizers import load_tokenizer
 VERSION = 2
 BLOCK = 512  # rows stored at a time
 RANK_LIMIT = 100
-SUMS = {
-    "n_tokens": pl.Int64,
-    "nll": pl.Float64,
-    "rank_sum": pl.Int64,
-    "end_n_tokens": pl.Int64,
-    "end_nll": pl.Float64,
-    "end_rank_sum": pl.Int64,
-    "direct_n_tokens": pl.Int64,
-    "direct_nll": pl.Float64,
-    "truncated": pl.Boolean,
-}
-PER_TOKEN = {"token_nll": pl.List(pl.Float32), "token_rank": pl.List(pl.UInt8), "direct_token_nll": pl.List(pl.Float32)}
 
 
 def load_scorer(spec: dict):

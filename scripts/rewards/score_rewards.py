@@ -21,22 +21,28 @@ import polars as pl
 
 from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.jobs.aligned import aligned
+from scripts.jobs.code import declared
 from scripts.models.folder import key_of
-from scripts.models.reward_scorer import BLOCK, load_scorer
-from scripts.models.reward_scorer import VERSION as ROWS_VERSION
 from scripts.tables.conversations import CONVERSATION, PROMPT, filled
 from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
 VERSION = 1  # of the table; the rows have that of the module that computes them
+ROWS = "scripts.models.reward_scorer"
 
 
 def main():
     args = parse_args()
-    key, load = key_of(args.model), cache(lambda: load_scorer(args.model))
+    key, load = key_of(args.model), cache(lambda: scorer_of(args.model))
     for teacher, *files in aligned(args, "teachers", "instructions", "responses", "outputs"):
-        score(args.reward_model, teacher, RowStore(args.store / teacher, key, ROWS_VERSION), load, *files)
+        score(args.reward_model, teacher, RowStore(args.store / teacher, key, declared(ROWS, "VERSION")), load, *files)
+
+
+def scorer_of(model: dict) -> Callable:
+    from scripts.models.reward_scorer import load_scorer  # it loads torch, which stored rows do not need
+
+    return load_scorer(model)
 
 
 def score(
@@ -47,7 +53,7 @@ def score(
     prompts = read_table(instructions).select("id", *PROMPT)
     conversations = answers.join(prompts, on="id", validate="m:1", maintain_order="left")
     rows = conversations.filter(pl.col("reason").is_null()).select("id", "candidate", *CONVERSATION)
-    results = store.fill(filled(rows.to_dicts()), load, BLOCK)
+    results = store.fill(filled(rows.to_dicts()), load, declared(ROWS, "BLOCK"))
     scored = rows.select("id", "candidate").hstack(
         pl.DataFrame(results, schema={"reward": pl.Float64, "unusable": pl.String})
     )
