@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -111,6 +112,19 @@ def checkout(tmp_path) -> Path:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, tmp_path / name)
     return tmp_path
+
+
+started = set()  # files of tests
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Skip a whole study of the slow tests that would begin after STUDIES_UNTIL (seconds since 1970), if it is set."""
+    names = {f"test_{name}.py" for name in [*LONGEST, "runs"]}
+    whole = item.path.name in names and item.get_closest_marker("slow") and item.path not in started
+    if whole and time.time() > float(os.environ.get("STUDIES_UNTIL", "inf")):
+        pytest.skip("a study that would not end before the time limit of CI: run make test-all")
+    started.add(item.path)
 
 
 def pytest_collection_modifyitems(items):
