@@ -120,7 +120,7 @@ started = set()  # files of tests
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Skip a whole study of the slow tests that would begin after STUDIES_UNTIL (seconds since 1970), if it is set."""
-    names = {f"test_{name}.py" for name in [*LONGEST, "runs"]}
+    names = {f"test_{name}.py" for name in [*LONGEST, "runs", "scoring"]}
     whole = item.path.name in names and item.get_closest_marker("slow") and item.path not in started
     if whole and time.time() > float(os.environ.get("STUDIES_UNTIL", "inf")):
         pytest.skip("a study that would not end before the time limit of CI: run make test-all")
