@@ -14,7 +14,8 @@ import yaml
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from conftest import ROOT, link_workflow, snakemake
+from conftest import ROOT, link_workflow, make_parent, snakemake
+from costly_outputs import run
 from real_models import gemma
 from scripts.finetuning.sft_examples import encode_examples
 from scripts.models.chat import Chat
@@ -53,6 +54,7 @@ RESPONSES = {
 }
 REWARD = {"short": 0.4, "long": 0.5, "mixed": -0.1}
 QUESTION = "What is the capital of {0}?"
+PATTERN = r"^(.+?)\.?$"
 BASELINE = ["Berlin", "Berlin", "Lisbon", "Lisbon.", "Istanbul", "Bangkok", "", "Lima"]  # three right answers
 
 
@@ -94,7 +96,7 @@ def configuration(model):
             "held_out": {
                 "prompts": {"path": "held_out.jsonl", "columns": {"instruction": "question", "reference": "answer"}},
                 "protocol": "exact",
-                "answer_pattern": r"^(.+?)\.?$",
+                "answer_pattern": PATTERN,
                 "baseline_answers": {
                     "path": "held_out.jsonl",
                     "columns": {"instruction": "question", "response": "baseline"},
@@ -109,6 +111,19 @@ def configuration(model):
 
 def write_lines(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def score_one_pair(results):
+    """The judgments and the score of one pair, as their rules make them of all pairs: the others would be trained."""
+    files = {name: results / f"{name}/held_out/gemma/short.parquet" for name in ("answers", "judgments")}
+    score = make_parent(results / "scores/held_out/gemma/short.json")
+    make_parent(files["judgments"])
+    exact = {"recipe": None, "answer_pattern": PATTERN, "reference_pattern": None}
+    exact |= {"ignore_case": False, "numeric": False}
+    tables = {"prompts": results / "prompts/held_out.parquet", "baseline": results / "baselines/held_out.parquet"}
+    run("scripts.judgments.judge_exact", spec=exact, answers=files["answers"], outputs=files["judgments"], **tables)
+    names = {"benchmark": "held_out", "pairs": "gemma/short", "baseline": "held_out.jsonl", "judge": "exact"}
+    run("scripts.scores.score_judgments", judgments=files["judgments"], outputs=score, **names)
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +141,10 @@ def results(tmp_path_factory):
     rows = [{"question": QUESTION.format(*pair), "answer": pair[1], "baseline": text} for pair, text in held_out]
     write_lines(root / "held_out.jsonl", rows)
     (root / "gemma.yaml").write_text(yaml.safe_dump(configuration(model)), encoding="utf-8")
-    score = "results/gemma/scores/held_out/gemma/short.json"
-    done = snakemake("rank", score, "--cores", "2", "--configfile", "gemma.yaml", cwd=root)
+    answers, baseline = "results/gemma/answers/held_out/gemma/short.parquet", "results/gemma/baselines/held_out.parquet"
+    done = snakemake("rank", answers, baseline, "--cores", "2", "--configfile", "gemma.yaml", cwd=root)
     assert done.returncode == 0, done.stdout[-5000:]
+    score_one_pair(root / "results/gemma")
     yield root / "results/gemma"
     shutil.rmtree(root / "results/gemma/checkpoints")
 
