@@ -132,7 +132,13 @@ def test_a_wrong_entry_is_an_error_of_one_line(kind, text, line):
 def example_of(module) -> list[str]:
     """The arguments of the command in a script's docstring."""
     (command,) = re.findall(rf"^python -m {module.__name__} ((?:.*\\\n)*.*)$", module.__doc__, flags=re.M)
-    return shlex.split(command.replace("\\\n", " "))
+    return [part for word in shlex.split(command.replace("\\\n", " ")) for part in expanded(word)]
+
+
+def expanded(word: str) -> list[str]:
+    """The words that bash makes of terse-{large,small}.parquet."""
+    found = re.fullmatch(r"([^{}\s]*){(\w+(?:,\w+)+)}([^{}\s]*)", word)
+    return [f"{found[1]}{name}{found[3]}" for name in found[2].split(",")] if found else [word]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

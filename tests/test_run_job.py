@@ -167,11 +167,11 @@ def test_replicas_write_what_one_process_writes(tmp_path):
         assert one.equals(three) and one["teacher"].to_list() == [name] * 2
 
 
-def test_arguments_with_different_numbers_of_values_are_named():
-    with pytest.raises(SystemExit, match="do not match: --teachers 3, --responses 2, --instructions 1"):
-        aligned(
-            Namespace(teachers=[1, 2, 3], responses=[1, 2], instructions=[1]), "teachers", "responses", "instructions"
-        )
+@pytest.mark.parametrize("responses, outputs", [(2, 3), (3, 1)])
+def test_arguments_with_different_numbers_of_values_are_named_and_no_output_is_written_twice(responses, outputs):
+    given = Namespace(teachers=["t"] * 3, responses=["r"] * responses, outputs=["o"] * outputs)
+    with pytest.raises(SystemExit, match=f"match: --teachers 3, --responses {responses}, --outputs {outputs}"):
+        aligned(given, "teachers", "responses", "outputs")
 
 
 def test_the_devices_are_those_of_nvidia_smi(job, tmp_path):
