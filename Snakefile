@@ -11,6 +11,7 @@ All read config/config.yaml. A file given with --configfile replaces it.
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from snakemake.settings.enums import Quietness
 
 from scripts.configuration.config_files import unmade_files
 from scripts.jobs.failed_jobs import FailedJobs
+from scripts.jobs.fork_server import start_fork_server, without_gpus
 from scripts.jobs.progress import Progress
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
@@ -90,6 +92,8 @@ onstart:
         hold_run_lock(Path(".snakemake/run.lock"))
     record_code(costly_scripts(jobs), CODE_RECORD)
     refuse_more_gpus_than_given(jobs)
+    if workflow.local_exec and loads_models_often(jobs) and "FORK_SERVER" not in os.environ and without_gpus():
+        start_fork_server()
 
 
 onerror:

@@ -73,6 +73,11 @@ def costly_scripts(jobs):
     return sorted(scripts)
 
 
+def loads_models_often(jobs):
+    """Whether so many jobs may load a model that it is worth a process that starts them faster (fork_server.py)."""
+    return sum("versions" in job.params.keys() for job in jobs) > 2
+
+
 # models
 
 

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 from filelock import FileLock
 
 from faults_table import table
+from scripts.jobs.fork_server import start_fork_server
+from scripts.jobs.forking import fork, socket_path
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
@@ -23,6 +27,12 @@ os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as module
 
 def pytest_addoption(parser):
     parser.addoption("--record", action="store_true", help="hold the outputs of costly stages under a new VERSION")
+
+
+def pytest_sessionstart(session):
+    """With several processes (make test), jobs and Snakemake start as forks of one process, as jobs of a study do."""
+    if getattr(session.config.option, "numprocesses", None):
+        start_fork_server("snakemake.cli")
 
 
 @pytest.fixture(scope="session")
@@ -58,10 +68,23 @@ def tiny_reward_model(tmp_path_factory, tiny) -> Path:
 
 def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     """A finished run. In the repository one process of the tests waits for the other: it has one run at a time."""
-    command = ["snakemake", *arguments]
     (ROOT / ".snakemake").mkdir(exist_ok=True)
     with FileLock(ROOT / ".snakemake/tests.lock") if cwd == ROOT else nullcontext():
-        return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return run_module("snakemake", *arguments, cwd=cwd)
+
+
+def run_module(*arguments, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """A finished `python -m arguments`, with stdout and stderr together."""
+    command, python = list(map(str, arguments)), [sys.executable, "-m"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        status = None
+        if "FORK_SERVER" in os.environ:
+            path = socket_path(Path(os.environ["FORK_SERVER"]), os.environ)
+            status = fork(path, command, cwd, os.environ, [0, printed.fileno(), printed.fileno()])
+        if status is None:
+            status = subprocess.run([*python, *command], cwd=cwd, stdout=printed, stderr=printed).returncode
+        printed.seek(0)
+        return subprocess.CompletedProcess(command, status, printed.read())
 
 
 def link_workflow(folder: Path) -> Path:

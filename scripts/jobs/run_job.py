@@ -14,6 +14,8 @@ pair (aligned.py). If one of them fails, the others are ended.
 
 The devices are those in CUDA_VISIBLE_DEVICES (numbers or UUIDs), else those of nvidia-smi. Without a GPU, and in a job
 of Slurm, which assigns devices itself, nothing is locked. A job with --gpus 0 sees no device.
+
+On a machine without GPUs, a script does not start Python if fork_server.py can start it faster.
 """
 
 import argparse
@@ -25,6 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from scripts.jobs.forking import run_script
 from scripts.jobs.parent_death import die_with_parent
 
 
@@ -34,10 +37,12 @@ def main():
     os.environ["PYTHONUTF8"] = "1"  # files and logs are UTF-8 in every locale
     if "SLURM_JOB_ID" not in os.environ:
         lock_devices(args.gpus, devices(), lock_folder())
-    program = args.command[0]
-    command = [sys.executable, "-m", *args.command] if program.startswith("scripts.") else args.command
+    script = args.command[0].startswith("scripts.")
+    command = [sys.executable, "-m", *args.command] if script else args.command
     if args.replicas > 1:
         sys.exit(run_replicas(command, args.replicas))
+    if script and not os.environ.get("CUDA_VISIBLE_DEVICES") and (status := run_script(args.command)) is not None:
+        sys.exit(status)
     os.execvp(command[0], command)
 
 

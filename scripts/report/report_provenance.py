@@ -42,15 +42,15 @@ def models_of(config: dict) -> list[dict]:
 
 
 def costs(timings: Path) -> list[dict]:
-    """rule, jobs, seconds and mb (largest resident set of a job) of all timed jobs, the longest rule first."""
+    """rule, jobs and seconds of all timed jobs, the longest rule first."""
     rows = []
     for path in sorted(timings.rglob("*.tsv")):
         job = pl.read_csv(path, separator="\t", infer_schema_length=None, null_values=["NA", "-"])
         rule = path.relative_to(timings).parts[0].removesuffix(".tsv")
-        rows.append({"rule": rule, "seconds": float(job["s"][0]), "mb": float(job["max_rss"].fill_null(0)[0])})
+        rows.append({"rule": rule, "seconds": float(job["s"][0])})
     if not rows:
         return []
-    table = pl.DataFrame(rows).group_by("rule").agg(pl.len().alias("jobs"), pl.sum("seconds"), pl.max("mb"))
+    table = pl.DataFrame(rows).group_by("rule").agg(pl.len().alias("jobs"), pl.sum("seconds"))
     return table.sort("seconds", "rule", descending=[True, False]).to_dicts()
 
 
