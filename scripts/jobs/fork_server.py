@@ -30,7 +30,8 @@ from scripts.jobs.forking import loaded_mark, socket_path
 from scripts.jobs.parent_death import die_with_parent
 
 
-def main():
+def serve_and_run() -> None:
+    """Serve; in each forked process, run its job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with the run
     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork")  # the threads of an allocator, which are safe
     mark, listening, *modules = sys.argv[1:]
@@ -160,4 +161,4 @@ def folders_of(environment) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    serve_and_run()
