@@ -1,11 +1,12 @@
 """The correlation of metrics with average performance (AP), for each base and on average."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 from scipy import stats
 
-from scripts.correlations.pairs import column, signed, stacked
-from scripts.metrics.definitions import better
+from scripts.correlations.pairs import DECLARED, column, direction, signed, stacked
 from scripts.metrics.rank_statistics import MIN_TEACHERS, bootstrap, interval, noise_ceiling, partial_rho, regret, rho
 
 MEANS = ("rho", "raw_rho", "tau_b", "top1_regret", "top3_regret", "partial_rho", "ceiling")
@@ -13,17 +14,18 @@ SCHEMA = {"base": pl.String, "metric": pl.String, "better": pl.String, "n": pl.I
 SCHEMA |= dict.fromkeys(("low", "high", *MEANS[1:]), pl.Float64) | {"note": pl.String}
 
 
-def correlate(pairs: pl.DataFrame, metrics: list[str]) -> list[dict]:
+def correlate(pairs: pl.DataFrame, metrics: list[str], directions: Mapping[str, str] = DECLARED) -> list[dict]:
     """For each metric a row per base and the row `average`, the mean over bases; `note` says why a value is missing.
 
-    `pairs` has the same teachers in the same order for every base.
+    `pairs` has the same teachers in the same order for every base. `directions`: higher or lower, for metrics that
+    definitions.py does not have.
     """
     bases = [frame for _, frame in pairs.group_by("base", maintain_order=True)]
     if not bases:
         return []
-    estimates = {metric: [point_estimates(frame, metric) for frame in bases] for metric in metrics}
+    estimates = {metric: [point_estimates(frame, metric, directions) for frame in bases] for metric in metrics}
     usable = [metric for metric in metrics if any(row["rho"] is not None for row in estimates[metric])]
-    resampled = dict(zip(usable, resampled_rhos(bases, usable), strict=True))
+    resampled = dict(zip(usable, resampled_rhos(bases, usable, directions), strict=True))
     rows = []
     for metric in metrics:
         of_metric = [*estimates[metric], average_row(estimates[metric])]
@@ -31,11 +33,13 @@ def correlate(pairs: pl.DataFrame, metrics: list[str]) -> list[dict]:
     return rows
 
 
-def resampled_rhos(bases: list[pl.DataFrame], metrics: list[str]) -> np.ndarray:
+def resampled_rhos(
+    bases: list[pl.DataFrame], metrics: list[str], directions: Mapping[str, str] = DECLARED
+) -> np.ndarray:
     """The bootstrap's rho of each metric, (metrics, resamples, bases); NaN for a base without the metric."""
     if not metrics:
         return np.empty((0, 0, 0))
-    values = np.stack([signed(bases, metric) for metric in metrics])
+    values = np.stack([signed(bases, metric, directions) for metric in metrics])
     return bootstrap(values, stacked(bases, "ap"))
 
 
@@ -56,10 +60,11 @@ def average_row(rows: list[dict]) -> dict:
     return {**rows[0], "base": "average", "note": notes[0] if notes else None, **means}
 
 
-def point_estimates(pairs: pl.DataFrame, metric: str) -> dict:
+def point_estimates(pairs: pl.DataFrame, metric: str, directions: Mapping[str, str] = DECLARED) -> dict:
     """The correlation of one metric with AP over the teachers of one base, without intervals."""
     n = pairs.height
-    row = {"base": pairs["base"][0], "metric": metric, "better": better(metric), "n": n, "rho": None, "note": None}
+    row = {"base": pairs["base"][0], "metric": metric, "better": direction(metric, directions), "n": n}
+    row |= {"rho": None, "note": None}
     for name in (metric, "ap"):
         values = pairs[name].cast(float)
         if values.null_count() or not values.is_finite().all():

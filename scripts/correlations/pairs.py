@@ -1,12 +1,16 @@
 """Pairs of a base and a teacher, with the metrics of the teacher and the average performance (AP) of the pair."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from scripts.metrics.definitions import BASELINES, METRICS, better, named_columns
 from scripts.tables.files import read_csv
+
+DECLARED: Mapping[str, str] = MappingProxyType({})  # no direction but the declared ones
 
 
 def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
@@ -78,6 +82,11 @@ def stacked(bases: list[pl.DataFrame], name: str) -> np.ndarray:
     return np.stack([column(of_base, name) for of_base in bases])
 
 
-def signed(bases: list[pl.DataFrame], metric: str) -> np.ndarray:
+def signed(bases: list[pl.DataFrame], metric: str, directions: Mapping[str, str] = DECLARED) -> np.ndarray:
     """A metric's values (bases, teachers), with the sign changed if smaller is better."""
-    return stacked(bases, metric) if better(metric) == "higher" else -stacked(bases, metric)
+    return stacked(bases, metric) if direction(metric, directions) == "higher" else -stacked(bases, metric)
+
+
+def direction(metric: str, directions: Mapping[str, str] = DECLARED) -> str:
+    """higher or lower is better: as `directions` says, otherwise as the metric is declared in definitions.py."""
+    return directions.get(metric) or better(metric)
