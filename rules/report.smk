@@ -6,6 +6,7 @@ Outputs: <results>/config.yaml with every default; <results>/ranking.html for a 
 """
 
 PAGE, STYLE = "scripts/report/report.html.jinja", "scripts/report/report.css"
+MACROS = "scripts/report/macros.html.jinja"
 RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity", "seams"]
 
 
@@ -31,6 +32,7 @@ rule write_ranking:
     input:
         template=PAGE,
         style=STYLE,
+        macros=MACROS,
         config=rules.save_config.output.config,
         tables=expand("<results>/tables/{table}.csv", table=RANKING_TABLES),
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
@@ -45,7 +47,7 @@ rule write_ranking:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.report.write_report"),
-        digests=lambda wildcards: digests_of([PAGE, STYLE]),
+        digests=lambda wildcards: digests_of([PAGE, STYLE, MACROS]),
         study=config["study"],
         spent=f"{RESULTS}/spent_usd.txt",
         timings=f"{RESULTS}/timings",

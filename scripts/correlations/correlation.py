@@ -66,10 +66,10 @@ def point_estimates(pairs: pl.DataFrame, metric: str, directions: Mapping[str, s
     row = {"base": pairs["base"][0], "metric": metric, "better": direction(metric, directions), "n": n}
     row |= {"rho": None, "note": None}
     for name in (metric, "ap"):
-        values = pairs[name].cast(float)
-        if values.null_count() or not values.is_finite().all():
+        values = column(pairs, name)
+        if not np.isfinite(values).all():
             return row | {"note": f"n/a: {name} is missing for a teacher"}
-        if values.n_unique() < 2:
+        if (values == values[0]).all():
             return row | {"note": f"n/a: {name} is the same for every teacher"}
     ap, raw = column(pairs, "ap"), column(pairs, metric)
     oriented = raw if row["better"] == "higher" else -raw

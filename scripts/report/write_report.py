@@ -15,9 +15,8 @@ import argparse
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
+from scripts.report.markup import environment
 from scripts.report.present_tables import present_tables
 from scripts.report.report_figures import figures_of_metrics
 from scripts.report.report_provenance import costs, git_commit, models_of, versions
@@ -32,7 +31,7 @@ def main():
     config = yaml.safe_load(args.config.read_text(encoding="utf-8"))
     tables, left_out = present_tables(args.tables)
     variants = variants_of(config["teachers"])
-    page = environment().get_template("report.html.jinja")
+    page = environment(Path(__file__).parent).get_template("report.html.jinja")
     text = page.render(
         study=args.study,
         ranking=digest_of(next(path for path in args.tables if path.stem == "teachers")),
@@ -53,33 +52,6 @@ def main():
     )
     write_text(text, args.output)
     print(f"{args.output}: {len(text.encode()) / 1e6:.2f} MB")
-
-
-def environment() -> Environment:
-    """Jinja that escapes everything except markup, and fails for an undefined name."""
-    jinja = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    jinja.filters["svg"] = Markup  # drawn by this workflow
-    jinja.globals |= {"number": number, "percent": percent}
-    return jinja
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """The rounded number, with the exact one in its markup; a dash for None."""
-    if value is None:
-        return Markup("<span class=none>–</span>")
-    rounded = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-    return Markup('<data value="{}">{}</data>').format(repr(value), rounded.replace("-", "−"))
-
-
-def percent(share: float | None) -> str:
-    """A share between 0 and 1 in percent."""
-    return number(None) if share is None else number(100 * share, 1) + " %"
 
 
 def parse_args():
