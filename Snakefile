@@ -6,6 +6,7 @@ snakemake check   checks every model, key, folder and table of the config, and c
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
 snakemake all     also fine-tunes and judges every pair, and shows how well each metric predicted the scores
 snakemake paper_table   what follows from the paper's own tables: results/paper-table/tables
+snakemake evidence      what public tables say of each metric: results/evidence/evidence.html
 
 All read config/config.yaml. A file given with --configfile replaces it.
 """
@@ -70,6 +71,7 @@ include: "rules/correlations.smk"
 include: "rules/datasets.smk"
 include: "rules/paper_table.smk"
 include: "rules/report.smk"
+include: "rules/evidence.smk"
 include: "rules/plan.smk"
 include: "rules/speed.smk"
 
@@ -116,6 +118,7 @@ localrules:
     rank,
     check,
     paper_table,
+    evidence,
     plan,
     speed,
 
