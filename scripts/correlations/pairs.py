@@ -70,6 +70,7 @@ def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     if pairs["base"].n_unique() < 2:
         return pairs, metrics
     transfer = (pl.col("ap").sum().over("teacher") - pl.col("ap")) / (pl.len().over("teacher") - 1)
+    transfer = transfer.round(9)  # so that equal means stay tied
     return pairs.with_columns(transfer=transfer), [*metrics, "transfer"]
 
 

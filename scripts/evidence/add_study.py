@@ -25,7 +25,7 @@ def main():
     if missing := [str(path) for path in (teachers, performance) if not path.exists()]:
         raise SystemExit(f"no {' and no '.join(missing)}: finish the study first (snakemake all)")
     pairs = read_pairs(teachers, performance)
-    metrics = [name for name in with_transfer(pairs)[1] if name != "transfer" and pairs[name].count()]
+    metrics = [name for name in with_transfer(pairs)[1] if name in pairs.columns and pairs[name].count()]
     table = args.output / f"{args.study.name}.csv"
     write_table(pairs.select("base", "teacher", "ap", "ap_se", pl.col(metrics).cast(pl.Float64)), table)
     description = table.with_suffix(".yaml")

@@ -10,10 +10,12 @@ from typing import NamedTuple
 import polars as pl
 import yaml
 
+from scripts.metrics.definitions import METRICS, better
 from scripts.tables.files import NAME_COLUMNS
 
 REQUIRED = ("title", "source", "license", "setting", "unit", "trust", "metrics")
 OPTIONAL = ("remarks", "scores", "ap", "teachers", "printed", "combine", "parts")
+PARTS = ({"without_teachers"}, {"tasks"})
 TRUST = ("good", "fair", "weak")
 GROUP = ("task", "base")  # a rho is computed over the teachers of one base and task
 
@@ -84,21 +86,26 @@ def wrong_facts(facts: dict) -> list[str]:
     """What is wrong with a YAML file, one line for each problem."""
     if not isinstance(facts, dict):
         return ["not a mapping: it needs the keys " + ", ".join(REQUIRED)]
+    keys = REQUIRED + OPTIONAL
     problems = [f"no key {key}" for key in REQUIRED if key not in facts]
-    problems += [
-        f"unknown key {key}: the keys are {', '.join(REQUIRED + OPTIONAL)}"
-        for key in facts
-        if key not in REQUIRED + OPTIONAL
-    ]
-    if facts.get("trust") not in (None, *TRUST):
+    problems += [f"unknown key {key}: the keys are {', '.join(keys)}" for key in facts if key not in keys]
+    if "trust" in facts and facts["trust"] not in TRUST:
         problems.append(f"trust is {facts['trust']}: one of {', '.join(TRUST)}")
-    for name, metric in facts.get("metrics", {}).items():
+    metrics, combined = facts.get("metrics", {}), facts.get("combine", {})
+    for name, metric in metrics.items():
         if set(metric) != {"better", "meaning"} or metric["better"] not in ("higher", "lower"):
-            problems.append(f"metric {name}: needs better (higher or lower) and meaning")
-    combined = facts.get("combine", {})
+            problems.append(f"metric {name}: needs better (higher or lower) and meaning, and no other key")
+        elif name in METRICS and metric["better"] != better(name):
+            problems.append(f"metric {name}: {better(name)} is better, as docs/metrics.md declares")
     if combined and set(combined) not in ({"reward", "loss"}, {"reward", "perplexity"}):
         problems.append("combine: needs reward, and loss or perplexity")
-    problems += [f"combine: no metric {name}" for name in combined.values() if name not in facts.get("metrics", {})]
+    if combined and "car" in metrics:
+        problems.append("combine makes the metric car: leave it out of the metrics")
+    problems += [f"combine: no metric {name}" for name in combined.values() if name not in metrics]
+    parts = facts.get("parts", {})
+    problems += [
+        f"part {name}: needs without_teachers or tasks" for name, part in parts.items() if set(part) not in PARTS
+    ]
     return problems
 
 
