@@ -7,20 +7,15 @@ results/evidence/evidence.html.
 
 from glob import glob
 
-from scripts.evidence.evidence_tables import files_of
+from scripts.evidence.evidence_tables import evidence_files
 
 EVIDENCE = sorted(glob("config/evidence/*.yaml"))
 EVIDENCE_PAGE = "scripts/evidence/evidence.html.jinja"
 
 
-def evidence_files(wildcards):
-    """The YAML files, and the files of figures that they name; a function, so that only this target reads them."""
-    return EVIDENCE + [name for path in EVIDENCE for name in files_of(Path(path))]
-
-
 rule tabulate_evidence:
     input:
-        evidence_files,
+        lambda wildcards: evidence_files(EVIDENCE),
     output:
         expand(
             "results/evidence/tables/{table}.csv",
@@ -34,7 +29,7 @@ rule tabulate_evidence:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.evidence.tabulate_evidence"),
-        digests=lambda wildcards: digests_of(evidence_files(wildcards)),
+        digests=lambda wildcards: digests_of(evidence_files(EVIDENCE)),
         tables=EVIDENCE,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:

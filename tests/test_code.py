@@ -44,6 +44,7 @@ BY_VERSION = {
 COSTLY = {f"scripts.{stage}.{script}" for stage, scripts in BY_VERSION.items() for script in scripts}
 WITHOUT_OUTPUT = {"scripts.checks.print_checks", "scripts.plan.plan_study", "scripts.speed.measure_speed"}
 BY_HAND = {"scripts.report.print_tables", "scripts.configuration.check_config", "scripts.jobs.run_job"}
+BY_HAND |= {"scripts.evidence.add_study"}
 
 
 def has_main(module: str) -> bool:

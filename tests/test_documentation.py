@@ -68,6 +68,12 @@ def print_tables_of_the_study(words, request):
     assert "Teachers for alpha" in run(sys.executable, *words[1:], cwd=copy)
 
 
+def add_the_study(words, request):
+    copy = request.getfixturevalue("study_copy")
+    (copy / "results/mine").symlink_to("miniature")
+    assert "12 pairs" in run(sys.executable, *words[1:], cwd=copy)
+
+
 def show_help(words, request):
     assert " ".join(words[:-1]) in run(sys.executable, *words[1:])
 
@@ -107,17 +113,19 @@ CHECKS = {
     r"(\S+/)?pip (install|download) .*": check_pins,
     r"unzip -j .* -d .*": unpack,
     r"snakemake speed --cores \d": lambda words, request: run(*words, "-n"),  # tests/test_speed.py runs the stages
-    r"snakemake(?! speed --)( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
+    r"snakemake evidence( --cores \d)?": lambda words, request: run(*words, "-n"),  # tests/test_evidence.py makes it
+    r"snakemake(?! speed --| evidence)( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
     r"snakemake( [a-z_]+)?( -n| --cores \d)? --configfile \S+": dry_run,
     r"\.venv-slurm/bin/snakemake .* --workflow-profile profiles/slurm": dry_run_for_slurm,
     r"python -m scripts\.report\.print_tables results/(mine|miniature)/tables": print_tables_of_the_study,
+    r"python -m scripts\.evidence\.add_study results/mine": add_the_study,
     r"python -m scripts\.\w+\.\w+ --help": show_help,
     r"python -m tests\.gpu\.measure .*": lambda words, request: run(sys.executable, *words[1:3], "--help"),
     r"pytest .*": lambda words, request: run(*words, "--collect-only", "-q"),
     r"ruff (format|check) .*": check_format,
     r"snakefmt .*": lambda words, request: run("snakefmt", "--check", *words[1:]),
 }
-NEED_THE_STUDY = (run_on_the_finished_study, print_tables_of_the_study)
+NEED_THE_STUDY = (run_on_the_finished_study, print_tables_of_the_study, add_the_study)
 SLOW = ".venv-slurm/bin/snakemake"  # `make test` does not install it
 
 

@@ -59,8 +59,8 @@ def about_noise(correlations: pl.DataFrame) -> list[str]:
         return []
     total = correlations.select("task", "base").n_unique()
     return [
-        f"The errors of AP, known for {len(ceilings)} of {counted(total, 'group')}, limit rho there to "
-        f"{ceilings.mean():.2f} on average."
+        f"The errors of AP, known for {len(ceilings)} of {counted(total, 'group')} and taken as independent, limit rho "
+        f"there to {ceilings.mean():.2f} on average."
     ]
 
 
@@ -75,10 +75,9 @@ def about_tests(differences: pl.DataFrame) -> list[str]:
         above.setdefault(a, []).append(f"{b}{chance(row)}")
     found = "; ".join(f"{metric} is above {listed(others)}" for metric, others in above.items())
     by_chance = f"; {LEVEL * differences.height:.0f} would by chance" if differences.height > 9 else ""
-    start = (
-        f"Comparisons with CAR, the loss and transfer that show a difference: {differ.height} of {differences.height}"
-    )
-    return [f"{start}{by_chance}{'. ' + found[0].upper() + found[1:] if found else ''}."]
+    start = "Comparisons with CAR, with the loss or perplexity and with transfer that show a difference"
+    end = f". {found[0].upper()}{found[1:]}" if found else ""
+    return [f"{start}: {differ.height} of {differences.height}{by_chance}{end}."]
 
 
 def about_winners(winners: pl.DataFrame) -> list[str]:

@@ -38,17 +38,24 @@ def read_facts(path: Path) -> dict:
     return facts
 
 
-def files_of(path: Path) -> list[str]:
-    """The files of figures that a YAML file names."""
-    facts = read_facts(path)
-    named = [facts[key] for key in ("teachers", "printed") if key in facts]
-    return [facts.get("scores", str(path.with_suffix(".csv"))), *named]
+def evidence_files(paths: list[str]) -> list[str]:
+    """These YAML files, and the files of figures that they name."""
+    found = list(paths)
+    for path in map(Path, paths):
+        facts = read_facts(path)
+        found += [str(scores_of(path, facts)), *(facts[key] for key in ("teachers", "printed") if key in facts)]
+    return found
+
+
+def scores_of(path: Path, facts: dict) -> Path:
+    """The CSV of a YAML file."""
+    return Path(facts.get("scores", path.with_suffix(".csv")))
 
 
 def read_evidence(path: Path) -> Evidence:
     """Read a table. Exits with a line for each problem."""
     facts = read_facts(path)
-    scores = Path(files_of(path)[0])
+    scores = scores_of(path, facts)
     table = pl.read_csv(
         scores, infer_schema_length=None, schema_overrides={name: pl.String for name in (*NAME_COLUMNS, "task")}
     )

@@ -101,9 +101,10 @@ def about_metric(rows: list[dict], titles: dict[str, str]) -> str:
     """What all tables say of one metric: those with an interval by its place, the others as too small."""
     sure = [row for row in rows if row["low"] is not None]
     groups = {
-        "above 0": [row for row in sure if row["low"] > 0],
-        "below 0": [row for row in sure if row["high"] < 0],
-        "with an interval that includes 0": [row for row in sure if row["low"] <= 0 <= row["high"]],
-        "without an interval": [row for row in rows if row["low"] is None],
+        "interval above 0": [row for row in sure if row["low"] > 0],
+        "interval below 0": [row for row in sure if row["high"] < 0],
+        "interval includes 0": [row for row in sure if row["low"] <= 0 <= row["high"]],
+        "no interval": [row for row in rows if row["low"] is None],
     }
-    return "; ".join(f"{where}: {shown(of_place, titles)}" for where, of_place in groups.items() if of_place) + "."
+    found = "; ".join(f"{where}: {shown(of_place, titles)}" for where, of_place in groups.items() if of_place)
+    return f"Mean rho of {rows[0]['metric']}, {found}."

@@ -72,6 +72,7 @@ def about_table(name: str, facts: dict, results: dict[str, pl.DataFrame]) -> dic
         "facts": facts,
         "findings": sentences(results["findings"], "table", name),
         "parts": names,
+        "has_tasks": results["correlations"].filter(table=name)["task"].n_unique() > 1,
         "rows": [
             row
             | {"meaning": meanings.get(row["metric"], "")}
