@@ -113,7 +113,8 @@ CHECKS = {
     r"(\S+/)?pip (install|download) .*": check_pins,
     r"unzip -j .* -d .*": unpack,
     r"snakemake speed --cores \d": lambda words, request: run(*words, "-n"),  # tests/test_speed.py runs the stages
-    r"snakemake evidence( --cores \d)?": lambda words, request: run(*words, "-n"),  # tests/test_evidence.py makes it
+    # tests/test_evidence.py runs the scripts
+    r"snakemake evidence --cores \d": lambda words, request: run("grep", "-q", "^rule evidence:", "rules/evidence.smk"),
     r"snakemake(?! speed --| evidence)( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
     r"snakemake( [a-z_]+)?( -n| --cores \d)? --configfile \S+": dry_run,
     r"\.venv-slurm/bin/snakemake .* --workflow-profile profiles/slurm": dry_run_for_slurm,

@@ -289,6 +289,19 @@ def test_ten_teachers_have_an_interval_and_nine_have_none(own):
         assert compare_table(table, correlate_table(table)) == []
 
 
+@pytest.mark.parametrize("value", [1.0, None])
+def test_a_small_table_alone_makes_a_page_that_concludes_nothing(own, tmp_path, monkeypatch, value):
+    rows = rows_of(4)
+    own([row | {"a": row["a"] if value else 1.0} for row in rows], title="<b>Own</b>")
+    paths = {"tables": tmp_path / "own.yaml", "output": tmp_path}
+    run(tabulate_evidence, monkeypatch, **paths)
+    run(write_evidence, monkeypatch, **paths | {"results": tmp_path, "output": tmp_path / "page.html"})
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    said = "With 4 teachers it is too small to conclude anything" if value else "No metric has a rho"
+    assert said in page and "large enough to conclude something: none." in page
+    assert "<b>Own" not in page and "&lt;b&gt;Own&lt;/b&gt;" in page
+
+
 @pytest.mark.parametrize(
     "changed, line",
     [

@@ -10,12 +10,14 @@ LEVEL = 0.05  # of the permutation test
 def about_table(name: str, facts: dict, tables: dict[str, pl.DataFrame], summary: pl.DataFrame) -> list[str]:
     """What one table says."""
     rows = summary.sort("rho", descending=True).to_dicts()
+    if not rows:
+        return ["No metric has a rho: see the notes in correlations.csv."]
     sure = [row for row in rows if row["low"] is not None]
     sentences = about_sure(sure) if sure else about_unsure(rows)
     sentences += about_noise(tables["correlations"].filter(table=name))
     sentences += about_tests(tables["differences"].filter(table=name))
-    for part in facts.get("parts", {}):
-        sentences.append(about_part(part, tables["summary"].filter(table=name, part=part)))
+    parts = {part: tables["summary"].filter(table=name, part=part) for part in facts.get("parts", {})}
+    sentences += [about_part(part, of_part) for part, of_part in parts.items() if of_part.height]
     return [*sentences, *about_winners(tables["winners"].filter(table=name))]
 
 

@@ -22,5 +22,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """a, b and c."""
+    """a, b and c; none."""
+    if not names:
+        return "none"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
