@@ -7,6 +7,11 @@ from scripts.evidence.evidence_tables import GROUP, Evidence
 from scripts.metrics.car import BETA_RANGE, car
 
 Z = "z(reward) - z(loss)"
+MEANINGS = {
+    "transfer": "mean AP of the teacher with the other base models, same task",
+    "car": "reward / (1 + beta loss), beta 1",
+    Z: "both standardized over the teachers",
+} | {f"car:beta {beta:g}": f"reward / (1 + beta loss), beta {beta:g}" for beta in BETA_RANGE}
 
 
 def with_combinations(table: Evidence) -> Evidence:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.evidence.combined_metrics import MEANINGS
 from scripts.evidence.evidence_tables import TRUST, read_facts
 from scripts.report.markup import environment
 from scripts.tables.files import read_csv
@@ -65,7 +66,8 @@ def about_table(name: str, facts: dict, results: dict[str, pl.DataFrame]) -> dic
     parts = summary.drop_nulls("part")
     rhos = {(row["part"], row["metric"]): row["rho"] for row in parts.to_dicts()}
     rows = summary.filter(pl.col("part").is_null()).sort("rho", descending=True).to_dicts()
-    meanings = {metric: of_metric["meaning"] for metric, of_metric in facts["metrics"].items()}
+    printed = {row["metric"]: row["note"] for row in rows if "printed" in facts and row["low"] is None}
+    meanings = MEANINGS | printed | {metric: of_metric["meaning"] for metric, of_metric in facts["metrics"].items()}
     names = parts["part"].unique(maintain_order=True).to_list()
     return {
         "name": name,
