@@ -16,7 +16,8 @@ def jobs_of(name, *targets) -> dict[str, int]:
 
 
 def test_the_papers_study_has_the_papers_jobs():
-    teachers, bases, reward_models, benchmarks = 19, 5, 3, 2  # GPT-4 is left out; one teacher's responses are imported, with its rewards
+    # GPT-4 is left out; one teacher's responses are imported, with its rewards
+    teachers, bases, reward_models, benchmarks = 19, 5, 3, 2
     pairs = teachers * bases
     assert jobs_of("paper") == {
         "check_model": (teachers - 1) + bases + reward_models + 1 + 1,  # GPT-2 and the judge
