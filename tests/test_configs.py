@@ -38,6 +38,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "assess_ranking": 1,
         "vary_ranking": 1,
         "count_seams": 1,
+        "count_costs": 1,
         "write_dataset": bases,
         "finetune": pairs,
         "answer_benchmark": pairs,
@@ -56,7 +57,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 287,
+        "total": 288,
     }
 
 
@@ -77,6 +78,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "assess_ranking": 1,
         "vary_ranking": 1,
         "count_seams": 1,
+        "count_costs": 1,
         "write_dataset": bases,
         "save_config": 1,
     }
