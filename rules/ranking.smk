@@ -7,7 +7,7 @@ teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv
 sensitivity.csv (the first teacher with other betas, reward models and transforms) and response_costs.csv.
 """
 
-PRICED_KEYS = ("model", "engine", "gpus", "parameters")
+PRICED_KEYS = ("model", "engine", "parameters")
 TEACHER_KEYS = ("family", "compare", "parameters", "published_score")
 
 
@@ -179,6 +179,7 @@ rule vary_ranking:
 
 
 GENERATED = sorted({name for teacher in TEACHERS for name in paid_for(teacher)} & {*teachers_by("model")})
+PRICED = sorted({config["teachers"][name]["model"] for name in GENERATED} & {*config["api"]["prices"]})
 
 
 rule count_costs:
@@ -198,8 +199,14 @@ rule count_costs:
         code=code_of("scripts.ranking.count_costs"),
         digests=lambda wildcards: digests_of(source_inputs(config["instructions"])),
         paid=json.dumps({teacher: paid_for(teacher) for teacher in TEACHERS}),
-        models=json.dumps({name: {key: config["teachers"][name][key] for key in PRICED_KEYS} for name in GENERATED}),
-        prices=as_json(config["api"]["prices"]),
+        models=json.dumps(
+            {
+                name: {key: config["teachers"][name][key] for key in PRICED_KEYS}
+                | {"gpus": min(config["teachers"][name]["gpus"], 1)}  # only whether it has any
+                for name in GENERATED
+            }
+        ),
+        prices=json.dumps({model: config["api"]["prices"][model] for model in PRICED}),
         source=as_json(config["instructions"]),
         plan=config["plan"],
     shell:
