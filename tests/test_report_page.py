@@ -155,7 +155,7 @@ def test_the_page_of_judged_pairs_has_their_numbers_and_sentences(page):
 def test_dollars_stand_beside_car_and_estimates_are_marked(page):
     text = page(RANKING)
     shown = words(text)
-    assert "one 1 0.512 0.010 90.0 % 1.25 277.50 0.700" in shown and "two 2 0.400 0.020 10.0 % – – 0.700" in shown
+    assert "one 1 0.512 0.010 90.0 % ≈ 1.25 ≈ 277.50 0.700" in shown and "two 2 0.400 0.020 10.0 % – – 0.700" in shown
     assert "Teacher Responses Tokens read Tokens written Dollars Dollars for all one 9 400 600 1.25 277.50" in shown
     assert 'data-column="usd"><data value="1.25">' in text and "GPU-hours" not in shown
     assert "Columns with all: for all 2,000 instructions at the same mean tokens." in shown

@@ -23,7 +23,7 @@ import polars as pl
 from scripts.configuration.config_engines import is_endpoint
 from scripts.engines.completions import BYTES_PER_TOKEN
 from scripts.models.sizes import parameters_of
-from scripts.plan.plan_costs import generating
+from scripts.plan.plan_costs import asking, generating
 from scripts.plan.study_sizes import local_rows
 from scripts.tables.files import read_table, write_table
 
@@ -80,7 +80,7 @@ def costs_of(usage: dict, model: dict, prices: dict, gpu: str, times: float) -> 
     usd = gpu_hours = all_gpu_hours = None
     if is_endpoint(model):
         if price := prices.get(model["model"]):
-            usd = (read * price["input"] + written * price["output"]) / 1e6
+            usd = asking(price, 1, read, written).usd
     elif model["gpus"] and (size := parameters_of(model)):
         gpu_hours, all_gpu_hours = (generating(size, n * (read + written), gpu).seconds / 3600 for n in (1, times))
     all_usd = None if usd is None else usd * times

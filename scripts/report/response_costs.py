@@ -6,10 +6,10 @@ DOLLARS = ["usd", "all_usd"]
 
 
 def with_dollars(teachers: pl.DataFrame, costs: pl.DataFrame | None) -> pl.DataFrame:
-    """The teachers of a ranking with the columns of DOLLARS, if dollars of any of them are known."""
+    """The teachers of a ranking with the columns of DOLLARS and `estimated`, if dollars of any of them are known."""
     if costs is None or costs["usd"].null_count() == costs.height:
         return teachers
-    return teachers.join(costs.select("teacher", *DOLLARS), on="teacher", how="left", maintain_order="left")
+    return teachers.join(costs.select("teacher", *DOLLARS, "estimated"), on="teacher", how="left", maintain_order="left")
 
 
 def known_costs(costs: pl.DataFrame) -> pl.DataFrame:
