@@ -9,7 +9,8 @@ def with_dollars(teachers: pl.DataFrame, costs: pl.DataFrame | None) -> pl.DataF
     """The teachers of a ranking with the columns of DOLLARS and `estimated`, if dollars of any of them are known."""
     if costs is None or costs["usd"].null_count() == costs.height:
         return teachers
-    return teachers.join(costs.select("teacher", *DOLLARS, "estimated"), on="teacher", how="left", maintain_order="left")
+    dollars = costs.select("teacher", *DOLLARS, "estimated")
+    return teachers.join(dollars, on="teacher", how="left", maintain_order="left")
 
 
 def known_costs(costs: pl.DataFrame) -> pl.DataFrame:
