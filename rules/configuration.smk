@@ -143,6 +143,14 @@ def sources_of(mix):
     return sorted(config["teachers"][mix]["sources"] or COMPARED)
 
 
+def paid_for(teacher):
+    """The teachers whose responses were generated or imported for this one: a selection's pool, a mix's sources."""
+    entry = config["teachers"][teacher]
+    if "mix" in entry:
+        return sorted({name for source in sources_of(teacher) for name in paid_for(source)})
+    return [entry["pool"]] if "select" in entry else [teacher]
+
+
 def instructions_of(teachers, folder="<results>"):
     """The tables in a folder with the instructions of these teachers: each import's own, or one for all teachers."""
     if UNPAIRED:

@@ -3,10 +3,11 @@
 Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{teacher}.parquet and
 <results>/rewards/{reward_model}/{teacher}.parquet.
 Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
-teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how certain the ranking is) and
-sensitivity.csv (the first teacher with other betas, reward models and transforms).
+teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how certain the ranking is),
+sensitivity.csv (the first teacher with other betas, reward models and transforms) and response_costs.csv.
 """
 
+PRICED_KEYS = ("model", "engine", "parameters")
 TEACHER_KEYS = ("family", "compare", "parameters", "published_score")
 
 
@@ -174,4 +175,50 @@ rule vary_ranking:
         exec python -m scripts.jobs.run_job scripts.ranking.vary_ranking \
             --teachers {input.teachers:q} \
             --output {output.sensitivity:q} &>{log:q}
+        """
+
+
+GENERATED = sorted({name for teacher in TEACHERS for name in paid_for(teacher)} & {*teachers_by("model")})
+PRICED = sorted({config["teachers"][name]["model"] for name in GENERATED} & {*config["api"]["prices"]})
+
+
+rule count_costs:
+    input:
+        instructions=instructions_of(TEACHERS),
+        source=lambda wildcards: source_inputs(config["instructions"]),
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=GENERATED),
+    output:
+        costs=report("<results>/tables/response_costs.csv", caption="captions/response_costs.rst", category="Tables"),
+    log:
+        "<results>/logs/count_costs.log",
+    benchmark:
+        "<results>/timings/count_costs.tsv"
+    conda:
+        "../envs/train.yaml"
+    params:
+        code=code_of("scripts.ranking.count_costs"),
+        digests=lambda wildcards: digests_of(source_inputs(config["instructions"])),
+        paid=json.dumps({teacher: paid_for(teacher) for teacher in TEACHERS}),
+        models=json.dumps(
+            {
+                name: {key: config["teachers"][name][key] for key in PRICED_KEYS}
+                | {"gpus": min(config["teachers"][name]["gpus"], 1)}  # only whether it has any
+                for name in GENERATED
+            }
+        ),
+        prices=json.dumps({model: config["api"]["prices"][model] for model in PRICED}),
+        source=as_json(config["instructions"]),
+        plan=config["plan"],
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.count_costs \
+            --paid {params.paid:q} \
+            --models {params.models:q} \
+            --prices {params.prices:q} \
+            --gpu {params.plan[gpu]} \
+            --source {params.source:q} \
+            --all-instructions {params.plan[instructions]} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --output {output.costs:q} &>{log:q}
         """

@@ -54,9 +54,10 @@ def write_inputs(folder: Path) -> dict[str, Path]:
         turns=pl.lit(None, pl.String),
         finish_reason=pl.Series(FINISH_REASONS),
         n_tokens=pl.lit(5, pl.Int64),
+        n_prompt_tokens=pl.lit(9, pl.Int64),
         reason=pl.Series(reasons, dtype=pl.String),
     )
-    answers = responses.drop("candidate", "turns").rename({"response": "answer"})
+    answers = responses.drop("candidate", "turns", "n_prompt_tokens").rename({"response": "answer"})
     answers = answers.with_columns(benchmark=pl.lit("b"), base=pl.lit("x"))
     baseline = answers.with_columns(answer=pl.lit("the baseline"), reason=pl.lit(None, pl.String))
     frames = {"instructions": instructions, "prompts": instructions, "responses": responses}

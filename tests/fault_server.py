@@ -15,8 +15,8 @@ class FaultServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, handler=None):
-        super().__init__(("127.0.0.1", 0), handler or Handler)
+    def __init__(self, handler=None, port=0):
+        super().__init__(("127.0.0.1", port), handler or Handler)
         self.asked = Counter()
         self.bodies = []
         self.times = []

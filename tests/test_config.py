@@ -117,6 +117,11 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ),
         ("benchmarks/held_out/max_unparsed", 2, "benchmarks.held_out.max_unparsed: 2 is greater than the maximum of 1"),
         ("benchmarks/held_out/prompts/columns/reference", ..., "benchmarks.held_out.prompts.columns: protocol exact"),
+        (
+            "teachers/plain-small/openai",
+            {"base_url": "$JUDGE_URL"},
+            "teachers.plain-small.openai.base_url: '$JUDGE_URL' is not allowed: address of the endpoint",
+        ),
         ("ap", ["heldout.wr"], "ap: no benchmark heldout with a protocol (did you mean held_out?)"),
         ("ap", [], "ap: names no score: write, for example, ap: [held_out.wr]"),
         ("instructions/path", "mine.jsonl", "instructions.path: no file mine.jsonl"),

@@ -16,12 +16,12 @@ def jobs_of(name, *targets) -> dict[str, int]:
 
 
 def test_the_papers_study_has_the_papers_jobs():
-    teachers, bases, reward_models, benchmarks = 20, 5, 3, 2  # one teacher's responses are imported, with its rewards
+    # GPT-4 is left out; one teacher's responses are imported, with its rewards
+    teachers, bases, reward_models, benchmarks = 19, 5, 3, 2
     pairs = teachers * bases
     assert jobs_of("paper") == {
         "check_model": (teachers - 1) + bases + reward_models + 1 + 1,  # GPT-2 and the judge
         "check_models": 1,
-        "check_endpoints": 1,
         "check_disk": 1,
         "prepare_instructions": 1,
         "prepare_prompts": benchmarks,
@@ -38,6 +38,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "assess_ranking": 1,
         "vary_ranking": 1,
         "count_seams": 1,
+        "count_costs": 1,
         "write_dataset": bases,
         "finetune": pairs,
         "answer_benchmark": pairs,
@@ -56,7 +57,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 300,
+        "total": 288,
     }
 
 
@@ -77,6 +78,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "assess_ranking": 1,
         "vary_ranking": 1,
         "count_seams": 1,
+        "count_costs": 1,
         "write_dataset": bases,
         "save_config": 1,
     }
@@ -117,5 +119,5 @@ def test_a_job_asks_for_the_gpus_its_model_needs(tmp_path):
     gpus = {re.match(r"\w+", job)[0]: set() for job in jobs}
     for job in jobs:
         gpus[re.match(r"\w+", job)[0]] |= {int(n) for n in re.findall(r"gpu=(\d+)", job)}
-    assert gpus["generate_responses"] == {0, 1, 2, 4, 8}  # an endpoint, one GPU, ... the 405B teacher
-    assert (gpus["finetune"], gpus["score_likelihoods"], gpus["import_responses"]) == ({4}, {1}, set())
+    assert gpus["generate_responses"] == {1, 2, 4, 8}  # the last one is the 405B teacher
+    assert (gpus["finetune"], gpus["judge_pairs"], gpus["import_responses"]) == ({4}, {4}, set())

@@ -102,6 +102,20 @@ def unpack(words, request):
     assert (folder / words[5] / inside.rpartition("/")[2]).read_text(encoding="utf-8") == "text"
 
 
+def find_the_served_judge(words, request):
+    """A server of the page is a judge of its configurations, at the same port."""
+    judges = [judge for _, text in blocks("yaml") for judge in yaml.safe_load(text).get("judges", {}).values()]
+    urls = [judge["openai"]["base_url"] for judge in judges if judge.get("model") == words[2] and "openai" in judge]
+    assert urls == [f"http://localhost:{dict(pairwise(words))['--port']}/v1"]
+
+
+def plan_with_another_judge(words, request):
+    """The lines of the plan that the page shows are printed; with a price, there are dollars."""
+    ((_, shown),) = [(page, text) for page, text in blocks("text") if page == "docs/judges.md"]
+    folder = link_workflow(request.getfixturevalue("tmp_path"))
+    assert shown in run(*words, cwd=folder)
+
+
 def check_format(words, request):
     run(*words[:2], *(["--check"] if words[1] == "format" else []), *words[2:])
 
@@ -117,6 +131,8 @@ CHECKS = {
     r"snakemake evidence --cores \d": lambda words, request: run("grep", "-q", "^rule evidence:", "rules/evidence.smk"),
     r"snakemake(?! speed --| evidence)( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
     r"snakemake( [a-z_]+)?( -n| --cores \d)? --configfile \S+": dry_run,
+    r"snakemake plan --cores \d --configfile \S+ --config .*": plan_with_another_judge,
+    r"vllm serve .*": find_the_served_judge,
     r"\.venv-slurm/bin/snakemake .* --workflow-profile profiles/slurm": dry_run_for_slurm,
     r"python -m scripts\.report\.print_tables results/(mine|miniature)/tables": print_tables_of_the_study,
     r"python -m scripts\.evidence\.add_study results/mine": add_the_study,

@@ -28,7 +28,6 @@ OTHERS = {
     "length",
     "72B",
     "gemma-2-9b-it",
-    "gpt-4-1106-preview",
     "tau_loss",
     "tau_reward",
     "vllm.LLM",

@@ -206,9 +206,13 @@ def test_a_base_url_without_v1_is_named(server, tmp_path, path, reply, expected)
         ("https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21", "base_url is an Azure deployment: "
          "write https://r.openai.azure.com/openai/v1, and the deployment as model"),
         ("https://h/v1?key=1", "has parameters, which are not supported"),
+        ("${NO_SUCH_URL}", "the environment variable NO_SUCH_URL is not set"),
+        ("http://${NO_SUCH_HOST}:8000/v1", "the environment variable NO_SUCH_HOST is not set"),
+        ("${SET_URL}", "base_url node7:8000/v1 does not begin with http:// or https://"),
     ],
 )  # fmt: skip
-def test_an_address_that_cannot_work_is_refused_before_any_request(url, expected):
+def test_an_address_that_cannot_work_is_refused_before_any_request(url, expected, monkeypatch):
+    monkeypatch.setenv("SET_URL", "node7:8000/v1")
     (problem,) = check({"openai": {"base_url": url, "api_key_env": None}})
     assert expected in problem
     assert not check({"openai": {"base_url": "https://h/v1", "api_key_env": None}})

@@ -104,6 +104,7 @@ def add_selection(root):
     edit_config(root, add)
 
 
+TERSE = "./results/world/terse-small"
 COSTLY = [
     "engines/engine_transformers",
     "engines/generation",
@@ -131,6 +132,7 @@ ONE_TEACHER = {
     "score_likelihoods": 2,
     **MIXES,
     "count_seams": 1,
+    "count_costs": 1,
     **METRICS,
     **dict.fromkeys(CHAIN, 2 + BASES),
     **RANKING,
@@ -161,6 +163,10 @@ CHANGES = {
     "how endpoints are asked": (
         lambda root: edit_config(root, lambda c: c.update(api={"concurrency": 3, "budget_usd": 1})),
         {},
+    ),
+    "the price of a teacher's model": (
+        lambda root: edit_config(root, lambda c: c.update(api={"prices": {TERSE: {"input": 1, "output": 2}}})),
+        {"count_costs": 1},
     ),
     "comments and docstrings in every module": (comment_and_document_every_module, {}),
     "another engine's code": (lambda root: append(root / "scripts/engines/engine_openai.py", "ANOTHER = 1\n"), {}),

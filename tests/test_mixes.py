@@ -41,6 +41,7 @@ def sources(tmp_path):
             turns=pl.lit(None, pl.String),
             finish_reason=pl.lit("stop"),
             n_tokens=1,
+            n_prompt_tokens=2,
             reason=unusable,
         ).write_parquet(tmp_path / f"responses-{teacher}.parquet")
     return tmp_path

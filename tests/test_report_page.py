@@ -54,6 +54,9 @@ def tables() -> dict[str, pl.DataFrame]:
         | {"n": 9, "advice": "one is first by CAR: settled.", "tied": ["", "two"], "settled": [True, False]}
         | {"tau_reward": 0.5, "tau_loss": -0.25, "spread_reward": [0.5, None], "spread_loss": 0.125},
         "seams": PAIR | {"n": 9, "n_white_space": 2, "n_differ": [0, 2, 0, 0, 0, 0]},
+        "response_costs": {"teacher": TEACHERS, "responses": [9, 18, 27], "tokens_read": [400, 80, 480]}
+        | {"tokens_written": [600, 90, 690], "estimated": [0.25, 0.0, None], "usd": [1.25, None, None]}
+        | {"gpu_hours": None, "all_instructions": 2000, "all_usd": [277.5, None, None], "all_gpu_hours": None},
         "sensitivity": first | {"reward_model": "rm", "transform": "none", "beta_from": 0.0, "beta_to": float("inf")},
         "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
         "conclusions": {"base": [*BASES, "average"], "best": ["two", "one", None], "tied": ["one", "x, y, z", None]}
@@ -121,7 +124,7 @@ def words(text):
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
-RANKING = ["teachers", "stability", "sample_size", "sensitivity", "seams"]
+RANKING = ["teachers", "stability", "sample_size", "sensitivity", "seams", "response_costs"]
 
 
 @pytest.mark.parametrize("names", [RANKING, sorted(tables())])
@@ -140,13 +143,36 @@ def test_the_page_of_judged_pairs_has_their_numbers_and_sentences(page):
     assert "Highest AP for a two, tied with one 6 teachers are too few." in shown
     assert "Highest AP for b one, tied with 3 others 6 teachers" in shown
     assert 'data-column="car"><data value="0.51234">0.512</data>' in text
-    assert "P(highest) AP Reward (rm) Loss" in shown
+    assert "P(highest) Dollars Dollars for all AP Reward (rm) Loss" in shown
     assert "Time of all jobs: 1.00 hours (1 job, by stage ). Endpoints cost 1.50 dollars." in shown
     assert "the larger teacher is the worse one: 1 of 2." in shown
     assert "a perfect metric is expected to reach only about this rho: a 0.88, average 0.75." in shown
     assert "Missing: two has no AP for b" in shown
     assert "because they begin with white space that the tokenizer joins with the prompt: two 2 of 9." in shown
     assert "org/judge" in shown and "no answer: refused" in shown and "over_long" in shown
+
+
+def test_dollars_stand_beside_car_and_estimates_are_marked(page):
+    text = page(RANKING)
+    shown = words(text)
+    assert "one 1 0.512 0.010 90.0 % ≈ 1.25 ≈ 277.50 0.700" in shown and "two 2 0.400 0.020 10.0 % – – 0.700" in shown
+    assert "Teacher Responses Tokens read Tokens written Dollars Dollars for all one 9 400 600 1.25 277.50" in shown
+    assert 'data-column="usd"><data value="1.25">' in text and "GPU-hours" not in shown
+    assert "Columns with all: for all 2,000 instructions at the same mean tokens." in shown
+    assert "did not report are estimated from the length of texts: one (25%)." in shown
+
+
+def test_without_a_price_there_are_tokens_and_no_dollars(page):
+    free = {"usd": None, "all_usd": None, "gpu_hours": 0.5, "all_gpu_hours": 60.0}
+    shown = words(
+        page(
+            RANKING,
+            response_costs=tables()["response_costs"].with_columns(
+                **{k: pl.lit(v, pl.Float64) for k, v in free.items()}
+            ),
+        )
+    )
+    assert "Dollars" not in shown and "GPU-hours GPU-hours for all one 9 400 600 0.50 60.00" in shown
 
 
 def test_the_page_of_a_ranking_says_that_it_is_a_prediction(page):
@@ -168,6 +194,10 @@ def test_the_printed_tables_mark_teachers_without_a_rank(tmp_path, monkeypatch, 
     printed = capsys.readouterr().out
     assert "Teachers for a, best by CAR first" in printed and re.search(r"^ - +mix +9", printed, flags=re.M)
     assert printed.count("  Teachers marked '-' are shown for reference and not ranked.") == 2
+    assert re.search(r"^ rank +teacher +n +car +car_se +usd +all_usd +reward:rm", printed, flags=re.M)
+    assert re.search(
+        r"^ teacher +responses +tokens_read +tokens_written +usd +all_usd$", printed.replace(" \n", "\n"), flags=re.M
+    )
     assert "the larger teacher is the worse one: 1 of 2." in " ".join(printed.split())
 
 

@@ -26,7 +26,7 @@ def pool(tmp_path):
     frame = pl.DataFrame(POOL, schema=names, orient="row").with_columns(pl.col("candidate").cast(pl.Int32))
     reason = pl.when(pl.col("response").is_null()).then(pl.lit("empty")).alias("reason")
     same = {"teacher": pl.lit("pool"), "turns": pl.lit(None, pl.String), "finish_reason": pl.lit("stop")}
-    responses = frame.with_columns(reason, **same, n_tokens=pl.lit(1))
+    responses = frame.with_columns(reason, **same, n_tokens=pl.lit(1), n_prompt_tokens=pl.lit(2))
     responses.drop("reward").write_parquet(tmp_path / "responses.parquet")
     unscored = pl.when(pl.col("reward").is_null()).then(pl.lit("over_long")).alias("reason")
     rewards = frame.with_columns(unscored, teacher=pl.lit("pool"), reward_model=pl.lit("rm"))

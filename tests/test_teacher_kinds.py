@@ -9,6 +9,7 @@ import yaml
 
 from conftest import link_workflow, snakemake
 from fault_server import FaultServer
+from scripts.tables.files import read_csv
 
 pytestmark = pytest.mark.study
 
@@ -43,6 +44,7 @@ def configuration(url: str) -> dict:
         },
         "ap": ["quiz.wr", "exam.lc"],
         "car": {"reward_model": "right-answer"},
+        "api": {"prices": {"m": {"input": 2, "output": 10}}},
     }
 
 
@@ -69,6 +71,18 @@ def results(study, tmp_path_factory):
     server.server_close()
     assert done.returncode == 0, done.stdout[-5000:]
     return root / "results/kinds"
+
+
+def test_the_costs_are_those_of_the_stored_answers_and_of_whole_pools(results):
+    costs = {row["teacher"]: row for row in read_csv(results / "tables/response_costs.csv").to_dicts()}
+    rows = [pl.read_parquet(path) for path in (results / "rows/responses/endpoint").rglob("*.parquet")]
+    usd = pl.concat(rows)["usd"].sum()
+    assert usd > 0 and costs["endpoint"]["usd"] == pytest.approx(usd)
+    pool = read(results / "responses/pool.parquet", "n_tokens", "n_prompt_tokens")
+    for name in ("best", "worst"):
+        assert costs[name]["responses"] == 4 * N and costs[name]["tokens_written"] == pool["n_tokens"].sum()
+        assert costs[name]["tokens_read"] == pool["n_prompt_tokens"].sum()
+    assert costs["imported"]["tokens_written"] is costs["greedy"]["usd"] is None
 
 
 def read(path, *columns):

@@ -36,7 +36,9 @@ def main():
         else:
             results = answer_instructions(asked, {**args.model, "sampling": sampling}, store, load)
         names = {"benchmark": pl.lit(benchmark), "base": pl.lit(args.base), "teacher": pl.lit(args.teacher)}
-        answers = conform(results.drop("candidate").rename({"text": "answer"}).with_columns(**names), ANSWERS)
+        answers = conform(
+            results.drop("candidate", "n_prompt_tokens").rename({"text": "answer"}).with_columns(**names), ANSWERS
+        )
         check_rows(answers, asked["id"].to_list(), value="answer")
         write_table(answers, output)
         print(f"{benchmark}: {answers['answer'].count()} of {answers.height} prompts answered")

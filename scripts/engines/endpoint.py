@@ -22,6 +22,7 @@ from scripts.engines.results import messages_of, row_seed, without_text
 from scripts.models.tool_forms import in_form
 from scripts.tables.row_store import NotAsked, SetAside
 
+VARIABLE = re.compile(r"[$][{](\w+)[}]")  # ${NAME} in a base_url
 CALLS = (None, True)  # OpenAI's form of a message with calls: no content is null, and arguments are a JSON text
 
 
@@ -37,7 +38,7 @@ class Endpoint:
     """spec: see load in engine_openai.py. `estimated`: whether a number of tokens had to be estimated."""
 
     def __init__(self, spec: dict):
-        self.spec, self.api, self.url = spec, spec["api"], spec["openai"]["base_url"]
+        self.spec, self.api, self.url = spec, spec["api"], address_of(spec["openai"]["base_url"])
         variable = spec["openai"]["api_key_env"]
         self.key = os.environ[variable] if variable else None
         self.client = OpenAI(
@@ -136,6 +137,11 @@ class Endpoint:
         """US dollars; 0 for a model without a price."""
         price = self.price or {"input": 0, "output": 0}
         return (n_prompt_tokens * price["input"] + n_tokens * price["output"]) / 1e6
+
+
+def address_of(base_url: str) -> str:
+    """A base_url with the values of the environment variables in it. Raises KeyError for one that is not set."""
+    return VARIABLE.sub(lambda found: os.environ[found[1]], base_url)
 
 
 def size_of(row: dict) -> int:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from scripts.engines.completions import Unanswered
-from scripts.engines.endpoint import Endpoint, Refused
+from scripts.engines.endpoint import VARIABLE, Endpoint, Refused, address_of
 from scripts.engines.results import without_text
 from scripts.tables.row_store import NotAsked, SetAside
 
@@ -30,10 +30,20 @@ CONTROL = {"id": "control", "instruction": "Reply with one word: yes"}
 
 
 def check(entry: dict) -> list[str]:
-    """Whether the environment variable of the key is set, and the address is one that paths can be added to."""
-    url, variable = entry["openai"]["base_url"], entry["openai"]["api_key_env"]
-    problems = [f"the environment variable {variable} is not set"] if variable and not os.environ.get(variable) else []
-    if "/openai/deployments/" in url or "api-version=" in url:
+    """Whether the environment variables of key and address are set, and the address is one to which paths are added."""
+    url, key = entry["openai"]["base_url"], entry["openai"]["api_key_env"]
+    of_url = VARIABLE.findall(url)
+    unset = [name for name in [key, *of_url] if name and not os.environ.get(name)]
+    problems = [f"the environment variable {name} is not set" for name in unset]
+    return problems + (wrong_address(address_of(url)) if not {*of_url} & {*unset} else [])
+
+
+def wrong_address(url: str) -> list[str]:
+    """What is wrong with the address of an endpoint, if anything."""
+    problems = []
+    if not re.match("https?://", url):
+        problems.append(f"base_url {url} does not begin with http:// or https://")
+    elif "/openai/deployments/" in url or "api-version=" in url:
         resource = url.partition("/openai/")[0]
         problems.append(f"base_url is an Azure deployment: write {resource}/openai/v1, and the deployment as model")
     elif cut := re.match(r"(.*?)(/chat)?/(completions|responses|models)/?$", url):

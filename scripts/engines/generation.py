@@ -35,7 +35,8 @@ from scripts.models.folder import key_of
 from scripts.tables.conversations import PROMPT, prompt_of, tools_of
 from scripts.tables.row_store import RowStore
 
-RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "reason": pl.String}
+RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "n_prompt_tokens": pl.Int64}
+RESULT_COLUMNS |= {"reason": pl.String}
 
 
 def asker(spec: dict, store_folder: Path, load: Callable) -> Callable[[list[dict]], list[dict]]:
@@ -87,7 +88,7 @@ def with_greedy_default(spec: dict) -> dict:
 def answer_instructions(
     instructions: pl.DataFrame, spec: dict, store_folder: Path, load: Callable, candidates: int = 1
 ) -> pl.DataFrame:
-    """id, candidate, text, finish_reason, n_tokens, reason: `candidates` rows per instruction, in the same order.
+    """id, candidate and RESULT_COLUMNS: `candidates` rows per instruction, in the same order.
 
     `instructions` has the columns id, instruction and maybe messages and tools. spec, store_folder and load: see asker.
     """

@@ -22,7 +22,7 @@ from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.identity import common_identity
 from scripts.tables.schemas import MIXED_RESPONSES, conform
 
-VERSION = 1
+VERSION = 2
 
 
 def main():

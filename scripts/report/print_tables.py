@@ -15,6 +15,7 @@ from scripts.metrics.definitions import named_columns
 from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
 from scripts.report.present_tables import present_tables, shows
+from scripts.report.response_costs import DOLLARS, costs_in_words, known_costs, with_dollars
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
 
@@ -40,6 +41,7 @@ def main():
     performance = tables.get("performance", pl.DataFrame())
     with pl.Config(**PLAIN):
         print_teachers(tables, performance)
+        print_costs(tables.get("response_costs"))
         if tables.keys() >= OF_JUDGED_PAIRS:  # an interrupted run may lack some
             print_judges(performance)
             print_correlations(tables["correlations"])
@@ -64,6 +66,7 @@ def print_teachers(tables: dict[str, pl.DataFrame], performance: pl.DataFrame) -
     """A table for each base, and how sure its first teacher is."""
     pair = ["base", "teacher"]
     teachers = tables["teachers"].join(tables["stability"].select(*pair, "car_se"), on=pair, how="left")
+    teachers = with_dollars(teachers, tables.get("response_costs"))
     if performance.height:
         teachers = teachers.join(performance.select(*pair, "ap"), on=pair, how="left")
     for base in teachers["base"].unique(maintain_order=True):
@@ -85,12 +88,23 @@ def print_ranking(teachers: pl.DataFrame, title: str) -> None:
     car_se = pl.col("car_se").map_elements("{:.3f}".format, pl.String)
     with_dashes = [column.fill_null("-") for column in (pl.col("rank").cast(pl.String), car_se)]
     print(f"\nTeachers for {title}, best by CAR first")
-    columns = [*BEFORE_REWARDS, *named_columns(teachers), *AFTER_REWARDS, *ap]
+    dollars = [name for name in DOLLARS if name in teachers.columns]
+    columns = [*BEFORE_REWARDS, *dollars, *named_columns(teachers), *AFTER_REWARDS, *ap]
     print(teachers.select(columns).with_columns(with_dashes))
     if teachers["rank"].null_count():
         print("  Teachers marked '-' are shown for reference and not ranked.")
     for note in teachers["note"].drop_nulls().unique():
         print(f"  {note}: {', '.join(teachers.filter(note=note)['teacher'])}")
+
+
+def print_costs(costs: pl.DataFrame | None) -> None:
+    """What each teacher's responses cost; nothing for imports alone, and for tables from before there were costs."""
+    if costs is None or not costs["tokens_written"].count():
+        return
+    print("\nWhat the responses cost")
+    print(known_costs(costs))
+    if text := costs_in_words(costs):
+        print_paragraph(text)
 
 
 def print_judges(performance: pl.DataFrame) -> None:

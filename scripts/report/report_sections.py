@@ -7,6 +7,7 @@ from scripts.metrics.definitions import named_columns
 from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
 from scripts.report.report_figures import figures_of_base, figures_of_car
+from scripts.report.response_costs import costs_in_words, known_costs, with_dollars
 from scripts.report.seams import seams_in_words
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
@@ -17,6 +18,7 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
     teachers = tables["teachers"].filter(base=base)
     stability = tables["stability"].filter(base=base).drop("base", "car")
     rows = teachers.join(stability, on="teacher", how="left", maintain_order="left")
+    rows = with_dollars(rows, tables.get("response_costs"))
     if "performance" in tables:
         rows = rows.join(tables["performance"].filter(base=base).select("teacher", "ap"), on="teacher", how="left")
     size = tables["sample_size"].filter(base=base).row(0, named=True)
@@ -33,6 +35,15 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
         "teachers": rows.to_dicts(),
         "figures": figures_of_base(tables, base, variants),
     }
+
+
+def about_costs(tables: dict[str, pl.DataFrame]) -> dict | None:
+    """Columns, rows and words of what the responses cost; None if nothing is known, as of imports."""
+    costs = tables.get("response_costs")
+    if costs is None or not costs["tokens_written"].count():
+        return None
+    known = known_costs(costs)
+    return {"columns": known.columns[1:], "rows": known.to_dicts(), "words": costs_in_words(costs)}
 
 
 def about_judged_pairs(tables: dict[str, pl.DataFrame], car: dict) -> dict:

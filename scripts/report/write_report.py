@@ -21,7 +21,7 @@ from scripts.report.present_tables import present_tables
 from scripts.report.report_figures import figures_of_metrics
 from scripts.report.report_provenance import costs, git_commit, models_of, versions
 from scripts.report.report_rows import reasons_of, samples
-from scripts.report.report_sections import about_base, about_judged_pairs, variants_of
+from scripts.report.report_sections import about_base, about_costs, about_judged_pairs, variants_of
 from scripts.tables.identity import digest_of
 from scripts.tables.text_files import write_text
 
@@ -39,6 +39,7 @@ def main():
         car=config["car"],
         unpaired=config["compare"] == "unpaired",
         bases=[about_base(base, tables, variants) for base in tables["sample_size"]["base"]],
+        response_costs=about_costs(tables),
         samples=samples(args.instructions, args.responses, tables["teachers"]),
         reasons=reasons_of(args.metrics, args.set_aside),
         figures_of_metrics=figures_of_metrics(tables),

@@ -23,7 +23,7 @@ from scripts.tables.schemas import RESPONSES, conform
 from scripts.tables.source_files import name_of
 from scripts.tables.sources import read_texts
 
-VERSION = 3
+VERSION = 4
 
 
 def main():
@@ -50,6 +50,7 @@ def imported(matched: pl.DataFrame, teacher: str) -> pl.DataFrame:
         "candidate",
         pl.lit(teacher).alias("teacher"),
         pl.lit(None).alias("n_tokens"),
+        pl.lit(None).alias("n_prompt_tokens"),
     )
 
 

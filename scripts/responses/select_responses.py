@@ -18,7 +18,7 @@ import polars as pl
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import RESPONSES, conform
 
-VERSION = 2
+VERSION = 3
 
 
 def main():

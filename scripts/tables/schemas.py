@@ -13,6 +13,7 @@ RESPONSES = {
     "turns": pl.String,
     "finish_reason": pl.String,
     "n_tokens": pl.Int64,
+    "n_prompt_tokens": pl.Int64,
     "reason": pl.String,
 }
 MIXED_RESPONSES = RESPONSES | {"mixed_from": pl.String}
