@@ -125,7 +125,7 @@ rule all:
         RANKING,
         # without a protocol, a benchmark ends with the answers; without a benchmark, the study ends with the ranking
         expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
-        expand("<results>/scores/{benchmark}/{pair}.json", benchmark=JUDGED, pair=PAIRS),
+        expand("<results>/scores/{benchmark}/{pair}.json", benchmark=WITH_SCORES, pair=PAIRS),
         expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),
         "<results>/report.html" if config["ap"] else "<results>/ranking.html",
 

@@ -194,7 +194,20 @@ def only_pairs(pairs):
     return "|".join(rf"{re.escape(name)}(?=/{re.escape(teacher)}[.])" for name, teacher in sorted(pairs)) or "(?!)"
 
 
-# benchmarks
+# benchmarks: answered and judged here, or only answered; or with scores that were measured elsewhere
+
+ANSWERED = sorted(name for name, benchmark in config["benchmarks"].items() if "prompts" in benchmark)
+TABULATED = sorted(name for name, benchmark in config["benchmarks"].items() if "scores" in benchmark)
+UNJUDGED = [name for name in ANSWERED if not config["benchmarks"][name]["protocol"]]
+WITH_SCORES = sorted(set(config["benchmarks"]) - set(UNJUDGED))
+AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
+
+
+def treatment_of(base):
+    """How a base was trained for its AP: lora, full, or None if only tables give the scores of its pairs."""
+    if set(AP_BENCHMARKS) <= set(TABULATED):
+        return None
+    return "lora" if "lora" in config["bases"][base] else "full"
 
 
 def baseline_of(benchmark):
@@ -220,13 +233,13 @@ def baseline_name(benchmark):
 def judged_by(script):
     """Names of the benchmarks whose protocol judges with this script of scripts/judgments/."""
     protocols = [name for name, protocol in PROTOCOLS.items() if protocol.judged_by == script]
-    return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
+    return [name for name, benchmark in config["benchmarks"].items() if benchmark.get("protocol") in protocols]
 
 
 def scored_by(script):
     """Names of the benchmarks whose protocol makes its scores with this script of scripts/scores/."""
     protocols = [name for name, protocol in PROTOCOLS.items() if protocol.scored_by == script]
-    return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
+    return [name for name, benchmark in config["benchmarks"].items() if benchmark.get("protocol") in protocols]
 
 
 def judge_of(benchmark):

@@ -14,10 +14,7 @@ from scripts.configuration.schema import load_schema
 
 IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
 ANNOTATIONS = ["$schema", "$defs", "title", "description", "default", "then", "else"]
-SCORES = {
-    "path": "config/paper/scores.csv",
-    "columns": {"base": "base", "teacher": "teacher", "scores": {"held_out.wr": "alpaca_eval_wr"}},
-}
+SCORES = {"path": "config/paper/scores.csv", "columns": {"scores": {"wr": "alpaca_eval_wr"}}}
 
 
 def example() -> dict:
@@ -117,7 +114,11 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ),
         ("benchmarks/held_out/max_unparsed", 2, "benchmarks.held_out.max_unparsed: 2 is greater than the maximum of 1"),
         ("benchmarks/held_out/prompts/columns/reference", ..., "benchmarks.held_out.prompts.columns: protocol exact"),
-        ("ap", ["heldout.wr"], "ap: no benchmark heldout with a protocol (did you mean held_out?)"),
+        (
+            "ap",
+            ["heldout.wr"],
+            "ap: no benchmark heldout with a protocol or a table of scores (did you mean held_out?)",
+        ),
         ("ap", [], "ap: names no score: write, for example, ap: [held_out.wr]"),
         ("instructions/path", "mine.jsonl", "instructions.path: no file mine.jsonl"),
         ("instructions/path", ["config/paper/*.cvs"], "instructions.path: no file matches config/paper/*.cvs"),
@@ -205,11 +206,20 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             "teachers.x: gpus is 2, but vllm.tensor_parallel_size is 1",
         ),
         ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
+        ("scores", SCORES, "scores: each benchmark names its own table: write benchmarks.<name>.scores with path"),
+        ("benchmarks/paper", {"scores": SCORES, "prompts": {}}, "benchmarks.paper: unknown key prompts"),
+        ("benchmarks/paper", {"scores": put(SCORES, "path", "no.csv")}, "benchmarks.paper.scores.path: no file no.csv"),
         (
-            "scores",
-            SCORES,
-            "scores: held_out is judged here too: scores come from judging or from a table, never from both",
+            "benchmarks/paper",
+            {"scores": put(SCORES, "columns/errors", {"lc": "lc_se"})},
+            "benchmarks.paper.scores.columns.errors: no score lc (known: wr)",
         ),
+        (
+            "benchmarks/paper",
+            {"scores": put(SCORES, "columns/scores", {"se": "alpaca_eval_wr"})},
+            "benchmarks.paper.scores.columns.scores: 'se' is not allowed: letters, digits, underscore",
+        ),
+        ("ap", ["held_out.wr", "paper.wr"], "ap: no benchmark paper with a protocol or a table of scores"),
     ],
 )
 def test_each_mistake_gets_its_own_line(path, value, line):

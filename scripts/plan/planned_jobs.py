@@ -40,7 +40,8 @@ def finetune(study: Study, job: Job) -> Cost:
 
 
 def answer_benchmark(study: Study, job: Job) -> Cost:
-    return answering(study, "bases", job.wildcards["base"], sorted(study.config["benchmarks"]))
+    answered = [name for name, benchmark in study.config["benchmarks"].items() if "prompts" in benchmark]
+    return answering(study, "bases", job.wildcards["base"], answered)
 
 
 def answer_as_baseline(study: Study, job: Job) -> Cost:
