@@ -194,9 +194,10 @@ def only_pairs(pairs):
     return "|".join(rf"{re.escape(name)}(?=/{re.escape(teacher)}[.])" for name, teacher in sorted(pairs)) or "(?!)"
 
 
-# benchmarks: answered and judged here, or only answered; or with scores that were measured elsewhere
+# benchmarks: answered here, and judged if they have a protocol; evaluated by lm_eval; or with scores of a table
 
 ANSWERED = sorted(name for name, benchmark in config["benchmarks"].items() if "prompts" in benchmark)
+EVALUATED = sorted(name for name, benchmark in config["benchmarks"].items() if "tasks" in benchmark)
 TABULATED = sorted(name for name, benchmark in config["benchmarks"].items() if "scores" in benchmark)
 UNJUDGED = [name for name in ANSWERED if not config["benchmarks"][name]["protocol"]]
 WITH_SCORES = sorted(set(config["benchmarks"]) - set(UNJUDGED))
@@ -275,6 +276,26 @@ def length_control_of(benchmark):
     if "length_control" not in config["benchmarks"][benchmark]:
         return []
     return [f"{RESULTS}/length_control/{benchmark}/{name}.parquet" for name in ("difficulty", "gamed")]
+
+
+TASK_KEYS = ("tasks", "include_path", "num_fewshot", "apply_chat_template", "limit", "max_new_tokens", "think_end")
+TASK_KEYS += ("batch_size",)
+
+
+def as_dict(benchmark, *keys):
+    """These keys of a benchmark."""
+    return {key: config["benchmarks"][benchmark][key] for key in keys}
+
+
+def task_files(benchmark):
+    """The files of a benchmark's own tasks."""
+    folder = config["benchmarks"][benchmark]["include_path"]
+    return [str(path) for path in Path(folder).rglob("*") if path.is_file()] if folder else []
+
+
+def task_checks():
+    """The check of the tasks of lm_eval, if there are any."""
+    return ["<results>/checks/tasks.json"] if EVALUATED else []
 
 
 # checks

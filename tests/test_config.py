@@ -16,6 +16,8 @@ IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
 ANNOTATIONS = ["$schema", "$defs", "title", "description", "default", "then", "else"]
 SCORES = {"path": "config/paper/scores.csv", "columns": {"scores": {"wr": "alpaca_eval_wr"}}}
 
+TASKS = {"protocol": "lm_eval", "tasks": ["gsm8k", "mmlu"]}
+
 
 def example() -> dict:
     return yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
@@ -219,6 +221,11 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             {"scores": put(SCORES, "columns/scores", {"se": "alpaca_eval_wr"})},
             "benchmarks.paper.scores.columns.scores: 'se' is not allowed: letters, digits, underscore",
         ),
+        ("benchmarks/k", TASKS | {"baseline": "plain-small"}, "benchmarks.k: unknown key baseline"),
+        ("benchmarks/k", {"protocol": "lm_eval"}, "benchmarks.k: tasks is missing"),
+        ("benchmarks/k", TASKS | {"tasks": []}, "benchmarks.k.tasks: at least one entry is needed"),
+        ("benchmarks/k", TASKS | {"tasks": ["a.b"]}, "benchmarks.k.tasks.0: 'a.b' is not allowed: letters, digits"),
+        ("benchmarks/k", TASKS | {"include_path": "no"}, "benchmarks.k.include_path: no folder no with a YAML file"),
         ("ap", ["held_out.wr", "paper.wr"], "ap: no benchmark paper with a protocol or a table of scores"),
     ],
 )
@@ -232,6 +239,19 @@ def test_a_pool_without_a_temperature_may_come_only_from_an_endpoint():
     problem = "teachers.pool: 5 candidates at temperature 0 are all the same: raise it"
     assert fill_and_check(put(example(), "teachers/pool", {"model": "org/m", **sampling})) == [problem]
     assert fill_and_check(put(example(), "teachers/pool", {"model": "m", "engine": "openai", **sampling})) == []
+
+
+@pytest.mark.parametrize("score, known", [("gsm8k", False), ("gsm8k:em:strict", True), ("gsm8kk:em", False)])
+def test_a_score_of_lm_eval_names_one_of_the_tasks_and_a_metric(score, known):
+    config = put(put(example(), "benchmarks/k", TASKS), "ap", ["held_out.wr", f"k.{score}"])
+    problems = fill_and_check(config)
+    line = f"ap: k.{score} names no task and metric of k: write, for example, k.gsm8k:acc"
+    assert len(problems) == (0 if known else 1) and all(problem.startswith(line) for problem in problems)
+
+
+def test_a_base_with_its_own_code_is_not_evaluated_by_lm_eval():
+    config = put(put(example(), "benchmarks/k", TASKS), "bases/alpha/trust_remote_code", True)
+    assert fill_and_check(config) == ["benchmarks.k: lm_eval runs no code of a model, which base alpha needs"]
 
 
 def test_a_judge_that_is_a_metric_of_the_same_table_is_refused():

@@ -16,6 +16,10 @@ def missing_files(config: dict) -> list[str]:
     for where, entry in model_entries(config).items():
         if not is_endpoint(entry):
             problems += wrong_model(where, entry)
+    for name, benchmark in config["benchmarks"].items():
+        folder = benchmark.get("include_path")
+        if folder and not list(Path(folder).rglob("*.yaml")):
+            problems.append(f"benchmarks.{name}.include_path: no folder {folder} with a YAML file of a task")
     missing = {
         where: path
         for where, path in named_files(config).items()

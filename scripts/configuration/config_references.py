@@ -26,12 +26,21 @@ def wrong_scores(config: dict) -> list[str]:
     """Scores under `ap` that no benchmark gives."""
     benchmarks = config["benchmarks"]
     scored = {name: scores_of(name, benchmark) for name, benchmark in benchmarks.items() if scores_of(name, benchmark)}
+    tasks = {name: benchmark["tasks"] for name, benchmark in benchmarks.items() if "tasks" in benchmark}
     if scored and not config["ap"]:
         return [f"ap: names no score: write, for example, ap: [{scored[min(scored)][0]}]"]
     problems = []
     for score in config["ap"]:
         name = score.rpartition(".")[0]
-        if name not in scored:
+        task, _, metric = score.removeprefix(f"{name}.").partition(":")
+        if name in tasks and (task not in tasks[name] or not metric):
+            hint = nearest(task, tasks[name])
+            problems.append(
+                f"ap: {score} names no task and metric of {name}: write, for example, {scored[name][0]}{hint}"
+            )
+        elif name in tasks:
+            continue  # check_tasks asks lm_eval for the metrics of the task
+        elif name not in scored:
             problems.append(f"ap: no benchmark {name} with a protocol or a table of scores{nearest(name, scored)}")
         elif score not in scored[name]:
             problems.append(f"ap: {name} has no such score{nearest(score, scored[name])}")
@@ -42,6 +51,8 @@ def scores_of(name: str, benchmark: dict) -> list[str]:
     """The scores of a benchmark's table or protocol, each as benchmark.score; none if its answers are not judged."""
     if "scores" in benchmark:
         return [f"{name}.{score}" for score in benchmark["scores"]["columns"]["scores"]]
+    if "tasks" in benchmark:  # which metrics a task has, lm_eval knows: these are the usual ones
+        return [f"{name}.{task}:acc" for task in benchmark["tasks"]]
     if not benchmark["protocol"]:
         return []
     protocol = PROTOCOLS[benchmark["protocol"]]
@@ -63,6 +74,9 @@ def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
         columns = benchmark["scores"]["columns"]
         unknown = [name for name in columns["errors"] if name not in columns["scores"]]
         return [f"{where}.scores.columns.errors: no score {n}{nearest(n, columns['scores'])}" for n in unknown]
+    if "tasks" in benchmark:
+        own_code = [name for name, base in config["bases"].items() if base["trust_remote_code"]]
+        return [f"{where}: lm_eval runs no code of a model, which base {name} needs" for name in own_code]
     if "baseline" in benchmark and benchmark["baseline"] not in models:
         name = benchmark["baseline"]
         problems.append(f"{where}.baseline: no teacher {name} with a model{nearest(name, models)}")
