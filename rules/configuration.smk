@@ -288,9 +288,10 @@ def as_dict(benchmark, *keys):
 
 
 def task_files(benchmark):
-    """The files of a benchmark's own tasks."""
+    """The files of a benchmark's own tasks, without those that Python makes of their code."""
     folder = config["benchmarks"][benchmark]["include_path"]
-    return [str(path) for path in Path(folder).rglob("*") if path.is_file()] if folder else []
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()] if folder else []
+    return [str(path) for path in paths if "__pycache__" not in path.parts]
 
 
 def task_checks():

@@ -45,8 +45,13 @@ def model(tiny):
         return tokenizer.decode(ids[0, asked(question)["input_ids"].shape[1] :], skip_special_tokens=True)
 
     def likelihood(question, text):
-        start = asked(question)["input_ids"]
-        ids = torch.cat([start, tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]], dim=1)
+        """Of the choice and the line break before it, which lm_eval counts as a part of the choice."""
+        prompt = tokenizer.decode(asked(question)["input_ids"][0])
+        start, ids = (
+            tokenizer(part, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            for part in (prompt.rstrip("\n"), prompt + text)
+        )
+        assert prompt.endswith(":\n") and ids[0, : start.shape[1]].tolist() == start[0].tolist()
         with torch.no_grad():
             logprobs = network(ids).logits[0].log_softmax(-1)
         return sum(logprobs[i - 1, ids[0, i]].item() for i in range(start.shape[1], ids.shape[1]))
@@ -56,7 +61,7 @@ def model(tiny):
 
 @pytest.fixture(scope="module")
 def evaluated(model, tiny, tmp_path_factory):
-    """The numbers and samples of lm_eval on three own tasks, the folder, and what a second run printed."""
+    """The numbers and samples of lm_eval on own tasks, the answers expected, the folder, and what both runs printed."""
     tokenizer, answer, _ = model
     folder = tmp_path_factory.mktemp("tasks")
     checkpoint, tasks = folder / "checkpoint", folder / "tasks"
@@ -88,19 +93,25 @@ def evaluated(model, tiny, tmp_path_factory):
         (tasks / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     group = {"group": "own_group", "task": ["own_choice"], "aggregate_metric_list": [{"metric": "acc"}]}
     (tasks / "group.yaml").write_text(yaml.safe_dump(group), encoding="utf-8")
-    settings = {"tasks": ["own_choice", "own_words", "own_group"], "include_path": str(tasks), "think_end": end}
+    lost = own["own_choice"] | {
+        "task": "own_lost",
+        "dataset_kwargs": {"data_files": {"test": str(tasks / "lost.json")}},
+    }
+    (tasks / "lost.yaml").write_text(yaml.safe_dump(lost), encoding="utf-8")
+    settings = {"include_path": str(tasks), "think_end": end, "max_new_tokens": MAX_NEW_TOKENS}
+    names = ["own_lost", "own_choice", "own_words", "own_group"]
     arguments = {
-        "settings": [json.dumps(settings | {"max_new_tokens": MAX_NEW_TOKENS})],
+        "settings": [json.dumps(settings | {"tasks": names})],
         "model": [json.dumps({"model": str(checkpoint), "engine": "transformers"})],
         "store": [folder / "rows"],
         "samples": [folder / "samples.parquet"],
         "output": [folder / "numbers.json"],
     }
-    run("evaluate_tasks", folder, **arguments)
+    failed = run("evaluate_tasks", folder, status=1, **arguments)
+    assert not (folder / "numbers.json").exists()
+    again = run("evaluate_tasks", folder, **arguments | {"settings": [json.dumps(settings | {"tasks": names[1:]})]})
     numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
-    again = run("evaluate_tasks", folder, **arguments)
-    assert json.loads((folder / "numbers.json").read_text(encoding="utf-8")) == numbers
-    return numbers["tasks"], pl.read_parquet(folder / "samples.parquet"), cut, tasks, again
+    return numbers["tasks"], pl.read_parquet(folder / "samples.parquet"), cut, tasks, failed + again
 
 
 def run(script, folder, status=0, **arguments):
@@ -118,7 +129,7 @@ def run(script, folder, status=0, **arguments):
 def test_the_accuracy_of_choices_is_that_of_plain_likelihoods(evaluated, model):
     tasks, samples, *_ = evaluated
     likelihood = model[2]
-    likelihoods = [[likelihood(row["question"], f" {text}") for text in row["choices"]] for row in CHOICES]
+    likelihoods = [[likelihood(row["question"], text) for text in row["choices"]] for row in CHOICES]
     right = [found.index(max(found)) == row["answer"] for found, row in zip(likelihoods, CHOICES, strict=True)]
     share, n = sum(right) / len(right), len(right)
     assert 0 < share < 1
@@ -140,8 +151,10 @@ def test_generated_answers_are_greedy_and_without_thinking(evaluated):
     assert found["exact_match_stderr,whole"] == pytest.approx((2 / 6 * 4 / 6 / 5) ** 0.5)
 
 
-def test_a_second_run_finds_every_task_stored(evaluated):
-    assert "3 of 3 rows found" in evaluated[-1]
+def test_a_task_without_its_data_fails_alone_and_the_next_run_finds_the_others_stored(evaluated):
+    printed = evaluated[-1]
+    assert "1 of 4 rows failed; the next run repeats only these: 1 x own_lost: FileNotFoundError: " in printed
+    assert "0 of 4 rows found" in printed and "3 of 3 rows found" in printed
 
 
 def test_the_check_finds_tasks_and_scores_that_do_not_exist_and_those_that_run_code(evaluated, tmp_path):

@@ -13,6 +13,7 @@ lm_eval. The output has lm_eval's numbers of each task, the samples what the mod
 
 import argparse
 import json
+import traceback
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,13 +33,8 @@ VERSION = 1
 SEEDS = {"random_seed": 0, "numpy_random_seed": 1234, "torch_random_seed": 1234, "fewshot_random_seed": 1234}
 NUMBERS = ("results", "groups", "higher_is_better", "n-samples", "n-shot", "versions")
 SAMPLES = {name: pl.String for name in ("task", "filter", "prompt", "target", "answer", "metrics")} | {"doc": pl.Int64}
-DECIDING = (
-    "num_fewshot",
-    "apply_chat_template",
-    "limit",
-    "max_new_tokens",
-    "think_end",
-)  # settings that change numbers
+# settings that change numbers
+DECIDING = ("num_fewshot", "apply_chat_template", "limit", "max_new_tokens", "think_end")
 
 
 def main():
@@ -71,7 +67,7 @@ def load(settings: dict, model: dict):
     if wrong := [line for task in settings["tasks"] if (line := wrong_task(task, configs, tags))]:
         raise SystemExit("\n".join(wrong))
     loaded = {"transformers": load_hf, "vllm": load_vllm}[model["engine"]](settings, model)
-    return lambda rows: [evaluate(row["task"], settings, loaded, manager) for row in rows]
+    return lambda rows: [try_to_evaluate(row["task"], settings, loaded, manager) for row in rows]
 
 
 def load_hf(settings: dict, model: dict):
@@ -97,6 +93,15 @@ def load_vllm(settings: dict, model: dict):
     return VLLM(
         pretrained=model["model"], think_end_token=settings["think_end"], trust_remote_code=False, **model["vllm"]
     )
+
+
+def try_to_evaluate(task: str, settings: dict, model, manager) -> dict[str, str] | Exception:
+    """What `evaluate` returns, or why the task failed: then the others are still evaluated, and the job fails."""
+    try:
+        return evaluate(task, settings, model, manager)
+    except Exception as error:  # of the harness, or of a data set's library: no list of them would be complete
+        traceback.print_exc()
+        return RuntimeError(f"{task}: {' '.join(f'{type(error).__name__}: {error}'.split())[:300]}")
 
 
 def evaluate(task: str, settings: dict, model, manager) -> dict[str, str]:
