@@ -11,7 +11,7 @@ demo: .venv/installed
 test: .venv/installed-dev
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
+test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed .venv-lm-eval/installed
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 .venv/installed: requirements.txt constraints.txt
@@ -31,6 +31,14 @@ test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed
 .venv-slurm/installed: requirements-slurm.txt
 	$(PYTHON) -m venv .venv-slurm
 	.venv-slurm/bin/pip install --no-compile -r requirements-slurm.txt
+	touch $@
+
+# lm_eval in an environment of its own, which sees the packages of .venv instead of installing them again
+.venv-lm-eval/installed: .venv/installed requirements-lm-eval.txt
+	$(PYTHON) -m venv .venv-lm-eval
+	.venv-lm-eval/bin/python -c 'import sysconfig; from pathlib import Path; own = Path(sysconfig.get_path("purelib")); \
+		(own / "workflow.pth").write_text(str(own).replace(".venv-lm-eval", ".venv"), encoding="utf-8")'
+	.venv-lm-eval/bin/pip install --no-compile -r requirements-lm-eval.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

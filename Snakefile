@@ -66,6 +66,7 @@ include: "rules/finetuning.smk"
 include: "rules/answers.smk"
 include: "rules/judgments.smk"
 include: "rules/scores.smk"
+include: "rules/tasks.smk"
 include: "rules/ranking.smk"
 include: "rules/correlations.smk"
 include: "rules/datasets.smk"
@@ -129,11 +130,12 @@ rule all:
     input:
         checks("all"),
         endpoint_checks("all"),
+        task_checks(),
         checks("all") and "<results>/checks/disk.json",
         RANKING,
         # without a protocol, a benchmark ends with the answers; without a benchmark, the study ends with the ranking
         expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
-        expand("<results>/scores/{benchmark}/{pair}.json", benchmark=JUDGED, pair=PAIRS),
+        expand("<results>/scores/{benchmark}/{pair}.json", benchmark=WITH_SCORES, pair=PAIRS),
         expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),
         "<results>/report.html" if config["ap"] else "<results>/ranking.html",
 
@@ -150,6 +152,8 @@ rule check:
     input:
         facts=checks("all"),
         endpoints=endpoint_checks("all"),
+        tasks=task_checks(),
+        scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=TABULATED, pair=PAIRS),
         disk=checks("all") and "<results>/checks/disk.json",
         sources=SOURCES and "<results>/checks/sources.json",
     log:
@@ -159,6 +163,6 @@ rule check:
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.checks.print_checks \
-            --facts {input.facts:q} --endpoints {input.endpoints:q} --disk {input.disk:q} \
+            --facts {input.facts:q} --endpoints {input.endpoints:q} --tasks {input.tasks:q} --disk {input.disk:q} \
             --sources {input.sources:q} 2>{log:q}
         """

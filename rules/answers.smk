@@ -7,8 +7,6 @@ Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmar
 benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
 """
 
-BENCHMARKS = sorted(config["benchmarks"])
-
 
 rule answer_as_baseline:
     input:
@@ -53,14 +51,14 @@ rule answer_as_baseline:
         """
 
 
-if BENCHMARKS:
+if ANSWERED:
 
     use rule answer_as_baseline as answer_benchmark with:
         input:
             manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
-            prompts=expand("<results>/prompts/{benchmark}.parquet", benchmark=BENCHMARKS),
+            prompts=expand("<results>/prompts/{benchmark}.parquet", benchmark=ANSWERED),
         output:
-            answers=expand("<results>/answers/{benchmark}/{{base}}/{{teacher}}.parquet", benchmark=BENCHMARKS),
+            answers=expand("<results>/answers/{benchmark}/{{base}}/{{teacher}}.parquet", benchmark=ANSWERED),
         log:
             "<results>/logs/answer_benchmark/{base}/{teacher}.log",
         benchmark:
@@ -68,9 +66,9 @@ if BENCHMARKS:
         params:
             files=None,  # the manifest has those of the checkpoint
             names="--base {base} --teacher {teacher}",
-            benchmarks=BENCHMARKS,
-            samplings=[as_json(config["benchmarks"][name]["sampling"]) for name in BENCHMARKS],
-            stores=[f"{RESULTS}/rows/answers/{name}/{{base}}/{{teacher}}" for name in BENCHMARKS],
+            benchmarks=ANSWERED,
+            samplings=[as_json(config["benchmarks"][name]["sampling"]) for name in ANSWERED],
+            stores=[f"{RESULTS}/rows/answers/{name}/{{base}}/{{teacher}}" for name in ANSWERED],
 
 
 rule import_baseline:

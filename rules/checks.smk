@@ -116,7 +116,7 @@ rule check_disk:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.checks.check_disk"),
-        pairs=PAIRS if config["benchmarks"] else [],  # without benchmarks nothing is fine-tuned
+        pairs=PAIRS if set(config["benchmarks"]) - set(TABULATED) else [],  # else nothing is fine-tuned
         checkpoints=f"{RESULTS}/checkpoints",
     shell:
         """

@@ -207,7 +207,21 @@ def only_pairs(pairs):
     return "|".join(rf"{re.escape(name)}(?=/{re.escape(teacher)}[.])" for name, teacher in sorted(pairs)) or "(?!)"
 
 
-# benchmarks
+# benchmarks: answered here, and judged if they have a protocol; evaluated by lm_eval; or with scores of a table
+
+ANSWERED = sorted(name for name, benchmark in config["benchmarks"].items() if "prompts" in benchmark)
+EVALUATED = sorted(name for name, benchmark in config["benchmarks"].items() if "tasks" in benchmark)
+TABULATED = sorted(name for name, benchmark in config["benchmarks"].items() if "scores" in benchmark)
+UNJUDGED = [name for name in ANSWERED if not config["benchmarks"][name]["protocol"]]
+WITH_SCORES = sorted(set(config["benchmarks"]) - set(UNJUDGED))
+AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
+
+
+def treatment_of(base):
+    """How a base was trained for its AP: lora, full, or None if only tables give the scores of its pairs."""
+    if set(AP_BENCHMARKS) <= set(TABULATED):
+        return None
+    return "lora" if "lora" in config["bases"][base] else "full"
 
 
 def baseline_of(benchmark):
@@ -233,13 +247,13 @@ def baseline_name(benchmark):
 def judged_by(script):
     """Names of the benchmarks whose protocol judges with this script of scripts/judgments/."""
     protocols = [name for name, protocol in PROTOCOLS.items() if protocol.judged_by == script]
-    return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
+    return [name for name, benchmark in config["benchmarks"].items() if benchmark.get("protocol") in protocols]
 
 
 def scored_by(script):
     """Names of the benchmarks whose protocol makes its scores with this script of scripts/scores/."""
     protocols = [name for name, protocol in PROTOCOLS.items() if protocol.scored_by == script]
-    return [name for name, benchmark in config["benchmarks"].items() if benchmark["protocol"] in protocols]
+    return [name for name, benchmark in config["benchmarks"].items() if benchmark.get("protocol") in protocols]
 
 
 def judge_of(benchmark):
@@ -275,6 +289,27 @@ def length_control_of(benchmark):
     if "length_control" not in config["benchmarks"][benchmark]:
         return []
     return [f"{RESULTS}/length_control/{benchmark}/{name}.parquet" for name in ("difficulty", "gamed")]
+
+
+TASK_KEYS = ("tasks", "include_path", "num_fewshot", "apply_chat_template", "limit", "max_new_tokens", "think_end")
+TASK_KEYS += ("batch_size",)
+
+
+def as_dict(benchmark, *keys):
+    """These keys of a benchmark."""
+    return {key: config["benchmarks"][benchmark][key] for key in keys}
+
+
+def task_files(benchmark):
+    """The files of a benchmark's own tasks, without those that Python makes of their code."""
+    folder = config["benchmarks"][benchmark]["include_path"]
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()] if folder else []
+    return [str(path) for path in paths if "__pycache__" not in path.parts]
+
+
+def task_checks():
+    """The check of the tasks of lm_eval, if there are any."""
+    return ["<results>/checks/tasks.json"] if EVALUATED else []
 
 
 # checks

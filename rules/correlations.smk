@@ -1,82 +1,45 @@
 """How well the metrics predict average performance (AP), which of them differ, and what can be concluded.
 
-Inputs: <results>/tables/teachers.csv, and either <results>/scores/{benchmark}/{base}/{teacher}.json or the table of
-published scores that the config names.
+Inputs: <results>/tables/teachers.csv, and <results>/scores/{benchmark}/{base}/{teacher}.json.
 Outputs: performance.csv, ap_differences.csv, correlations.csv, differences.csv, car.csv, size_steps.csv and conclusions.csv in
 <results>/tables/; the docstring of each script explains its columns.
 """
 
-UNJUDGED = sorted(name for name, benchmark in config["benchmarks"].items() if not benchmark["protocol"])
-JUDGED = sorted(set(config["benchmarks"]) - set(UNJUDGED))
-AP_BENCHMARKS = sorted({name.rpartition(".")[0] for name in config["ap"]})
 TABLES = ["performance", "ap_differences", "correlations", "differences", "car", "size_steps", "conclusions"]
 
 
-if "scores" in config:
-
-    rule import_performance:
-        input:
-            scores=config["scores"]["path"],
-        output:
-            performance=report(
-                "<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"
-            ),
-        log:
-            "<results>/logs/import_performance.log",
-        benchmark:
-            "<results>/timings/import_performance.tsv"
-        conda:
-            "../envs/analysis.yaml"
-        params:
-            code=code_of("scripts.correlations.import_performance"),
-            digests=lambda wildcards: digests_of([config["scores"]["path"]]),
-            ap=config["ap"],
-            columns=as_json(config["scores"]["columns"]),
-            pairs=json.dumps(dict.fromkeys(BASES, COMPARED)),
-        shell:
-            """
-            exec python -m scripts.jobs.run_job scripts.correlations.import_performance \
-                --ap {params.ap:q} \
-                --columns {params.columns:q} \
-                --pairs {params.pairs:q} \
-                --scores {input.scores:q} \
-                --output {output.performance:q} &>{log:q}
-            """
-
-else:
-
-    rule average_performance:
-        input:
-            scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
-        output:
-            performance=report(
-                "<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"
-            ),
-        log:
-            "<results>/logs/average_performance.log",
-        benchmark:
-            "<results>/timings/average_performance.tsv"
-        conda:
-            "../envs/analysis.yaml"
-        params:
-            code=code_of("scripts.correlations.average_performance"),
-            ap=config["ap"],
-            treatments=json.dumps({name: "lora" if "lora" in config["bases"][name] else "full" for name in BASES}),
-        shell:
-            """
-            exec python -m scripts.jobs.run_job scripts.correlations.average_performance \
-                --ap {params.ap:q} \
-                --treatments {params.treatments:q} \
-                --scores {input.scores:q} \
-                --output {output.performance:q} &>{log:q}
-            """
+rule average_performance:
+    input:
+        scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
+    output:
+        performance=report("<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"),
+    log:
+        "<results>/logs/average_performance.log",
+    benchmark:
+        "<results>/timings/average_performance.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.correlations.average_performance"),
+        ap=config["ap"],
+        treatments=json.dumps({base: treatment_of(base) for base in BASES}),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.correlations.average_performance \
+            --ap {params.ap:q} \
+            --treatments {params.treatments:q} \
+            --scores {input.scores:q} \
+            --output {output.performance:q} &>{log:q}
+        """
 
 
 rule compare_ap:
     input:
         performance="<results>/tables/performance.csv",
-        judgments=(
-            [] if "scores" in config else expand("<results>/judgments/{b}/{pair}.parquet", b=AP_BENCHMARKS, pair=PAIRS)
+        judgments=expand(
+            "<results>/judgments/{b}/{pair}.parquet",
+            b=[name for name in AP_BENCHMARKS if name in ANSWERED],
+            pair=PAIRS,
         ),
     output:
         differences=report(

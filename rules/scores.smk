@@ -1,7 +1,7 @@
-"""Scores of each pair, with intervals and n, made from its judgments on a CPU.
+"""Scores of each pair, with intervals and n, made from its judgments on a CPU or read from a table.
 
 Inputs: <results>/judgments/{benchmark}/{base}/{teacher}.parquet and, for length-controlled win rates, the difficulties
-and gamed rows of the benchmark.
+and gamed rows of the benchmark; or the table of scores that a benchmark names.
 Outputs: <results>/length_control/{benchmark}/ and <results>/scores/{benchmark}/{base}/{teacher}.json.
 """
 
@@ -111,4 +111,36 @@ rule prepare_length_control:
             --prompts {input.prompts:q} \
             --output-difficulty {output.difficulty:q} \
             --output-gamed {output.gamed:q} &>{log:q}
+        """
+
+
+rule import_scores:
+    input:
+        scores=lambda wildcards: config["benchmarks"][wildcards.benchmark]["scores"]["path"],
+    output:
+        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
+    log:
+        "<results>/logs/import_scores/{benchmark}.log",
+    benchmark:
+        "<results>/timings/import_scores/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(TABULATED),
+    priority: 100  # a gap in the table is found before a GPU is used
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.scores.import_scores"),
+        digests=lambda wildcards: digests_of([config["benchmarks"][wildcards.benchmark]["scores"]["path"]]),
+        columns=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["scores"]["columns"]),
+        pairs=PAIRS,
+        compared=COMPARED,
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.scores.import_scores \
+            --benchmark {wildcards.benchmark} \
+            --columns {params.columns:q} \
+            --pairs {params.pairs} \
+            --compared {params.compared} \
+            --scores {input.scores:q} \
+            --outputs {output.scores:q} &>{log:q}
         """

@@ -10,6 +10,7 @@ import yaml
 
 from conftest import ROOT, link_workflow, snakemake
 from scripts.jobs.code import declared, imports_of, modules_of, parse, versions_of
+from scripts.tasks.installed_tasks import INSTALL
 
 PATHS = sorted((ROOT / "scripts").glob("*/*.py"))
 MODULES = [f"scripts.{path.parent.name}.{path.stem}" for path in PATHS]
@@ -40,6 +41,7 @@ BY_VERSION = {
     "finetuning": {"finetune"},
     "answers": {"answer_benchmark", "import_baseline"},
     "judgments": {"judge_pairs", "judge_reward"},
+    "tasks": {"evaluate_tasks"},
 }
 COSTLY = {f"scripts.{stage}.{script}" for stage, scripts in BY_VERSION.items() for script in scripts}
 WITHOUT_OUTPUT = {"scripts.checks.print_checks", "scripts.plan.plan_study", "scripts.speed.measure_speed"}
@@ -186,6 +188,9 @@ def test_environments_pin_what_the_requirements_pin():
     locked = dict(re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text().lower(), flags=re.M))
     assert {name: locked[name] for name in pinned} == pinned
     own = {"vllm.yaml": {"vllm": "0.32.0"}, "armorm.yaml": {"transformers": "4.51.3"}}
+    own["lm_eval.yaml"] = own["vllm.yaml"] | {"lm-eval[ifeval,math]": "0.4.13"}
+    assert "\nlm-eval==0.4.13\n" in (ROOT / "requirements-lm-eval.txt").read_text()
+    assert "lm-eval[hf]==0.4.13" in INSTALL
     for path in (ROOT / "envs").glob("*.yaml"):
         for line in yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]:
             name, version = line.split("==")

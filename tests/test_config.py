@@ -14,10 +14,9 @@ from scripts.configuration.schema import load_schema
 
 IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
 ANNOTATIONS = ["$schema", "$defs", "title", "description", "default", "then", "else"]
-SCORES = {
-    "path": "config/paper/scores.csv",
-    "columns": {"base": "base", "teacher": "teacher", "scores": {"held_out.wr": "alpaca_eval_wr"}},
-}
+SCORES = {"path": "config/paper/scores.csv", "columns": {"scores": {"wr": "alpaca_eval_wr"}}}
+
+TASKS = {"protocol": "lm_eval", "tasks": ["gsm8k", "mmlu"]}
 
 
 def example() -> dict:
@@ -122,7 +121,11 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             {"base_url": "$JUDGE_URL"},
             "teachers.plain-small.openai.base_url: '$JUDGE_URL' is not allowed: address of the endpoint",
         ),
-        ("ap", ["heldout.wr"], "ap: no benchmark heldout with a protocol (did you mean held_out?)"),
+        (
+            "ap",
+            ["heldout.wr"],
+            "ap: no benchmark heldout with a protocol or a table of scores (did you mean held_out?)",
+        ),
         ("ap", [], "ap: names no score: write, for example, ap: [held_out.wr]"),
         ("instructions/path", "mine.jsonl", "instructions.path: no file mine.jsonl"),
         ("instructions/path", ["config/paper/*.cvs"], "instructions.path: no file matches config/paper/*.cvs"),
@@ -210,11 +213,25 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             "teachers.x: gpus is 2, but vllm.tensor_parallel_size is 1",
         ),
         ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
+        ("scores", SCORES, "scores: each benchmark names its own table: write benchmarks.<name>.scores with path"),
+        ("benchmarks/paper", {"scores": SCORES, "prompts": {}}, "benchmarks.paper: unknown key prompts"),
+        ("benchmarks/paper", {"scores": put(SCORES, "path", "no.csv")}, "benchmarks.paper.scores.path: no file no.csv"),
         (
-            "scores",
-            SCORES,
-            "scores: held_out is judged here too: scores come from judging or from a table, never from both",
+            "benchmarks/paper",
+            {"scores": put(SCORES, "columns/errors", {"lc": "lc_se"})},
+            "benchmarks.paper.scores.columns.errors: no score lc (known: wr)",
         ),
+        (
+            "benchmarks/paper",
+            {"scores": put(SCORES, "columns/scores", {"se": "alpaca_eval_wr"})},
+            "benchmarks.paper.scores.columns.scores: 'se' is not allowed: letters, digits, underscore",
+        ),
+        ("benchmarks/k", TASKS | {"baseline": "plain-small"}, "benchmarks.k: unknown key baseline"),
+        ("benchmarks/k", {"protocol": "lm_eval"}, "benchmarks.k: tasks is missing"),
+        ("benchmarks/k", TASKS | {"tasks": []}, "benchmarks.k.tasks: at least one entry is needed"),
+        ("benchmarks/k", TASKS | {"tasks": ["a.b"]}, "benchmarks.k.tasks.0: 'a.b' is not allowed: letters, digits"),
+        ("benchmarks/k", TASKS | {"include_path": "no"}, "benchmarks.k.include_path: no folder no with a YAML file"),
+        ("ap", ["held_out.wr", "paper.wr"], "ap: no benchmark paper with a protocol or a table of scores"),
     ],
 )
 def test_each_mistake_gets_its_own_line(path, value, line):
@@ -227,6 +244,19 @@ def test_a_pool_without_a_temperature_may_come_only_from_an_endpoint():
     problem = "teachers.pool: 5 candidates at temperature 0 are all the same: raise it"
     assert fill_and_check(put(example(), "teachers/pool", {"model": "org/m", **sampling})) == [problem]
     assert fill_and_check(put(example(), "teachers/pool", {"model": "m", "engine": "openai", **sampling})) == []
+
+
+@pytest.mark.parametrize("score, known", [("gsm8k", False), ("gsm8k:em:strict", True), ("gsm8kk:em", False)])
+def test_a_score_of_lm_eval_names_one_of_the_tasks_and_a_metric(score, known):
+    config = put(put(example(), "benchmarks/k", TASKS), "ap", ["held_out.wr", f"k.{score}"])
+    problems = fill_and_check(config)
+    line = f"ap: k.{score} names no task and metric of k: write, for example, k.gsm8k:acc"
+    assert len(problems) == (0 if known else 1) and all(problem.startswith(line) for problem in problems)
+
+
+def test_a_base_with_its_own_code_is_not_evaluated_by_lm_eval():
+    config = put(put(example(), "benchmarks/k", TASKS), "bases/alpha/trust_remote_code", True)
+    assert fill_and_check(config) == ["benchmarks.k: lm_eval runs no code of a model, which base alpha needs"]
 
 
 def test_a_judge_that_is_a_metric_of_the_same_table_is_refused():

@@ -87,7 +87,8 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
     studied = jobs_of("paper-import")
     further = {
         "check_disk": 1,
-        "import_performance": 1,
+        "import_scores": 2,
+        "average_performance": 1,
         "correlate_metrics": 1,
         "compare_ap": 1,
         "compare_metrics": 1,

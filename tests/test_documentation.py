@@ -169,7 +169,7 @@ def own_files(tiny, tiny_reward_model, tmp_path):
     for model in set(re.findall(r"\./(models/[\w-]+)", text)):
         kind = tiny_reward_model if "reward" in model else tiny
         shutil.copytree(kind, make_parent(tmp_path / model))
-    for name in re.findall(r"path: (\w+\.jsonl)", text):
+    for name in re.findall(r"path: (\w+\.(?:jsonl|csv))", text):
         (tmp_path / name).write_text('{"prompt": "Add 3 and 4", "answer": "7"}\n', encoding="utf-8")
     mine = next(config for _, config in blocks("yaml") if "study: mine" in config)
     (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")

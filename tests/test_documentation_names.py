@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, snakemake
+from scripts.configuration.protocols import PROTOCOLS
 from scripts.metrics import definitions as metrics
 from test_documentation import DOCUMENTS, FENCED, TEXTS, blocks, spans
 from test_metrics import ROWS
@@ -28,6 +29,12 @@ OTHERS = {
     "length",
     "72B",
     "gemma-2-9b-it",
+    "knowledge",
+    "mmlu",
+    "mmlu:acc",
+    "mt_bench",
+    "rating",
+    "gpt-4-1106-preview",
     "tau_loss",
     "tau_reward",
     "vllm.LLM",
@@ -74,8 +81,7 @@ def words_of_the_schema() -> set[str]:
 
     schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
     search(schema)
-    scores = re.search(r"\((.*)\)\$$", schema["$defs"]["score"]["pattern"])[1]
-    return found | set(scores.split("|"))
+    return found | {score for name in PROTOCOLS.values() for score in (*name.scores, *name.length_controlled)}
 
 
 def names_in(value) -> list[str]:

@@ -8,8 +8,6 @@ import sys
 import polars as pl
 import pytest
 
-from scripts.correlations import import_performance
-
 IDS = ["a", "b", "c", "d", "e", "f"]
 TEXTS = ["Say a", "Say b", "Say c", "Say d", "caf\u00e9", "Say f"]
 REWARDS = [1.5, -2.0, None, 0.25, 3.0]
@@ -170,12 +168,3 @@ def test_a_hundred_thousand_instructions_of_nineteen_teachers_take_less_than_a_g
     assert max(peaks) < 1.5
     rewards = pl.read_parquet(tmp_path / "import_rewards.parquet")
     assert rewards.height == n and (rewards["reward"] == rewards["id"].cast(float)).all()
-
-
-def test_a_pair_whose_score_is_not_finite_has_no_score(tmp_path, monkeypatch):
-    (tmp_path / "scores.csv").write_text("base,teacher,wr\n1,a,50.5\n1,b,NaN\n1,c,NA\n1,d,inf\n")
-    command = ["x", "--ap", "h.wr", "--pairs", '{"1": ["a", "b", "c", "d"]}', "--scores", str(tmp_path / "scores.csv")]
-    command += ["--columns", '{"base": "base", "teacher": "teacher", "scores": {"h.wr": "wr"}}']
-    monkeypatch.setattr("sys.argv", [*command, "--output", str(tmp_path / "performance.csv")])
-    with pytest.raises(SystemExit, match="pairs without a score: 3 of 4, first 1/b, 1/c, 1/d"):
-        import_performance.main()

@@ -42,7 +42,7 @@ CONFIG = {
     },
     "ap": ["quiz.lc"],
 }
-SCORES = {"path": "scores.csv", "columns": {"base": "base", "teacher": "teacher", "scores": {"paper.lc": "lc"}}}
+SCORES = {"path": "scores.csv", "columns": {"scores": {"lc": "lc"}}}
 OF_MODELS = {"check_model", "check_models", "score_rewards", "score_likelihoods", "generate_responses", "finetune"}
 OF_MODELS |= {"write_dataset"}
 
@@ -139,10 +139,10 @@ def test_models_replaced_by_older_ones_are_noticed(copy):
 
 
 def test_a_table_of_scores_replaced_by_an_older_one_is_noticed(copy):
-    changes = {"benchmarks": {}, "judges": {}, "ap": ["paper.lc"], "scores": SCORES}
+    changes = {"benchmarks": {"paper": {"scores": SCORES}}, "judges": {}, "ap": ["paper.lc"]}
     (copy / "config.yaml").write_text(yaml.safe_dump(CONFIG | changes), encoding="utf-8")
     (copy / "scores.csv").write_text("base,teacher,lc\nb,t,20\nb,u,30\n", encoding="utf-8")
     target = ["results/s/tables/performance.csv"]
-    study(copy, "--forcerun", "import_performance", targets=target)
+    study(copy, "--forcerun", "import_scores", targets=target)
     replace(copy / "scores.csv", lambda text: text.replace(b"20", b"25"))
     assert "Params have changed" in study(copy, "-n", targets=target)

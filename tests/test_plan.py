@@ -219,3 +219,10 @@ def test_a_finished_study_has_no_jobs_left_and_its_measured_times_are_used(study
     assert re.search(r"total +\d +0.00 +0 +0 +0.00", done.stdout)  # `rank` still writes ranking.html
     assert "Measured: finetune takes" in done.stdout and "(14 finished jobs)" in done.stdout
     assert "ETA: all is finished in 0.0 hours" in done.stdout
+
+
+def test_the_plan_says_that_the_cost_of_tasks_of_lm_eval_is_not_known():
+    planned = study()
+    job = Job("evaluate_tasks", {"benchmark": "k", "base": "qwen2.5-0.5b", "teacher": "qwen2.5-7b-instruct"}, gpus=1)
+    assert cost_of(planned, job) == Cost(seconds=60)
+    assert "lm_eval on k = the start of the model, until one job has run" in planned.assumed

@@ -143,7 +143,9 @@ def test_ap_has_the_standard_error_of_a_mean_of_scores():
     )
     got = join_pairs(teachers, performance)
     assert got["teacher"].to_list() == ["x"] and got["ap_se"].to_list() == [2.5]
-    assert join_pairs(teachers, performance.select("base", "teacher", "ap"))["ap_se"].to_list() == [0.0]
+    assert join_pairs(teachers, performance.select("base", "teacher", "ap"))["ap_se"].to_list() == [None]
+    one = performance.with_columns(pl.lit(None).alias("c.wr.se"))  # an error of one score is not one of AP
+    assert one.select(ap_error(one)).to_series().to_list() == [None, None]
     same = performance.rename({"a.lc.se": "c.accuracy.se"})  # two scores of the same judgments: 3 and 4 add up to 7
     assert same.select(ap_error(same)).to_series().to_list() == [3.5, 3.5]
     with pytest.raises(SystemExit, match="pairs in the ranking: 1, of these with a row here: 0"):

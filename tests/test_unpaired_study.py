@@ -51,7 +51,11 @@ def finished(tiny, tiny_reward_model, tmp_path_factory):
         "reward_models": {"judge": {"model": "./judge", "gpus": 0}},
         "car": {"reward_model": "judge", "transform": "sigmoid", "beta": BETA},
         "finetune": {"epochs": 1, "batch_size": 4, "micro_batch_size": 2, "max_length": 512},
-        "scores": {"path": "scores.csv", "columns": {"base": "b", "teacher": "t", "scores": {"bench.wr": "wr"}}},
+        "benchmarks": {
+            "bench": {
+                "scores": {"path": "scores.csv", "columns": {"base": "b", "teacher": "t", "scores": {"wr": "wr"}}}
+            }
+        },
         "ap": ["bench.wr"],
     }
     (root / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -82,7 +82,10 @@ def differences(before, now, where="output"):
 
 
 def test_the_output_of_every_stage_that_is_kept_by_version_is_held():
-    assert {scripts[0] for scripts in STAGES.values()} == COSTLY
+    held = {scripts[0] for scripts in STAGES.values()}
+    assert held == COSTLY - {
+        "scripts.tasks.evaluate_tasks"
+    }  # needs lm_eval: tests/test_lm_eval.py computes its numbers
 
 
 def test_a_difference_is_found_wherever_it_is():

@@ -18,6 +18,8 @@ def main():
         print(f"To look again at tables that were not checked, delete {args.sources}.")
     for name, facts in json.loads(args.endpoints.read_text(encoding="utf-8")).items() if args.endpoints else ():
         print(f"  {name}: {answer_in_words(facts)}")
+    if args.tasks:
+        print(f"  {tasks_in_words(json.loads(args.tasks.read_text(encoding='utf-8')))}")
     if not args.facts:
         print("The study trains all of its models itself: there is nothing to check.")
         return
@@ -65,6 +67,12 @@ def answer_in_words(facts: dict) -> str:
     return f"{facts['model']} {answer}{tokens}{unread}"
 
 
+def tasks_in_words(facts: dict) -> str:
+    """The tasks of lm_eval, in a line."""
+    names = [f"{name}.{task}" for name, tasks in facts["benchmarks"].items() for task in tasks]
+    return f"lm_eval {facts['lm_eval']} has {', '.join(names)}"
+
+
 def models_in_words(n: int, total: int) -> str:
     return f"{n} of {total} model{'' if total == 1 else 's'} {'was' if n == 1 else 'were'}"
 
@@ -73,6 +81,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, nargs="?", help="JSON of check_models.py, if there was a model to check")
     parser.add_argument("--endpoints", type=Path, nargs="?", help="JSON of check_endpoints.py, if one was asked")
+    parser.add_argument("--tasks", type=Path, nargs="?", help="JSON of check_tasks.py, if there were tasks of lm_eval")
     parser.add_argument("--disk", type=Path, nargs="?", help="JSON of check_disk.py, if there was one")
     parser.add_argument("--sources", type=Path, nargs="?", help="JSON of check_sources.py, if there was a table")
     return parser.parse_args()

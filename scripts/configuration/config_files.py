@@ -16,6 +16,10 @@ def missing_files(config: dict) -> list[str]:
     for where, entry in model_entries(config).items():
         if not is_endpoint(entry):
             problems += wrong_model(where, entry)
+    for name, benchmark in config["benchmarks"].items():
+        folder = benchmark.get("include_path")
+        if folder and not list(Path(folder).rglob("*.yaml")):
+            problems.append(f"benchmarks.{name}.include_path: no folder {folder} with a YAML file of a task")
     missing = {
         where: path
         for where, path in named_files(config).items()
@@ -44,8 +48,10 @@ def unmade_files(config: dict, is_made: Callable[[str], bool]) -> list[str]:
 
 def named_files(config: dict) -> dict[str, str]:
     """Every file that the configuration names, except sources and models, by its place in the configuration."""
-    files = {"scores.path": config["scores"]["path"]} if "scores" in config else {}
+    files = {}
     for name, benchmark in config["benchmarks"].items():
+        if "scores" in benchmark:
+            files[f"benchmarks.{name}.scores.path"] = benchmark["scores"]["path"]
         if "judge_template" in benchmark:
             files[f"benchmarks.{name}.judge_template"] = benchmark["judge_template"]
     for where, entry in model_entries(config).items():
@@ -57,7 +63,8 @@ def named_files(config: dict) -> dict[str, str]:
 def source_entries(config: dict) -> dict[str, dict]:
     """Every entry that names a local file or a dataset, by its place in the configuration."""
     sources = {"instructions": config["instructions"]} if config["compare"] == "paired" else {}
-    sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in config["benchmarks"].items()}
+    answered = {name: entry for name, entry in config["benchmarks"].items() if "prompts" in entry}
+    sources |= {f"benchmarks.{name}.prompts": entry["prompts"] for name, entry in answered.items()}
     sources |= {f"teachers.{name}.import": t["import"] for name, t in config["teachers"].items() if "import" in t}
     for name, benchmark in config["benchmarks"].items():
         tables = {"baseline_answers": benchmark.get("baseline_answers", {}), **benchmark.get("length_control", {})}

@@ -23,28 +23,38 @@ def wrong_references(config: dict) -> list[str]:
 
 
 def wrong_scores(config: dict) -> list[str]:
-    """Scores under `ap` that neither a benchmark nor the table of `scores` gives."""
+    """Scores under `ap` that no benchmark gives."""
     benchmarks = config["benchmarks"]
-    judged = [name for name, benchmark in benchmarks.items() if benchmark["protocol"]]
-    if judged and "scores" in config:
-        return [f"scores: {judged[0]} is judged here too: scores come from judging or from a table, never from both"]
-    available = list(config["scores"]["columns"]["scores"]) if "scores" in config else []
-    if (judged or available) and not config["ap"]:
-        return [f"ap: names no score: write, for example, ap: [{f'{min(judged)}.wr' if judged else min(available)}]"]
+    scored = {name: scores_of(name, benchmark) for name, benchmark in benchmarks.items() if scores_of(name, benchmark)}
+    tasks = {name: benchmark["tasks"] for name, benchmark in benchmarks.items() if "tasks" in benchmark}
+    if scored and not config["ap"]:
+        return [f"ap: names no score: write, for example, ap: [{scored[min(scored)][0]}]"]
     problems = []
     for score in config["ap"]:
         name = score.rpartition(".")[0]
-        if "scores" in config and score not in available:
-            problems.append(f"ap: the table of `scores` has no {score}{nearest(score, available)}")
-        elif "scores" not in config and name not in judged:
-            problems.append(f"ap: no benchmark {name} with a protocol{nearest(name, judged)}")
-        elif "scores" not in config and score not in scores_of(name, benchmarks[name]):
-            problems.append(f"ap: {name} has no such score{nearest(score, scores_of(name, benchmarks[name]))}")
+        task, _, metric = score.removeprefix(f"{name}.").partition(":")
+        if name in tasks and (task not in tasks[name] or not metric):
+            hint = nearest(task, tasks[name])
+            problems.append(
+                f"ap: {score} names no task and metric of {name}: write, for example, {scored[name][0]}{hint}"
+            )
+        elif name in tasks:
+            continue  # check_tasks asks lm_eval for the metrics of the task
+        elif name not in scored:
+            problems.append(f"ap: no benchmark {name} with a protocol or a table of scores{nearest(name, scored)}")
+        elif score not in scored[name]:
+            problems.append(f"ap: {name} has no such score{nearest(score, scored[name])}")
     return problems
 
 
 def scores_of(name: str, benchmark: dict) -> list[str]:
-    """The scores that a benchmark's protocol gives, each as benchmark.score."""
+    """The scores of a benchmark's table or protocol, each as benchmark.score; none if its answers are not judged."""
+    if "scores" in benchmark:
+        return [f"{name}.{score}" for score in benchmark["scores"]["columns"]["scores"]]
+    if "tasks" in benchmark:  # which metrics a task has, lm_eval knows: these are the usual ones
+        return [f"{name}.{task}:acc" for task in benchmark["tasks"]]
+    if not benchmark["protocol"]:
+        return []
     protocol = PROTOCOLS[benchmark["protocol"]]
     scores = protocol.length_controlled if "length_control" in benchmark else protocol.scores
     return [f"{name}.{score}" for score in scores]
@@ -52,14 +62,21 @@ def scores_of(name: str, benchmark: dict) -> list[str]:
 
 def default_ap(config: dict) -> list[str]:
     """The paper's two scores, where the configuration has both of its benchmarks; else none."""
-    available = [s for name, b in config["benchmarks"].items() if b["protocol"] for s in scores_of(name, b)]
+    available = [score for name, benchmark in config["benchmarks"].items() for score in scores_of(name, benchmark)]
     return list(PAPERS_AP) if set(PAPERS_AP) <= set(available) else []
 
 
 def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
-    """A judge or baseline that the protocol needs and does not get, and a judge that is also a metric."""
+    """What a protocol needs and does not get, a judge that is also a metric, errors of scores that are not imported."""
     models = [name for name, teacher in config["teachers"].items() if "model" in teacher]
     problems = []
+    if "scores" in benchmark:
+        columns = benchmark["scores"]["columns"]
+        unknown = [name for name in columns["errors"] if name not in columns["scores"]]
+        return [f"{where}.scores.columns.errors: no score {n}{nearest(n, columns['scores'])}" for n in unknown]
+    if "tasks" in benchmark:
+        own_code = [name for name, base in config["bases"].items() if base["trust_remote_code"]]
+        return [f"{where}: lm_eval runs no code of a model, which base {name} needs" for name in own_code]
     if "baseline" in benchmark and benchmark["baseline"] not in models:
         name = benchmark["baseline"]
         problems.append(f"{where}.baseline: no teacher {name} with a model{nearest(name, models)}")

@@ -103,7 +103,7 @@ def is_greedy(teacher: dict) -> bool:
 
 def wrong_exact_benchmark(name: str, benchmark: dict) -> list[str]:
     """What the protocol `exact` cannot compare answers by."""
-    if benchmark["protocol"] != "exact":
+    if benchmark.get("protocol") != "exact":
         return []
     problems = []
     if "reference" not in benchmark["prompts"]["columns"]:

@@ -4,9 +4,11 @@ python -m scripts.correlations.average_performance --ap held_out.wr --treatments
     --scores results/miniature/scores/held_out/*/*.json --output results/miniature/tables/performance.csv
 
 The paper's AP is the mean of AlpacaEval 2's length-controlled win rate and Arena-Hard's win rate (section 3). Each
-score has a column, and one for its standard error; a pair without a score has a note, and so has one whose score has a
-warning. treatment: lora, or full if all weights were trained, as in the paper. Exits if two scores of a benchmark are
-by different judges, or from different prompts or answers of the baseline.
+score has a column, and one for its standard error; a note says why a pair has no score, what its scores warn of, and
+that AP has no standard error because a score has none. judged_by: the judges, and the tables of scores that were
+measured elsewhere. treatment: lora, or full if all weights were trained, as in the paper; empty if the workflow trained
+no pair. Exits if two scores of a benchmark are by different judges, or from different prompts or answers of the
+baseline.
 """
 
 import argparse
@@ -38,12 +40,13 @@ def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
     judges = {score["judge"] for score in scores if any(n.rpartition(".")[0] == score["benchmark"] for n in names)}
     for score in scores:
         row = rows.setdefault((score["base"], score["teacher"]), {"base": score["base"], "teacher": score["teacher"]})
-        notes = filter(None, (row.get("note"), score.get("reason"), score.get("warning")))
-        row["note"] = "; ".join(dict.fromkeys(notes)) or None
+        notes = [row.get("note"), score.get("reason"), score.get("warning")]
         for name in names:
             benchmark, _, kind = name.rpartition(".")
             if benchmark == score["benchmark"]:
                 row[name], row[f"{name}.se"] = score[kind]["value"], score[kind]["se"]
+                notes += [f"AP has no standard error: {name} has none"] if without_error(score[kind]) else []
+        row["note"] = "; ".join(dict.fromkeys(filter(None, notes))) or None
     table = pl.DataFrame(list(rows.values()), infer_schema_length=None, schema_overrides={"note": pl.String})
     ap = pl.mean_horizontal(names, ignore_nulls=False).alias("ap")
     columns = [c for name in names for c in (name, f"{name}.se")]
@@ -52,10 +55,14 @@ def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
     return table.sort(["base", "ap"], descending=[False, True], nulls_last=True)
 
 
+def without_error(score: dict) -> bool:
+    return score["value"] is not None and score["se"] is None
+
+
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ap", nargs="+", required=True, help="names of scores, such as held_out.wr")
-    parser.add_argument("--treatments", type=json.loads, required=True, help="base to full or lora, as JSON")
+    parser.add_argument("--treatments", type=json.loads, required=True, help="base to full, lora or null, as JSON")
     parser.add_argument("--scores", type=Path, nargs="+", required=True, help="JSON of scores")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()

@@ -6,8 +6,9 @@ python -m scripts.correlations.compare_ap --ap held_out.wr --performance results
 All students answer the same prompts, so that what is hard for one is hard for the others: the error of a difference is
 smaller than the errors of both values imply. In each resample of a benchmark's prompts both teachers have the same
 prompts; benchmarks are independent. se: the standard error of the difference; paired: whether every benchmark was
-resampled so. The scores of judges in pairs (alpaca_eval, arena_hard) have no value of a single prompt in the judgments:
-their errors are combined as if they were independent, which is too large. Empty if a score has no standard error.
+resampled so. The scores of judges in pairs (alpaca_eval, arena_hard) have no value of a single prompt in the judgments,
+nor have those of lm_eval and of tables: their errors are combined as if they were independent, which is too large.
+Empty if a score has no standard error.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from scripts.correlations.pairs import source_of
 from scripts.tables.files import read_csv, read_table, write_table
 from scripts.tables.identity import with_sources
 
@@ -41,14 +43,14 @@ def compare(a: dict, b: dict, prompts: dict[tuple, pl.DataFrame]) -> dict:
     """difference, se and paired of two rows of performance.csv of one base; `prompts`: from values_of_prompts."""
     scores = [name.removesuffix(".se") for name in a if name.endswith(".se")]
     squares, paired = [], []
-    for benchmark in dict.fromkeys(name.rpartition(".")[0] for name in scores):
-        tables = [prompts.get((benchmark, row["base"], row["teacher"])) for row in (a, b)]
+    for source in dict.fromkeys(map(source_of, scores)):
+        tables = [prompts.get((source, row["base"], row["teacher"])) for row in (a, b)]
         paired.append(all(table is not None for table in tables))
         if paired[-1]:
             both = tables[0].join(tables[1], on="id", validate="1:1")
             squares.append(paired_error((both["value"] - both["value_right"]).to_numpy()) ** 2)
         else:
-            names = [f"{name}.se" for name in scores if name.rpartition(".")[0] == benchmark]
+            names = [f"{name}.se" for name in scores if source_of(name) == source]
             missing = any(row[name] is None for row in (a, b) for name in names)
             squares.append(np.nan if missing else sum(sum(row[name] for name in names) ** 2 for row in (a, b)))
             squares[-1] /= len(scores) ** 2

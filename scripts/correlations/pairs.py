@@ -44,18 +44,26 @@ def complete(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def ap_error(performance: pl.DataFrame) -> pl.Expr:
-    """The standard error of AP, the mean of the scores `benchmark.score`, from their errors; 0 if they have none.
+    """The standard error of AP, the mean of the scores `benchmark.score`, from their errors; null if one has none.
 
-    Scores of one benchmark come from the same judgments, so their errors are added. Benchmarks are independent.
+    Scores with the same source (see source_of) have errors that are added, since they depend on the same judgments.
+    Sources are independent.
     """
     errors = [name for name in performance.columns if name.endswith(".se")]
     if not errors:
-        return pl.lit(0.0)
-    of_benchmark: dict[str, list[str]] = {}
+        return pl.lit(None, pl.Float64)
+    by_source: dict[str, list[pl.Expr]] = {}
     for name in errors:
-        of_benchmark.setdefault(name.removesuffix(".se").rpartition(".")[0], []).append(name)
-    squares = [pl.sum_horizontal(names) ** 2 for names in of_benchmark.values()]
-    return (pl.sum_horizontal(squares).sqrt() / len(errors)).fill_null(0.0)
+        error = pl.col(name).cast(pl.Float64)  # an empty column of a CSV is read as text
+        by_source.setdefault(source_of(name.removesuffix(".se")), []).append(error)
+    squares = [pl.sum_horizontal(of_scores, ignore_nulls=False) ** 2 for of_scores in by_source.values()]
+    return pl.sum_horizontal(squares, ignore_nulls=False).sqrt() / len(errors)
+
+
+def source_of(score: str) -> str:
+    """What a score `benchmark.score` was measured on: its benchmark, or its task for `benchmark.task:metric`."""
+    benchmark, _, name = score.rpartition(".")
+    return score.partition(":")[0] if ":" in name else benchmark
 
 
 def read_differences(path: Path) -> dict[tuple[str, str, str], float | None]:

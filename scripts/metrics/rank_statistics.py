@@ -51,12 +51,12 @@ def resampled_ranks(values: np.ndarray, drawn: np.ndarray, counts: np.ndarray) -
 
 
 def noise_ceiling(ap: np.ndarray, ap_se: np.ndarray) -> float | None:
-    """The rho with measured AP (n,) that the true AP would have, given its standard errors; None if they are 0.
+    """The rho with measured AP (n,) that the true AP would have, given its standard errors; None if they are 0 or NaN.
 
     Pearson's correlation is the root of the share of the variance that is not error; for normal values Spearman's is 6
     / pi arcsin(half of it).
     """
-    if not ap_se.any() or len(ap) < 2 or not ap.var():
+    if not ap_se.any() or np.isnan(ap_se).any() or len(ap) < 2 or not ap.var():
         return None
     share = max(0.0, 1 - (ap_se**2).mean() / ap.var(ddof=1))
     return float(6 / np.pi * np.arcsin(share**0.5 / 2))

@@ -6,7 +6,7 @@ Each function has the name of its rule; its arguments are the study and the job.
 from scripts.configuration.config_engines import is_endpoint
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.plan.dry_run import Job
-from scripts.plan.plan_costs import Cost, asking, generating, scoring, training
+from scripts.plan.plan_costs import MODEL_START, Cost, asking, generating, scoring, training
 from scripts.plan.study_sizes import Study
 
 
@@ -40,12 +40,20 @@ def finetune(study: Study, job: Job) -> Cost:
 
 
 def answer_benchmark(study: Study, job: Job) -> Cost:
-    return answering(study, "bases", job.wildcards["base"], sorted(study.config["benchmarks"]))
+    answered = [name for name, benchmark in study.config["benchmarks"].items() if "prompts" in benchmark]
+    return answering(study, "bases", job.wildcards["base"], answered)
 
 
 def answer_as_baseline(study: Study, job: Job) -> Cost:
     benchmark = job.wildcards["benchmark"]
     return answering(study, "teachers", study.config["benchmarks"][benchmark]["baseline"], [benchmark])
+
+
+def evaluate_tasks(study: Study, job: Job) -> Cost:
+    """Only the start of the model: how long the questions of lm_eval's tasks are is not known here."""
+    benchmark = job.wildcards["benchmark"]
+    study.assumed.add(f"lm_eval on {benchmark} = the start of the model, until one job has run")
+    return Cost(seconds=MODEL_START)
 
 
 def judge_pairs(study: Study, job: Job) -> Cost:
@@ -104,6 +112,7 @@ COSTS = {
     "finetune": finetune,
     "answer_benchmark": answer_benchmark,
     "answer_as_baseline": answer_as_baseline,
+    "evaluate_tasks": evaluate_tasks,
     "judge_pairs": judge_pairs,
     "judge_reward": judge_reward,
 }

@@ -57,9 +57,11 @@ def figure_of_car(tables: dict[str, pl.DataFrame], base: str) -> dict:
 
 
 def figure_of_ap(pairs: pl.DataFrame, base: str) -> dict:
+    unknown = pairs.drop_nulls("ap")["ap_se"].null_count()
+    no_interval = " A teacher with a score without a standard error has no interval." if unknown else ""
     return {
         "title": f"Average performance of {base} by teacher",
-        "caption": "AP with 95 % intervals over judgments (the paper's Fig. 2). Colors show families.",
+        "caption": f"AP with 95 % intervals over judgments (the paper's Fig. 2). Colors show families.{no_interval}",
         "svg": dots(pairs, "ap", "ap_se", "family", "AP"),
     }
 

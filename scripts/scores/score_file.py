@@ -46,7 +46,7 @@ def one_by_one(args: argparse.Namespace) -> Iterator[argparse.Namespace]:
 def write_score(args: argparse.Namespace, fields: dict, reason: str | None) -> None:
     """Write and print the score of a pair: its names, the fields of its protocol, and the reason if it has no score."""
     score = {name: getattr(args, name) for name in ("benchmark", "base", "teacher", "baseline", "judge")} | fields
-    score["computed_from"] = identity_of(args.judgments)
+    score["computed_from"] = identity_of(args.judgments) if args.judgments else {}
     if reason:
         score["reason"] = reason
     write_json(score, args.output)
