@@ -7,11 +7,13 @@ them ended at the limit of tokens) and logprobs. The rows of a table of judgment
 from scripts.judgments.pairwise_verdicts import MIN_MASS, added, named_mass
 from scripts.judgments.verdict_labels import strict_verdict, verdict, winner
 
+ROUNDING = 1e-6  # of log-probabilities in single precision
+
 
 def read_names(output: dict) -> dict[str, float] | None:
     """Text to log-probability of the first tokens; None if less than MIN_MASS is on the names of the two answers."""
     logprobs = added(output["logprobs"]) if output["logprobs"] else {}
-    return logprobs if named_mass(logprobs) >= MIN_MASS else None
+    return logprobs if named_mass(logprobs) >= MIN_MASS - ROUNDING else None
 
 
 def read_verdict(output: dict) -> str | None:
