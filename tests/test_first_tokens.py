@@ -32,7 +32,7 @@ DISTRIBUTIONS = [
     ({"▁M": 0.1, "M": 0.1, "▁m": 0.2, "m": 0.1, "▁I": 0.5}, 0.4, 0.5),  # half, added from four tokens
     ({"▁M": 0.29, "M": 0.2, "▁The": 0.51}, None, 0.49),
     ({"▁": 0.9, "M": 0.06, "m": 0.04}, None, 0.1),  # a space alone, and the name would have followed
-    ({"▁MM": 0.6, "▁mm": 0.1, "M": 0.3}, None, 0.3),
+    ({"▁Mr": 0.6, "▁my": 0.1, "M": 0.3}, None, 0.3),
     ({"[": 0.6, "▁[": 0.3, "M": 0.1}, None, 0.1),  # of [THINK] or [[
     ({"▁Mod": 0.45, "▁M": 0.55}, 1.0, 0.55),
     ({"</s>": 0.7, "M": 0.3}, None, 0.3),
