@@ -17,7 +17,7 @@ from scripts.judgments.judge_reward import compare
 from scripts.judgments.number_texts import number
 from scripts.judgments.right_answers import RECIPES, Recipe, extract, is_right
 from scripts.scores.intervals import mean_in_percent
-from scripts.scores.score_arena_hard import win_rate
+from scripts.scores.two_games import win_rate
 
 SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))["$defs"]
 RULES = "".join((ROOT / f"rules/{name}.smk").read_text(encoding="utf-8") for name in ("judgments", "scores"))

@@ -25,12 +25,14 @@ CUE = re.compile(r"\b(?:verdict|judge?ment|label|choice|choose|pick|decision|dec
 LISTED = re.compile(r"(?=.*(?:[,/|;]|or|and|vs))(?:[\s,/|;'()]|\bor\b|\band\b|\bvs\b\.?)*", re.S)
 MENTIONED = re.compile(
     r"(?:(?:\bnot|n't)(?: (?:say|call it|give|choose|quite|really|necessarily))?|\b(?:nor|never|than|instead of"
-    r"|example(?: output)?|e\.g\.|for instance|such as))[\s:,'(]*(?:my final verdict is tie: )?$",
+    r"|example(?: output)?|e\.g\.|for instance|such as))[\s:,'(]*(?:my final verdict is (?:a )?tie: )?$",
     re.I,
 )
 LABELS = {"A>>B", "A>B", "A=B", "B>A", "B>>A"}
 
 STRICT = re.compile(r"\[\[([AB<>=]+)\]\]")
+SINGLE = re.compile(r"\[([AB<>=]+)\]")
+TURNED = {"A<<B": "B>>A", "A<B": "B>A", "B=A": "A=B", "B<A": "A>B", "B<<A": "A>>B"}
 
 DEGREE = r"(?:much |far |slightly |clearly |significantly |the )*"
 BETTER = rf"(?:'s (?:answer|response)| wins| is {DEGREE}(?:better|best|winner|stronger|superior|preferred)(?: one"
@@ -88,6 +90,16 @@ def strict_verdict(text: str) -> str | None:
     """
     found = set(STRICT.findall(text))
     return found.pop() if len(found) == 1 else None
+
+
+def last_label(text: str) -> str | None:
+    """The verdict as arena-hard-auto v2.0 reads it: the last label in double brackets, or without any in single ones.
+
+    None for a label that is not one of the five in either direction.
+    """
+    found = STRICT.findall(text.upper()) or SINGLE.findall(text.upper())
+    label = TURNED.get(found[-1], found[-1]) if found else None
+    return label if label in LABELS else None
 
 
 def labels_in(text: str) -> list[Label]:
