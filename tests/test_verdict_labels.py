@@ -89,6 +89,10 @@ TEXTS = [
 
 # further shapes: other spellings, labels that are only mentioned, other marks of thinking, code
 SHAPES = [
+    ("Is it [[A>B]]?", None),
+    ("Is it [[A>B]]? No: [[B>A]]", "B>A"),
+    ("If B is out of date [[A>B]], otherwise [[B>A]].", None),
+    ("My final verdict is a tie: [[A=B]]", "A=B"),
     ("**[[A>B]]**", "A>B"),
     ("Verdict: A>>B", "A>>B"),
     ("[[A＞＞B]]", "A>>B"),
@@ -332,6 +336,9 @@ def test_a_text_that_was_cut_has_a_verdict_only_at_its_end(text, expected):
         ("I'd go with B", "B>A"),
         ("The answer is A", "A>B"),
         ("Answer A beats answer B", None),
+        ("**A**\n- good\n**B**\n- bad", None),
+        ("B\nIt cites its source.", "B>A"),
+        ("I do not prefer A", None),
     ],
 )
 def test_one_word_names_the_better_answer(text, expected):
@@ -341,3 +348,8 @@ def test_one_word_names_the_better_answer(text, expected):
 def test_a_word_that_was_cut_names_nothing():
     assert winner("Both are short.\nA", cut=True) is None
     assert winner("Both are short. [[A]]", cut=True) == "A>B"
+
+
+@pytest.mark.parametrize("part", ["[", " ", "\n", "_", "[[A ", "A > ", "\\text{", "<think>", "[A]>", "answer: "])
+def test_a_long_text_without_a_label_ends_without_one(part):
+    assert verdict(part * 5000) is None and winner(part * 5000) is None

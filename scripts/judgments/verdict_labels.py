@@ -22,7 +22,8 @@ APART = re.compile(
 END = re.compile(r"[\s\].!;')}|]*")
 LINE_START = re.compile(r"[\s>#+•|({-]*(?:[\w' ]*:)?[\s({]*")
 CUE = re.compile(r"\b(?:verdict|judge?ment|label|choice|choose|pick|decision|decide|conclusion|rating)\b[^.!?]*$", re.I)
-LISTED = re.compile(r"(?=.*(?:[,/|;]|or|and|vs))(?:[\s,/|;'()]|\bor\b|\band\b|\bvs\b\.?)*", re.S)
+LISTED = re.compile(r"(?=.*(?:[,/|;]|or|and|vs|else))(?:[\s,/|;'()]|\b(?:or|and|vs|else|otherwise)\b\.?)*", re.S)
+ASKED = re.compile(r"[\s')]*\?")
 MENTIONED = re.compile(
     r"(?:(?:\bnot|n't)(?: (?:say|call it|give|choose|quite|really|necessarily))?|\b(?:nor|never|than|instead of"
     r"|example(?: output)?|e\.g\.|for instance|such as))[\s:,'(]*(?:my final verdict is (?:a )?tie: )?$",
@@ -40,6 +41,7 @@ BETTER += rf"| answer| response| assistant)?(?: than {NAME}[ab])?)?"
 LEAD = r"(?:.*:|.*\b(?:prefer|choose|pick|go with)"
 LEAD += r"|.*\b(?:(?:better|best)(?: one| answer)?|answer|winner|verdict|choice|it)(?: is|'s))?"
 WINNER = re.compile(rf"(?P<lead>{LEAD})\s*(?:the |an? (?=tie))?{NAME}(?P<name>a|b|tie){BETTER}", re.I)
+ONE_WORD = re.compile(rf"{NAME}(?P<name>a|b)", re.I)
 WORSE = re.compile(r"\b(?:worse|worst|weaker|inferior|loser|losing|not|neither|never|cannot)\b|n't\b", re.I)
 
 
@@ -75,11 +77,11 @@ def winner(text: str, cut: bool = False) -> str | None:
         return found
     lines = [line.strip(" .,!;'>#+•-") for line in re.sub(r"[\[\](){}]", "", plain_judgment(text)).splitlines()]
     lines = [line for line in lines if line]
-    for line, pattern in ((lines[-1:], WINNER), (lines[:1], re.compile(rf"{NAME}(?P<name>a|b)", re.I))):
-        named = pattern.fullmatch(line[0]) if line else None
-        if named and not WORSE.search(named.groupdict().get("lead") or ""):
-            return of_name(named)
-    return None
+    last = WINNER.fullmatch(lines[-1]) if lines else None
+    if last:
+        return None if WORSE.search(last["lead"]) else of_name(last)
+    words = [word for word in map(ONE_WORD.fullmatch, lines) if word]
+    return of_name(words[0]) if len(words) == 1 and words[0].string == lines[0] else None
 
 
 def strict_verdict(text: str) -> str | None:
@@ -121,13 +123,14 @@ def kind_of(match: re.Match, text: str) -> str:
 
 
 def meant(labels: list[Label], text: str) -> list[Label]:
-    """The labels without those that are only mentioned: listed to choose from, given as an example, denied."""
+    """The labels without those that are only mentioned: listed to choose from, given as an example, denied, asked."""
     lists: list[list[Label]] = []
     for label in labels:
         follows = lists and LISTED.fullmatch(text[lists[-1][-1].end : label.start])
         lists = [*lists[:-1], [*lists[-1], label]] if follows else [*lists, [label]]
     one = [chain[-1] for chain in lists if len({label.name for label in chain}) == 1]
     one = [label for label in one if not MENTIONED.search(text[max(0, label.start - 60) : label.start])]
+    one = [label for label in one if not ASKED.match(text, label.end)]
     while {label.name for label in one[-5:]} == LABELS:  # all five, with what they mean
         del one[-5:]
     names = {label.name for label in one if label.kind == "alone"}
