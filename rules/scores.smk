@@ -51,6 +51,27 @@ use rule score_judgments as score_arena_hard with:
         options=lambda wildcards: [*unparsed_option(wildcards.benchmark), *strict_option(wildcards.benchmark)],
 
 
+use rule score_judgments as score_arena_hard_v2 with:
+    input:
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        baseline="<results>/baselines/{benchmark}.parquet",
+    log:
+        "<results>/logs/score_arena_hard_v2/{benchmark}.log",
+    benchmark:
+        "<results>/timings/score_arena_hard_v2/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(scored_by("score_arena_hard_v2")),
+    params:
+        code=code_of("scripts.scores.score_arena_hard_v2"),
+        script="scripts.scores.score_arena_hard_v2",
+        options=lambda wildcards, input: [
+            *unparsed_option(wildcards.benchmark),
+            *strict_option(wildcards.benchmark),
+            *("--answers", *input.answers, "--baseline-answers", input.baseline),
+        ],
+
+
 use rule score_judgments as score_label with:
     log:
         "<results>/logs/score_label/{benchmark}.log",

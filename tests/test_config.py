@@ -199,6 +199,7 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ("benchmarks/held_out/baseline", ..., "benchmarks.held_out: name either a baseline or baseline_answers"),
         ("benchmarks/held_out/judge_template", "no.txt", "benchmarks.held_out.judge_template: no file no.txt"),
         ("ap", ["held_out.lc"], "ap: held_out has no such score"),
+        ("ap", ["held_out.style_controlled"], "ap: held_out has no such score"),
         ("bases/alpha/processes", 3, "bases.alpha.processes: batch_size 16 is not a multiple of micro"),
         ("bases/alpha/fsdp", True, "bases.alpha.fsdp: needs several processes, a GPU for each, and no lora"),
         ("bases/alpha/trust_remote_code", "yes", "bases.alpha.trust_remote_code: the text 'yes' is given, and true or"),

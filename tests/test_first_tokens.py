@@ -27,6 +27,15 @@ DISTRIBUTIONS = [
     ({"<": 0.99, "M": TINY}, None, TINY),  # of <think>
     ({"▁A": 0.6, "▁B": 0.4}, None, 0.0),
     ({"▁Model": 0.7, "▁m": 0.3}, None, 0.3),  # begins with M, and is another word
+    ({"▁m": 1.0}, 0.0, 1.0),
+    ({"▁m": 0.25, "m": 0.25, "▁M": 0.25, "M": 0.25}, 0.5, 1.0),
+    ({"▁M": 0.1, "M": 0.1, "▁m": 0.2, "m": 0.1, "▁I": 0.5}, 0.4, 0.5),  # half, added from four tokens
+    ({"▁M": 0.29, "M": 0.2, "▁The": 0.51}, None, 0.49),
+    ({"▁": 0.9, "M": 0.06, "m": 0.04}, None, 0.1),  # a space alone, and the name would have followed
+    ({"▁Mr": 0.6, "▁my": 0.1, "M": 0.3}, None, 0.3),
+    ({"[": 0.6, "▁[": 0.3, "M": 0.1}, None, 0.1),  # of [THINK] or [[
+    ({"▁Mod": 0.45, "▁M": 0.55}, 1.0, 0.55),
+    ({"</s>": 0.7, "M": 0.3}, None, 0.3),
 ]
 
 

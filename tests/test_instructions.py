@@ -66,6 +66,14 @@ def test_prompts_keep_their_raw_text_and_instructions_do_not(tmp_path):
     assert "raw_instruction" not in (*kept.columns, *aside.columns)
 
 
+def test_a_value_of_a_column_selects_the_rows_of_one_category(tmp_path):
+    rows = [{"prompt": f"question {i}", "category": "hard" if i % 3 else "easy"} for i in range(9)]
+    _, kept, aside = prepare(tmp_path, rows, {"match": {"category": "easy"}})
+    assert set(kept["instruction"]) == {"question 0", "question 3", "question 6"} and not aside.height
+    done, *_ = prepare(tmp_path, rows, {"match": {"category": "heavy"}})
+    assert "no row has category = heavy; others have" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_larger_sample_keeps_the_rows_of_a_smaller_one_for_any_order_of_the_source(tmp_path):
     rows = [{"prompt": f"question {i}"} for i in range(50)]
     small = prepare(tmp_path, rows, {"n": 10})[1]

@@ -10,7 +10,7 @@ from scripts.correlations.average_performance import average
 from scripts.judgments import judge_exact, judge_reward
 from scripts.judgments.comparisons import join_outputs, list_comparisons, undecided
 from scripts.models.folder import publish_failure
-from scripts.scores import score_alpaca_eval, score_arena_hard, score_judgments, score_label
+from scripts.scores import score_alpaca_eval, score_arena_hard, score_arena_hard_v2, score_judgments, score_label
 from scripts.tables.files import read_table, write_table
 
 PROMPTS = pl.DataFrame({"id": list("abc"), "instruction": ["One?", "Two?", "Three?"], "reference": ["1", "2", "3"]})
@@ -48,7 +48,7 @@ def test_no_answer_is_generated_and_each_row_has_the_reason(answers, tmp_path):
     assert not (tmp_path / "rows").exists()
 
 
-@pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard", "label"])
+@pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard", "arena_hard_v2", "label"])
 def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
     baseline = read_table(tmp_path / "baseline.parquet")
     if protocol == "exact":
@@ -67,7 +67,10 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         write_table(join_outputs(comparisons, [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
     scripts = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard, "label": score_label}
+    scripts["arena_hard_v2"] = score_arena_hard_v2
     given = {"benchmark": "m", "pairs": "b/t", "baseline": "them", "judge": "j"}
+    if protocol == "arena_hard_v2":
+        given |= {"answers": tmp_path / "answers.parquet", "baseline_answers": tmp_path / "baseline.parquet"}
     run(
         scripts.get(protocol, score_judgments),
         monkeypatch,

@@ -90,8 +90,8 @@ def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
         problems.append(f"{where}.length_control: only for the protocol {takers}")
     if "length_control" in benchmark and "instruction" not in benchmark["prompts"]["columns"]:
         problems.append(f"{where}.length_control: needs the column instruction of the prompts, not messages")
-    if benchmark["strict_verdicts"] and benchmark["protocol"] != "arena_hard":
-        problems.append(f"{where}.strict_verdicts: only for the protocol arena_hard")
+    if benchmark["strict_verdicts"] and benchmark["protocol"] not in ("arena_hard", "arena_hard_v2"):
+        problems.append(f"{where}.strict_verdicts: only for the protocols arena_hard and arena_hard_v2")
     return problems + wrong_judge(where, benchmark, config) if protocol.judge else problems
 
 

@@ -40,6 +40,15 @@ PROTOCOLS = {
         tokens_read=4000,
         tokens_written=1200,
     ),
+    "arena_hard_v2": Protocol(
+        judge="language model",
+        judged_by="judge_pairs",
+        scored_by="score_arena_hard_v2",
+        scores=("wr", "style_controlled"),
+        n_prompts=500,
+        tokens_read=5000,
+        tokens_written=1600,
+    ),
     "label": Protocol(
         judge="language model",
         judged_by="judge_pairs",

@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from scripts.judgments.judge_outputs import read_names, read_verdict, read_winner
+from scripts.judgments.judge_outputs import (
+    read_last_label,
+    read_names,
+    read_strict_verdict,
+    read_verdict,
+    read_winner,
+)
 from scripts.judgments.pairwise_verdicts import switched
 from scripts.judgments.reasons import NEVER_ASKED
 
@@ -34,16 +40,17 @@ class Pairwise(NamedTuple):
     finish: str | None = None  # what a judge is asked if its output cannot be read
 
 
+LABELS = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
 PAIRWISE = {
     "alpaca_eval": Pairwise(1, {"max_new_tokens": 1, "first_tokens": 5}, "logprobs", read_names),
-    "arena_hard": Pairwise(
-        2,
-        {},
-        "text",
-        read_verdict,
-        finish="Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]].",
-    ),
+    "arena_hard": Pairwise(2, {}, "text", read_verdict, finish=LABELS),
+    "arena_hard_v2": Pairwise(2, {}, "text", read_verdict, finish=LABELS),
     "label": Pairwise(2, {}, "text", read_winner, finish="Please finish now with one word: A or B."),
+}
+# with strict_verdicts: as arena-hard-auto does; its second version never asks a judge to finish
+STRICT = {
+    "arena_hard": PAIRWISE["arena_hard"]._replace(read=read_strict_verdict),
+    "arena_hard_v2": PAIRWISE["arena_hard_v2"]._replace(read=read_last_label, finish=None),
 }
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import polars as pl
 
 from scripts.jobs.aligned import aligned
+from scripts.judgments.number_texts import number
 from scripts.judgments.reasons import NEVER_ASKED, NOT_IN_TABLE
-from scripts.judgments.right_answers import RECIPES, Recipe, extract, is_right, number
+from scripts.judgments.right_answers import RECIPES, Recipe, extract, is_right
 from scripts.tables.digests import sha256
 from scripts.tables.files import check_rows, read_table, write_table
 

@@ -5,13 +5,15 @@ them ended at the limit of tokens) and logprobs. The rows of a table of judgment
 """
 
 from scripts.judgments.pairwise_verdicts import MIN_MASS, added, named_mass
-from scripts.judgments.verdict_labels import strict_verdict, verdict, winner
+from scripts.judgments.verdict_labels import last_label, strict_verdict, verdict, winner
+
+ROUNDING = 1e-6  # of log-probabilities in single precision
 
 
 def read_names(output: dict) -> dict[str, float] | None:
     """Text to log-probability of the first tokens; None if less than MIN_MASS is on the names of the two answers."""
     logprobs = added(output["logprobs"]) if output["logprobs"] else {}
-    return logprobs if named_mass(logprobs) >= MIN_MASS else None
+    return logprobs if named_mass(logprobs) >= MIN_MASS - ROUNDING else None
 
 
 def read_verdict(output: dict) -> str | None:
@@ -22,6 +24,11 @@ def read_verdict(output: dict) -> str | None:
 def read_strict_verdict(output: dict) -> str | None:
     """The label as Arena-Hard v0.1 reads it; it may be one that no score counts."""
     return strict_verdict(last_text(output))
+
+
+def read_last_label(output: dict) -> str | None:
+    """The label as Arena-Hard v2 reads it."""
+    return last_label(last_text(output))
 
 
 def read_winner(output: dict) -> str | None:

@@ -9,11 +9,11 @@ python -m scripts.judgments.judge_pairs \
     --outputs results/mine/judgments/alpaca_eval/base/teacher-{a,b}.parquet
 
 The raw output of the judge is stored; other scripts make the scores. alpaca_eval: one comparison, in an order drawn
-for the instruction; the judge writes one token, whose log-probabilities count. arena_hard: two games, first with the
-baseline's answer first, then with the model's; a judge that gives no verdict is asked once to finish with one. label:
-the same two games, and the judge writes one word. An empty answer loses and two identical answers tie, without asking
-the judge. Without a baseline answer nothing is compared. A failed request is not stored: the next run repeats it. If
-none of the first outputs can be read, the judge is not asked further.
+for the instruction; the judge writes one token, whose log-probabilities count. arena_hard, arena_hard_v2: two games,
+first with the baseline's answer first, then with the model's; a judge that gives no verdict is asked once to finish.
+label: the same two games, and the judge writes one word. An empty answer loses and two identical answers tie, without
+asking the judge. Without a baseline answer nothing is compared. A failed request is not stored: the next run repeats
+it. If none of the first outputs can be read, the judge is not asked further.
 """
 
 import argparse
@@ -25,23 +25,29 @@ import polars as pl
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker, key_of_rows, loader
 from scripts.jobs.aligned import aligned
-from scripts.judgments.comparisons import GREEDY, PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
+from scripts.judgments.comparisons import (
+    GREEDY,
+    PAIRWISE,
+    STRICT,
+    Pairwise,
+    join_outputs,
+    list_comparisons,
+    undecided,
+)
 from scripts.judgments.judge_outputs import last_text, read_strict_verdict
 from scripts.judgments.judge_templates import fill_template, read_template
-from scripts.judgments.verdict_labels import STRICT
+from scripts.judgments.verdict_labels import STRICT as STRICT_LABEL
 from scripts.tables.digests import digest, sha256
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowsFailed
 
-VERSION = 2  # of the table; the rows have that of the module that computes them
+VERSION = 3  # of the table; the rows have that of the module that computes them
 FIRST = 8  # comparisons after which a judge is not asked further if it said nothing that can be read
 
 
 def main():
     args = parse_args()
-    template, protocol = read_template(args.template), PAIRWISE[args.protocol]
-    if args.strict_verdicts:
-        protocol = protocol._replace(read=read_strict_verdict)
+    template, protocol = read_template(args.template), (STRICT if args.strict_verdicts else PAIRWISE)[args.protocol]
     judge = {**args.judge, "sampling": GREEDY | args.sampling | protocol.sampling}
     load = loader(judge, args.api)
     prompts, baseline = read_table(args.prompts), read_table(args.baseline)
@@ -103,7 +109,7 @@ def judged(requests: list[dict], protocol: Pairwise, ask: Callable) -> list[dict
 def is_unfinished(output: dict, protocol: Pairwise) -> bool:
     """Whether nothing was read. The strict reading asks only a judge without any label, as Arena-Hard v0.1 does."""
     if protocol.read is read_strict_verdict:
-        return not STRICT.search(output["text"])
+        return not STRICT_LABEL.search(output["text"])
     return protocol.read(output) is None
 
 
@@ -139,7 +145,7 @@ def parse_args():
     judge, sampling = entry_of("language_judge", *ENGINE_KEYS), entry_of("judge_sampling")
     parser.add_argument("--judge", type=judge, required=True, help="engine, model, revision ... of the judge as JSON")
     parser.add_argument("--sampling", type=sampling, default="{}", help="settings that differ from GREEDY, as JSON")
-    parser.add_argument("--strict-verdicts", action="store_true", help="read verdicts as Arena-Hard v0.1 does")
+    parser.add_argument("--strict-verdicts", action="store_true", help="read verdicts as arena-hard-auto does")
     parser.add_argument("--template", type=Path, required=True, help="messages with {instruction}, {output_1} ...")
     parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
     parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
