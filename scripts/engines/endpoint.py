@@ -4,19 +4,20 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from openai import APIStatusError, DefaultHttpxClient, OpenAI, OpenAIError
 
 from scripts.engines.completions import Unanswered, count_tokens, read_completion
+from scripts.engines.error_texts import cause_of, in_one_line, shortened, text_of
 from scripts.engines.ledger import book, spent
 from scripts.engines.refusals import (
     ROW_STATUSES,
     closest_models,
-    in_one_line,
+    is_busy,
     keys_to_change,
     lasting_reason,
     prepare_response,
-    text_of,
 )
 from scripts.engines.results import messages_of, row_seed, without_text
 from scripts.models.tool_forms import in_form
@@ -39,7 +40,7 @@ class Endpoint:
     def __init__(self, spec: dict):
         self.spec, self.api, self.url = spec, spec["api"], spec["openai"]["base_url"]
         variable = spec["openai"]["api_key_env"]
-        self.key = os.environ[variable] if variable else None
+        self.key = os.environ[variable].strip() if variable else None
         self.client = OpenAI(
             base_url=self.url,
             api_key=self.key or "none",
@@ -59,7 +60,8 @@ class Endpoint:
         if not self.book(max_cost, self.api["budget_usd"]):
             return self.over_budget()
         try:
-            completion = self.client.chat.completions.create(**self.body(row))
+            response = self.client.chat.completions.with_raw_response.create(**self.body(row))
+            completion = response.parse()
             usd = self.cost_of(completion, n_bytes)
             result = read_completion(completion)
             self.refuse_without_logprobs(result)
@@ -69,7 +71,7 @@ class Endpoint:
             failure.__cause__ = error
             return failure
         except (ValueError, AttributeError, IndexError, KeyError, TypeError):
-            return RuntimeError(f"{self.url} sent something that is not a chat completion{self.wrong_address()}")
+            return self.unreadable(response.text)
         finally:
             self.book(usd - max_cost)
 
@@ -104,14 +106,19 @@ class Endpoint:
             line += f" (the key is that of {self.spec['openai']['api_key_env']})"
         if error.status_code in (404, 405):
             line += self.wrong_address() or closest_models(self.client, self.spec["model"])
-        if error.status_code not in ROW_STATUSES:
+        if error.status_code not in ROW_STATUSES or is_busy(error.status_code, text):
             return RuntimeError(line)
         changes = keys_to_change(text, self.body(row))
         return Refused(f"{line} ({'; '.join(changes)})" if changes else line, "refused")
 
+    def unreadable(self, sent: str) -> RuntimeError:
+        """What an endpoint sent is not a completion; the message has the beginning of it."""
+        text = shortened(cause_of(sent), self.key)[:200] or "nothing"
+        return RuntimeError(f"{self.url} sent something that is not a chat completion{self.wrong_address()}: {text}")
+
     def wrong_address(self) -> str:
         """A hint for a message, if the address has no version in its path."""
-        return "" if re.search(r"/v[0-9]", self.url) else f": does base_url ({self.url}) lack /v1?"
+        return "" if re.search(r"/v[0-9]", urlsplit(self.url).path) else f": does base_url ({self.url}) lack /v1?"
 
     def refuse_without_logprobs(self, result: dict) -> None:
         if self.spec["sampling"].get("first_tokens") and result["text"] and "logprobs" not in result:

@@ -32,11 +32,15 @@ CONTROL = {"id": "control", "instruction": "Reply with one word: yes"}
 def check(entry: dict) -> list[str]:
     """Whether the environment variable of the key is set, and the address is one that paths can be added to."""
     url, variable = entry["openai"]["base_url"], entry["openai"]["api_key_env"]
-    problems = [f"the environment variable {variable} is not set"] if variable and not os.environ.get(variable) else []
-    if "/openai/deployments/" in url or "api-version=" in url:
-        resource = url.partition("/openai/")[0]
-        problems.append(f"base_url is an Azure deployment: write {resource}/openai/v1, and the deployment as model")
-    elif cut := re.match(r"(.*?)(/chat)?/(completions|responses|models)/?$", url):
+    key = os.environ.get(variable or "", "").strip()
+    problems = [f"the environment variable {variable} is not set"] if variable and not key else []
+    azure = re.match(r"https?://[^/]*\.(openai|cognitiveservices|services\.ai)\.azure\.com(?!.*/v1)", url)
+    if azure or "/openai/deployments/" in url or "api-version=" in url:
+        resource = azure[0] if azure else url.partition("/openai/")[0]
+        problems.append(
+            f"base_url {url} is not Azure's v1 address: write {resource}/openai/v1, and the deployment as model"
+        )
+    elif cut := re.match(r"(.*?)(/chat)?/(completions|responses|models|messages|chat)/?$", url):
         problems.append(f"base_url {url} is the address of one function: write {cut[1]}")
     elif "?" in url:
         problems.append(f"base_url {url} has parameters, which are not supported: write it without them")
