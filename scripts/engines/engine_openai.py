@@ -13,20 +13,21 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
+from scripts.engines.batches import Batches
 from scripts.engines.completions import Unanswered
-from scripts.engines.endpoint import Endpoint, Refused
-from scripts.engines.results import without_text
-from scripts.tables.row_store import NotAsked, SetAside
+from scripts.engines.endpoint import CONTROL, Endpoint
+from scripts.engines.refusals import without_answer
+from scripts.tables.row_store import NotAsked
 
 VERSION = 2
 ENVIRONMENT = "train"
 ENDPOINT = True
 GPUS = None
-OPERATIONAL = ("base_url", "api_key_env")
+OPERATIONAL = ("base_url", "api_key_env", "batch")
 BLOCK = 64
 SEVERAL = 3  # rows that fail one after the other
-CONTROL = {"id": "control", "instruction": "Reply with one word: yes"}
 
 
 def check(entry: dict) -> list[str]:
@@ -51,15 +52,18 @@ def load(spec: dict):
     """Return the endpoint's function from rows and their sampling to results (see generation.py).
 
     spec: model, openai (base_url, api_key_env, max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd,
-    prices, set_aside_refused, ledger); `ledger` is the file with the sum that the study has spent. Sampling:
-    max_new_tokens, temperature, top_p, seed and options, which are further fields of the request.
+    prices, set_aside_refused, poll_s, ledger); `ledger` is the file with the sum that the study has spent. Sampling:
+    max_new_tokens, temperature, top_p, seed and options, which are further fields of the request. With a folder, that
+    of the stored rows, they are asked in batches.
     """
 
     @cache
     def questions(sampling: str) -> Questions:
         return Questions({**spec, "sampling": json.loads(sampling)})
 
-    def generate(rows: list[dict], sampling: dict) -> list[dict | Exception]:
+    def generate(rows: list[dict], sampling: dict, folder: Path | None = None) -> list[dict | Exception]:
+        if folder:
+            return Batches({**spec, "sampling": sampling}, folder).ask(rows)
         with ThreadPoolExecutor(spec["api"]["concurrency"]) as threads:
             return list(threads.map(questions(json.dumps(sampling)).ask, rows))
 
@@ -88,17 +92,7 @@ class Questions:
             elif not self.closed:
                 self.failures += 1
                 self.closed = result if isinstance(result, NotAsked) else self.reason_to_close(result)
-            return self.without_answer(result) if isinstance(result, (Refused, SetAside)) else result
-
-    def without_answer(self, result: Refused | SetAside) -> Exception:
-        """What becomes of a row that was refused: it is set aside, or fails."""
-        if self.closed:  # the endpoint refuses more than this row
-            return RuntimeError(str(result))
-        if isinstance(result, SetAside):
-            return result
-        if self.api["set_aside_refused"]:
-            return SetAside(str(result), without_text(result.reason))
-        return RuntimeError(f"{result} (to go on without such rows: api.set_aside_refused)")
+            return without_answer(result, self.api, others=not self.closed)
 
     def reason_to_close(self, result: Exception) -> NotAsked | None:
         """Why no other row will be answered either, after a row that was not answered; None if that is not so."""

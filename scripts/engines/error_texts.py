@@ -42,6 +42,14 @@ def in_one_line(error: OpenAIError, key: str | None) -> str:
     return shortened(f"{type(error).__name__}{status}: {cause}", key)
 
 
+def without_frames(error: Exception) -> Exception:
+    """The error without tracebacks: one that is kept would also keep all callers, and the files that they hold."""
+    link = error
+    while link:
+        link.__traceback__, link = None, link.__context__
+    return error
+
+
 def shortened(text: str, key: str | None) -> str:
     """A text in one line of at most 400 characters, without the key."""
     line = " ".join(text.split())

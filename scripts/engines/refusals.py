@@ -7,18 +7,12 @@ from difflib import get_close_matches
 from openai import OpenAI, OpenAIError
 
 from scripts.engines.error_texts import body_of, first_choice, says_something
+from scripts.engines.results import without_text
+from scripts.tables.row_store import SetAside
 
 ROW_STATUSES = (400, 403, 413, 422, 451)  # a server refuses a single request with these
 # a server gave up; the finish_reason of a completion
-SERVER_FAULTS = (
-    "error",
-    "server_error",
-    "network_error",
-    "abort",
-    "cancelled",
-    "timeout",
-    "insufficient_system_resource",
-)
+GAVE_UP = ("error", "server_error", "network_error", "abort", "cancelled", "timeout", "insufficient_system_resource")
 BUSY = re.compile(r"rate.?limit|throttl|overload|too many requests|busy|try again later|繁忙", re.I)
 TEMPORARY = re.compile(rf"{BUSY.pattern}|time.?out|unavailable|internal|capacity", re.I)
 OUT_OF_MONEY = re.compile(
@@ -48,6 +42,27 @@ FILTERED = re.compile(
 )
 
 
+class Refused(Exception):
+    """Why a row has no answer; the row or a limit of the server may be the cause. `reason`: its name in the tables."""
+
+    def __init__(self, why: str, reason: str):
+        super().__init__(why)
+        self.reason = reason
+
+
+def without_answer(result: dict | Exception, api: dict, others: bool) -> dict | Exception:
+    """What becomes of a row that was refused: it is set aside, or fails. others: whether other rows are answered."""
+    if not isinstance(result, (Refused, SetAside)):
+        return result
+    if not others:  # the endpoint refuses more than this row
+        return RuntimeError(str(result))
+    if isinstance(result, SetAside):
+        return result
+    if api["set_aside_refused"]:
+        return SetAside(str(result), without_text(result.reason))
+    return RuntimeError(f"{result} (to go on without such rows: api.set_aside_refused)")
+
+
 def prepare_response(response) -> None:
     """Before the client reads a response: an error inside a 200 gets its status; whether a retry can help is said."""
     response.read()
@@ -71,7 +86,7 @@ def true_status(body) -> int:
         if re.fullmatch("[45][0-9][0-9]", code):
             return int(code)
         return 503 if TEMPORARY.search(json.dumps(error, ensure_ascii=False)) else 400
-    return 503 if str(choice.get("finish_reason")).lower() in SERVER_FAULTS else 200
+    return 503 if str(choice.get("finish_reason")).lower() in GAVE_UP else 200
 
 
 def is_out_of_money(text: str) -> bool:
