@@ -192,6 +192,15 @@ def test_a_batch_that_is_gone_is_sent_again(server, tmp_path):
     assert len(run(server, tmp_path)[0]) == 5 and len(server.batches) == 2
 
 
+def test_a_batch_at_another_address_is_named_before_its_rows_are_paid_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.engines.batch_replies.PATIENCE", 1)
+    server.faults["GET /v1/batches"] = [500, 500]
+    run(server, tmp_path)
+    server.url, address = server.url.replace("127.0.0.1", "localhost"), server.url
+    _, message = run(server, tmp_path)
+    assert f"a batch with these rows is at {address}: set this base_url until" in message and len(server.batches) == 1
+
+
 def test_an_endpoint_without_a_batch_api_is_named(server, tmp_path):
     server.faults["POST /v1/files"] = [404]
     _, message = run(server, tmp_path, prices=PRICES)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from io import BytesIO
 
 from openai import APIStatusError, OpenAI, OpenAIError
 from openai.types import Batch
@@ -73,10 +74,10 @@ def lines_of(client: OpenAI, batch: Batch) -> dict[str, dict]:
     """The lines of the output and of the errors of a batch, by row. They are in any order. Raises OpenAIError."""
     lines = {}
     for name in filter(None, (batch.output_file_id, batch.error_file_id)):
-        for text in client.files.content(name).content.decode("utf-8", "replace").split("\n"):
+        for text in BytesIO(client.files.content(name).content):
             try:
                 line = json.loads(text)
                 lines.setdefault(line["custom_id"], line)
-            except (ValueError, KeyError, TypeError):  # the last line is empty; a row whose line is cut has none
+            except (ValueError, KeyError, TypeError):  # a row whose line is cut has none
                 continue
     return lines

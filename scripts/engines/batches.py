@@ -1,23 +1,21 @@
 """Rows that an endpoint answers through its Batch API: at half the price, within a day.
 
 The requests of all rows are uploaded as files of JSON lines, each with at most LARGEST requests and MOST_BYTES. A note
-beside the stored rows has the rows of a batch. It is written before the batch is created, and once more with its id: a
-job that was killed waits for the same batch, or looks for it by the key of the note, and pays nothing twice. A line of
-the output is read as if it were the reply to the same request, sent directly. A row without an answer fails, and the
-next run asks it in a new batch.
+beside the stored rows has the rows of a batch: a job that was killed waits for the same batch, or looks for it by the
+key of the note, and pays nothing twice. A line of the output is read as if it were the reply to the same request, sent
+directly. A row without an answer fails, and the next run asks it in a new batch.
 
 https://developers.openai.com/api/docs/guides/batch
 """
 
 import json
-import time
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from uuid import uuid4
 
 from openai import OpenAIError
 
+from scripts.engines.batch_notes import new_note, read_notes, write_note
 from scripts.engines.batch_replies import created, ended, is_final, why_failed
 from scripts.engines.endpoint import CONTROL, Endpoint, Replay
 from scripts.engines.error_texts import cause_of, in_one_line
@@ -25,7 +23,6 @@ from scripts.engines.ledger import spent
 from scripts.engines.refusals import Refused, without_answer
 from scripts.tables.digests import digest
 from scripts.tables.row_store import SetAside
-from scripts.tables.text_files import write_text
 
 LARGEST, MOST_BYTES = 50_000, 200_000_000  # limits of OpenAI for one batch
 PATH = "/v1/chat/completions"
@@ -42,7 +39,7 @@ class Batches:
     def ask(self, rows: list[dict]) -> list[dict | Exception]:
         """The result of each row; an exception if it was not sent, or has no answer when its batch has ended."""
         asked = {id_of(row): row for row in rows}
-        notes = [note for note in self.notes() if asked.keys() & set(note["rows"])]
+        notes = self.notes(set(asked))
         sent = {name for note in notes for name in note["rows"]}
         new = {name: row for name, row in asked.items() if name not in sent}
         results = dict.fromkeys(new, self.endpoint.over_budget())
@@ -56,31 +53,28 @@ class Batches:
             results |= self.results_of(note, lines, batch, asked)
         return [results[id_of(row)] for row in rows]
 
-    def notes(self) -> list[dict]:
-        """The notes of batches at this endpoint. What was reserved for a batch that was not created is given back."""
-        notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("batch-*.json"))]
-        here = [note for note in notes if note["base_url"] == self.endpoint.url]
-        for note in here:
+    def notes(self, rows: set[str]) -> list[dict]:
+        """The notes of batches with these rows."""
+        notes = read_notes(self.folder, rows, self.endpoint.url)
+        for note in notes:
             if not note["batch"]:
                 note["batch"] = self.find(note)
-                self.keep(note if note["batch"] else note | {"rows": []})
+                write_note(note, self.folder) if note["batch"] else self.release(note | {"rows": []})
                 print(f"batch of the last run: {note['batch'] or 'it was not created'}", flush=True)
-        return [note for note in here if note["batch"]]
+        return [note for note in notes if note["batch"]]
 
     def find(self, note: dict) -> str | None:
+        """The id of the batch of a note without id; None if it was not created."""
         try:
             return created(self.client, note)
         except OpenAIError as error:
             line = in_one_line(error, self.endpoint.key)
             raise SystemExit(f"{note['base_url']}: was a batch of the last run created? {line}: run again") from None
 
-    def keep(self, note: dict) -> None:
-        """Write a note; without rows it is removed, and what was reserved is given back."""
-        path = self.folder / f"batch-{note['key']}.json"
-        if note["rows"]:
-            return write_text(json.dumps(note), path)
+    def release(self, note: dict) -> None:
+        """Give back what was reserved for a batch."""
         self.endpoint.book(-note["reserved_usd"])
-        path.unlink(missing_ok=True)
+        write_note(note | {"reserved_usd": 0}, self.folder)
 
     def affordable(self, rows: dict[str, dict]) -> list[str]:
         """The first rows whose highest cost is within the budget."""
@@ -98,9 +92,8 @@ class Batches:
         """Upload the lines and create a batch within the budget: its note, or why there is none."""
         if not self.endpoint.book(usd, self.api["budget_usd"]):
             return self.endpoint.over_budget()
-        note = {"key": uuid4().hex, "base_url": self.endpoint.url, "time": time.time(), "batch": None}
-        note |= {"reserved_usd": usd, "rows": list(part)}
-        self.keep(note)
+        note = new_note(self.endpoint.url, list(part), usd)
+        write_note(note, self.folder)
         try:
             file = self.client.files.create(file=(f"{note['key']}.jsonl", b"".join(part.values())), purpose="batch")
             once = self.client.with_options(max_retries=0)  # a second try could create a second batch
@@ -109,11 +102,11 @@ class Batches:
             )
         except OpenAIError as error:
             if is_final(error):
-                self.keep(note | {"rows": []})
+                self.release(note | {"rows": []})
             advice = "; without a Batch API, remove openai.batch" * (getattr(error, "status_code", 0) in (404, 405))
             return RuntimeError(f"no batch was created: {in_one_line(error, self.endpoint.key)}{advice}")
         note["batch"] = batch.id
-        self.keep(note)
+        write_note(note, self.folder)
         print(f"batch {batch.id}: {len(part)} rows sent", flush=True)
         return note
 
@@ -124,8 +117,7 @@ class Batches:
         results = {name: self.result_of(lines[name], asked[name]) if name in lines else missing for name in names}
         failed = {name for name, result in results.items() if isinstance(result, Exception)}
         if not isinstance(batch, OpenAIError) or is_gone(batch):
-            self.endpoint.book(-note["reserved_usd"])
-            self.keep(note | {"rows": [name for name in note["rows"] if name not in failed], "reserved_usd": 0})
+            self.release(note | {"rows": [name for name in note["rows"] if name not in failed]})
         refused = any(isinstance(result, (Refused, SetAside)) for result in results.values())
         others = len(failed) < len(names) or (refused and isinstance(self.direct.request(CONTROL), dict))
         return {name: without_answer(result, self.api, others) for name, result in results.items()}
