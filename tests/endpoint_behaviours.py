@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
+from email.utils import formatdate
 from http.server import ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -43,18 +44,27 @@ STORED = {
     "cut": Behaviour(completion("and so", "length"), "stored", "and so"),
     "cut, in other words": Behaviour(completion("and so", "max_tokens"), "stored", "and so"),
     "ended, in other words": Behaviour(completion("fine", "eos_token"), "stored", "fine"),
+    "ended, as Gemini's own API says": Behaviour(completion("fine", "FINISH_REASON_STOP"), "stored", "fine"),
     "without finish_reason": Behaviour(completion("fine", None), "stored", "fine"),
     "without usage": Behaviour(completion("fine", usage=None), "stored", "fine"),
     "in parts": Behaviour(completion([text("text", "fi"), text("text", "ne")]), "stored", "fine"),
     "in parts with thinking": Behaviour(
         completion([{"type": "thinking", "thinking": [text("text", "hm")]}, text("text", "fine")]), "stored", "fine"
     ),
+    "in parts of other forms": Behaviour(
+        completion(["fi", {"text": "ne"}, {"type": "text", "text": None}, {"type": "image_url", "image_url": "x"}]),
+        "stored",
+        "fine",
+    ),
+    "usage that is no number": Behaviour(completion("fine", usage={"completion_tokens": "5"}), "stored", "fine"),
     "thinking beside it": Behaviour(completion("fine", reasoning_content="hm"), "stored", "fine"),
     "a refusal of the model": Behaviour(completion(None, refusal="I cannot"), "stored", "I cannot"),
     "half a character": Behaviour(completion("\ud83d"), "stored", "undecodable"),
     "an empty answer": Behaviour(completion(" "), "stored", "empty"),
     "a filtered answer": Behaviour(completion("", "content_filter"), "stored", FILTER),
     "a filtered answer, Gemini": Behaviour(completion(None, "SAFETY"), "stored", FILTER),
+    "a filtered answer, Gemini of 2026": Behaviour(completion("", "content_filter: PROHIBITED"), "stored", FILTER),
+    "a filtered answer, Bedrock": Behaviour(completion("", "guardrail_intervened"), "stored", FILTER),
 }
 ASIDE = {
     "too long, OpenAI": Behaviour(
@@ -97,6 +107,31 @@ ASIDE = {
     "too long, Mistral": Behaviour(
         (400, {"message": "Prompt contains 40000 tokens and 0 draft tokens, too large for model"}), "aside", LONG
     ),
+    "too long, Gemini": Behaviour(
+        (
+            400,
+            [{"error": {"code": 400, "message": "The input token count (9000) exceeds the maximum"}}],
+        ),
+        "aside",
+        LONG,
+    ),
+    "too long, Vertex": Behaviour(
+        error("the input token count is 40000 but the model only supports up to 32768."), "aside", LONG
+    ),
+    "too long, xAI": Behaviour(
+        error("This model's maximum prompt length is 131072 but the request contains 200000 tokens."), "aside", LONG
+    ),
+    "too long, SGLang": Behaviour(
+        (400, {"object": "error", "message": "The input (9000 tokens) is longer than the model's context length."}),
+        "aside",
+        LONG,
+    ),
+    "too long, DashScope": Behaviour(error("Range of input length should be [1, 30720]"), "aside", LONG),
+    "too long, in characters": Behaviour(
+        error("Invalid 'messages[0].content': string too long.", code="string_above_max_length"), "aside", LONG
+    ),
+    "too long, in bytes, Anthropic": Behaviour(error("Too large", 413, type="request_too_large"), "aside", LONG),
+    "too long, Zhipu": Behaviour(error("Prompt 超长", code="1261"), "aside", LONG),
     "filtered, Azure": Behaviour(
         error("The response was filtered due to the prompt triggering Azure's policy.", code="content_filter"),
         "aside",
@@ -113,6 +148,13 @@ ASIDE = {
         FILTER,
     ),
     "filtered, DeepSeek": Behaviour(error("Content Exists Risk", type="invalid_request_error"), "aside", FILTER),
+    "filtered, xAI": Behaviour(error("Content violates usage guidelines.", 403), "aside", FILTER),
+    "filtered, Zhipu": Behaviour(error("输入或生成内容可能包含不安全或敏感内容", code="1301"), "aside", FILTER),
+    "filtered, MiniMax": Behaviour(
+        (200, {"choices": None, "base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}),
+        "aside",
+        FILTER,
+    ),
     "filtered, in detail": Behaviour((400, {"detail": "Content Exists Risk"}), "aside", FILTER),
     "filtered, DashScope": Behaviour(
         error("Input data may contain inappropriate content.", code="data_inspection_failed"), "aside", FILTER
@@ -158,10 +200,35 @@ FAILED = {
         "failed",
         "lower sampling.max_new_tokens",
     ),
+    "prompt and answer beyond the context, Anthropic": Behaviour(
+        error("input length and `max_tokens` exceed context limit: 90 + 200 > 256, decrease input length"),
+        "failed",
+        "lower sampling.max_new_tokens",
+    ),
+    "prompt and answer beyond the context, Groq": Behaviour(
+        error("Please reduce the length of the messages or completion.", code="context_length_exceeded"),
+        "failed",
+        "lower sampling.max_new_tokens",
+    ),
     "an unknown refusal": Behaviour(error("We cannot serve this."), "failed", "(400): We cannot serve this."),
     "an unknown 403": Behaviour(error("Not for you.", 403), "failed", "PermissionDeniedError (403): Not for you."),
     "a refusal in detail": Behaviour((400, {"detail": "We cannot serve this."}), "failed", "We cannot serve this."),
     "a refusal as text in error": Behaviour((400, {"error": "Odd characters."}), "failed", "(400): Odd characters."),
+    "a refusal in a list": Behaviour(
+        (400, [{"error": {"message": "Odd request.", "status": "INVALID_ARGUMENT"}}]), "failed", "(400): Odd request."
+    ),
+    "a refusal beside error": Behaviour((400, {"error": True, "message": "Odd."}), "failed", "(400): Odd."),
+    "a refusal in errors": Behaviour((400, {"errors": [{"message": "Odd."}]}), "failed", "(400): Odd."),
+    "a refusal with odd fields": Behaviour(
+        (400, {"choices": [None], "metadata": "none", "loc": "body.x", "msg": "Odd."}), "failed", "Odd. (body.x)"
+    ),
+    "an empty refusal": Behaviour((400, b""), "failed", "BadRequestError (400)"),
+    "a refusal for legal reasons": Behaviour(error("Not in your country", 451), "failed", "(451): Not in your country"),
+    "a refusal as a page": Behaviour(
+        (403, b"<html><style>a {}</style><script>x()</script><title>Attention required</title></html>"),
+        "failed",
+        "(403): Attention required",
+    ),
     "a refusal as plain text": Behaviour((400, b"Odd\ncharacters."), "failed", "(400): Odd characters."),
     "a refusal as JSON without message": Behaviour((400, {"why": "odd"}), "failed", '(400): {"why": "odd"}'),
     "a refusal of a field, FastAPI": Behaviour(
@@ -181,6 +248,9 @@ FAILED = {
     "an error in a 200, FastChat": Behaviour(
         (200, {"object": "error", "message": "bad role", "code": 40001}), "failed", "(400): bad role"
     ),
+    "an error in a 200, in a list": Behaviour((200, [{"error": {"message": "Odd."}}]), "failed", "(400): Odd."),
+    "an error in a 200, in detail": Behaviour((200, {"detail": "Odd."}), "failed", "(400): Odd."),
+    "an error in a 200, Zhipu": Behaviour((200, {"code": 500, "msg": "系统繁忙"}), "failed", "(500): 系统繁忙", 2),
     "an error in a choice": Behaviour(
         (200, {"choices": [{"finish_reason": "error", "error": {"message": "cut off", "code": 502}}]}),
         "failed",
@@ -197,20 +267,53 @@ FAILED = {
         completion("", "length", reasoning_content="hm"), "failed", "thinking used all of sampling.max_new_tokens"
     ),
     "hidden thinking used the budget": Behaviour(completion(None, "length"), "failed", "thinking used all"),
+    "thinking of which only the total is reported, Gemini": Behaviour(
+        completion("", usage=USAGE | {"total_tokens": 900}), "failed", "thought and wrote no answer"
+    ),
     "thinking and no answer": Behaviour(completion("", reasoning="hm"), "failed", "thought and wrote no answer"),
     "empty and unfinished": Behaviour(completion("", None), "failed", "empty and unfinished"),
     "busy": Behaviour(error("slow down", 429), "failed", "RateLimitError (429): slow down", 2),
     "busy, Gemini": Behaviour(
         error("You exceeded your current quota. Please retry in 0.2s.", 429), "failed", "current quota", 2
     ),
+    "busy, for today": Behaviour(
+        error("Rate limit reached for m on tokens per day (TPD). Please try again in 1h2m.", 429), "failed", "per day"
+    ),
+    "busy, Gemini, a list": Behaviour(
+        (
+            429,
+            [{"error": {"message": "Resource has been exhausted (check quota).", "status": "RESOURCE_EXHAUSTED"}}],
+        ),
+        "failed",
+        "(429): Resource has been exhausted",
+        2,
+    ),
+    "busy, for an hour": Behaviour("later", "failed", "(429): wait"),
+    "busy until a time": Behaviour("dated", "failed", "(503): maintenance", 2),
+    "busy, Bedrock": Behaviour((400, {"message": "Too many requests, please wait"}), "failed", "Too many requests", 2),
+    "too many tokens per minute for one row": Behaviour(
+        error("Request too large for m on tokens per minute (TPM): Limit 6000, Requested 9000", 413),
+        "failed",
+        "(413): Request too large",
+    ),
     "broken": Behaviour(error("oops", 500), "failed", "InternalServerError (500): oops", 2),
     "overloaded, Anthropic": Behaviour(error("Overloaded", 529), "failed", "(529): Overloaded", 2),
     "a page of a proxy": Behaviour((502, b"<html><b>Bad gateway</b></html>"), "failed", "(502): Bad gateway", 2),
     "silence": Behaviour("hang", "failed", "APITimeoutError: Request timed out", 2),
     "a broken connection": Behaviour("reset", "failed", "APIConnectionError: Connection error", 2),
-    "half a reply": Behaviour("torn", "failed", "not a chat completion"),
-    "a page": Behaviour("garbage", "failed", "not a chat completion"),
-    "no choices": Behaviour("hollow", "failed", "not a chat completion"),
+    "a connection that breaks in the middle": Behaviour("broken_off", "failed", "APIConnectionError: Connection", 2),
+    "a connection that ends in the middle": Behaviour("too_short", "failed", "APIConnectionError: Connection", 2),
+    "half a reply": Behaviour("torn", "failed", 'not a chat completion: {"id": "1", "choi'),
+    "a page": Behaviour("garbage", "failed", "not a chat completion: it works!"),
+    "no choices": Behaviour("hollow", "failed", 'not a chat completion: {"id": "1", "choices": []}'),
+    "no message": Behaviour((200, {"choices": [{"finish_reason": "stop"}]}), "failed", "not a chat completion"),
+    "nothing": Behaviour((200, b""), "failed", "not a chat completion: nothing"),
+    "a stream": Behaviour((200, b'data: {"choices": []}'), "failed", "not a chat completion: data:"),
+    "another path for one row, OpenRouter": Behaviour(
+        error("No endpoints found that can handle the requested parameters.", 404),
+        "failed",
+        "(404): No endpoints found",
+    ),
 }
 # the same to every request
 CLOSED = {
@@ -220,6 +323,20 @@ CLOSED = {
     "no quota, Moonshot": (error("suspended", 429, type="exceeded_current_quota_error"), "suspended"),
     "no credits, Anthropic": (error("Your credit balance is too low"), "Your credit balance is too low"),
     "no credits, Zhipu": (error("余额不足或无可用资源包,请充值。", 429, code="1113"), "余额不足"),
+    "no credits, in Chinese": (error("用户额度不足", 403), "用户额度不足"),
+    "no requests left today, OpenRouter": (
+        error("Rate limit exceeded: free-models-per-day", 429),
+        "free-models-per-day",
+    ),
+    "no quota for today, Gemini": (
+        (
+            429,
+            [{"error": {"message": "Quota exceeded: requests per day. Please retry in 34s.", "code": 429}}],
+        ),
+        "requests per day",
+    ),
+    "a limit of the key, OpenRouter": (error("Key limit exceeded (total limit)", 403), "Key limit exceeded"),
+    "a wrong key, Gemini": ((400, [{"error": {"message": "API key not valid."}}]), "(400): API key not valid."),
     "a retired model": (
         error("The model `m` does not exist", 404),
         "name another model (the endpoint has m-2024-04-09",
@@ -238,6 +355,11 @@ CLOSED = {
     ),
     "max_tokens out of range": (
         error("Invalid max_tokens value, the valid range of max_tokens is [1, 128]"),
+        "(lower sampling.max_new_tokens",
+    ),
+    "max_tokens out of range, DashScope": (error("Range of max_tokens should be [1, 128]"), "(lower sampling.max_new"),
+    "max_tokens out of range, Anthropic": (
+        error("max_tokens: 200 > 128, which is the maximum allowed number of output tokens for m"),
         "(lower sampling.max_new_tokens",
     ),
     "seed, Mistral": (
@@ -294,3 +416,22 @@ class BehaviourHandler(Handler):
 
     def hang(self, prompt):
         time.sleep(2.5)
+
+    def too_short(self, prompt):
+        self.send_response(200)
+        self.send_header("Content-Length", "500")
+        self.end_headers()
+        self.wfile.write(b'{"id": "1", "choi')
+        self.wfile.flush()
+        self.close_connection = True
+
+    def broken_off(self, prompt):
+        self.too_short(prompt)
+        self.reset(prompt)
+
+    def later(self, prompt):
+        self.send(429, {"error": {"message": "wait"}}, {"Retry-After": "3600"})
+
+    def dated(self, prompt):
+        in_a_second = formatdate(time.time() + 1, usegmt=True)
+        self.send(503, {"error": {"message": "maintenance"}}, {"Retry-After": in_a_second})

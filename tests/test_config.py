@@ -213,6 +213,17 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             {"model": "a/b", "engine": "vllm", "gpus": 2},
             "teachers.x: gpus is 2, but vllm.tensor_parallel_size is 1",
         ),
+        (
+            "teachers/x",
+            {"model": "a/b", "engine": "vllm", "openai": {"batch": True}},
+            "teachers.x.openai.batch: the engine vllm has no Batch API: remove it, or set engine: openai",
+        ),
+        (
+            "teachers/x",
+            {"model": "m", "engine": "openai", "gpus": 0, "openai": {"batch": "yes"}},
+            "teachers.x.openai.batch: the text 'yes' is given, and true or",
+        ),
+        ("api", {"poll_s": 0}, "api.poll_s: 0 is"),
         ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
         ("scores", SCORES, "scores: each benchmark names its own table: write benchmarks.<name>.scores with path"),
         ("benchmarks/paper", {"scores": SCORES, "prompts": {}}, "benchmarks.paper: unknown key prompts"),

@@ -26,9 +26,9 @@ def server():
     server.server_close()
 
 
-def run(server, folder, prompts, path="/v1", sampling=(), **api):
+def run(server, folder, prompts, path="/v1", sampling=(), key="sk-secret-0123456789", **api):
     """Results of the prompts and no message, or None and the message of the job, which failed."""
-    os.environ["TEST_KEY"] = "sk-secret-0123456789"
+    os.environ["TEST_KEY"] = key
     endpoint = {"base_url": server.address + path, "api_key_env": "TEST_KEY", "max_tokens_name": "max_tokens"}
     spec = {"engine": "openai", "model": "m", "openai": endpoint, "chat_template": None}
     spec["sampling"] = SAMPLING | dict(sampling)
@@ -163,6 +163,8 @@ PRICES = {"m": {"input": 1_000_000, "output": 1_000_000}}  # a dollar per token
         ({"prompt_tokens": 7}, 7 + 3),
         ({"prompt_tokens": 0, "completion_tokens": 0}, 4 + 3),
         ({"completion_tokens": 2}, 4 + 2),
+        ({"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 19}, 7 + 12),  # Gemini bills its thinking
+        ({"prompt_tokens": "7", "completion_tokens": -1}, 4 + 3),
     ],
 )
 def test_tokens_that_an_endpoint_does_not_report_are_estimated_and_this_is_said(server, tmp_path, capsys, usage, usd):
@@ -170,8 +172,9 @@ def test_tokens_that_an_endpoint_does_not_report_are_estimated_and_this_is_said(
     (row,), _ = run(server, tmp_path, ["twelve bytes"], prices=PRICES)
     assert row["usd"] == usd and spent(tmp_path / "spent_usd.txt") == usd
     said = "does not report all tokens: dollars are estimated from the length of texts" in capsys.readouterr().out
-    assert said == (usage is None or len(usage) < 2 or not usage["prompt_tokens"])
-    assert row["n_tokens"] == ((usage or {}).get("completion_tokens") or None)  # an estimate is not a number of tokens
+    reported = {name: n for name, n in (usage or {}).items() if isinstance(n, int) and n > 0}
+    assert said != ({"prompt_tokens", "completion_tokens"} <= set(reported))
+    assert row["n_tokens"] == reported.get("completion_tokens")  # an estimate is not a number of tokens
 
 
 def test_a_model_that_only_thinks_is_billed_for_few_rows(server, tmp_path):
@@ -203,8 +206,12 @@ def test_a_base_url_without_v1_is_named(server, tmp_path, path, reply, expected)
         ("https://h/v1/chat/completions", "base_url https://h/v1/chat/completions is the address of one function: "
                                           "write https://h/v1"),
         ("https://h/v1/models/", "write https://h/v1"),
-        ("https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21", "base_url is an Azure deployment: "
-         "write https://r.openai.azure.com/openai/v1, and the deployment as model"),
+        ("https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21", "is not Azure's v1 "
+         "address: write https://r.openai.azure.com/openai/v1, and the deployment as model"),
+        ("https://r.openai.azure.com", "write https://r.openai.azure.com/openai/v1, and the deployment as model"),
+        ("https://r.services.ai.azure.com/models", "write https://r.services.ai.azure.com/openai/v1"),
+        ("https://api.anthropic.com/v1/messages", "write https://api.anthropic.com/v1"),
+        ("http://localhost:11434/api/chat", "write http://localhost:11434/api"),
         ("https://h/v1?key=1", "has parameters, which are not supported"),
         ("${NO_SUCH_URL}", "the environment variable NO_SUCH_URL is not set"),
         ("http://${NO_SUCH_HOST}:8000/v1", "the environment variable NO_SUCH_HOST is not set"),
@@ -215,7 +222,13 @@ def test_an_address_that_cannot_work_is_refused_before_any_request(url, expected
     monkeypatch.setenv("SET_URL", "node7:8000/v1")
     (problem,) = check({"openai": {"base_url": url, "api_key_env": None}})
     assert expected in problem
-    assert not check({"openai": {"base_url": "https://h/v1", "api_key_env": None}})
+    for url in (
+        "https://h/v1",
+        "https://h/v1/",
+        "https://r.openai.azure.com/openai/v1/",
+        "https://h.models.ai.azure.com/v1",
+    ):
+        assert not check({"openai": {"base_url": url, "api_key_env": None}})
 
 
 def test_azure_answers_at_its_v1_address(server, tmp_path):
@@ -227,6 +240,20 @@ def test_azure_answers_at_its_v1_address(server, tmp_path):
     server.forget({None: reply})
     results, _ = run(server, tmp_path, PROMPTS, "/openai/v1/", concurrency=1)
     assert [row["text"] for row in results] == ["fine"] * 5
+
+
+@pytest.mark.fault(25)
+def test_a_key_with_a_line_break_works_and_is_not_printed(server, tmp_path):
+    server.forget({"odd": REFUSED})
+    _, message = run(server, tmp_path, PROMPTS, key="sk-secret-0123456789\n")
+    assert message.startswith("1 of 5 rows failed") and "sk-secret" not in message
+    assert {headers["Authorization"] for _, headers in server.headers} == {"Bearer sk-secret-0123456789"}
+
+
+def test_log_probabilities_that_an_endpoint_refuses_are_named(server, tmp_path):
+    server.forget({None: error("Logprobs is not enabled for models/m", 400)})
+    _, message = run(server, tmp_path, PROMPTS, sampling={"first_tokens": 5})
+    assert "the protocol alpaca_eval needs log-probabilities: choose another judge" in message
 
 
 def test_a_row_without_a_key_keeps_the_word_none_in_messages(server, tmp_path):

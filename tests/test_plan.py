@@ -119,6 +119,8 @@ def test_the_cost_of_an_endpoint_is_its_price_times_the_tokens_read_and_written(
     job, priced = Job("generate_responses", {"teacher": "paid"}), study()
     priced.config["teachers"]["paid"] = {"model": "m", "engine": "openai", "sampling": {}}
     assert cost_of(priced, job).usd == 2000 * (50 * 10 + 500 * 30) / 1e6
+    priced.config["teachers"]["paid"]["openai"] = {"batch": True}
+    assert cost_of(priced, job).usd == 2000 * (50 * 10 + 500 * 30) / 1e6 / 2
     priced.config["teachers"]["paid"]["model"] = "unknown"
     assert cost_of(priced, job).usd == 0
     assert "price of unknown = 0 (it is not in `api.prices`)" in priced.assumed

@@ -2,7 +2,7 @@
 
 import re
 
-from scripts.configuration.config_engines import gpus_setting, is_endpoint
+from scripts.configuration.config_engines import gpus_setting, is_batched, is_endpoint
 
 KINDS = {"model": "a model", "select": "a selection", "mix": "a mix"}
 
@@ -12,6 +12,7 @@ def wrong_values(config: dict) -> list[str]:
     return [
         *wrong_finetuning(config),
         *wrong_gpus(config),
+        *wrong_batches(config),
         *wrong_names(config),
         *wrong_unpaired(config),
         *(line for name in config["benchmarks"] for line in wrong_exact_benchmark(name, config["benchmarks"][name])),
@@ -46,6 +47,16 @@ def wrong_gpus(config: dict) -> list[str]:
                 if gpus not in (0, needed):
                     problems.append(f"{section}.{name}: gpus is {gpus}, but {entry['engine']}.{setting} is {needed}")
     return problems
+
+
+def wrong_batches(config: dict) -> list[str]:
+    """Models that ask for batches of an endpoint, but have another engine."""
+    models = {f"{part}.{name}": config[part][name] for part in ("teachers", "judges") for name in config[part]}
+    return [
+        f"{place}.openai.batch: the engine {entry['engine']} has no Batch API: remove it, or set engine: openai"
+        for place, entry in models.items()
+        if entry.get("openai", {}).get("batch") and not is_batched(entry)
+    ]
 
 
 def wrong_names(config: dict) -> list[str]:

@@ -5,9 +5,19 @@ import json
 from scripts.engines.results import with_text
 
 # names of other servers for the finish reasons of OpenAI
-FINISH_REASONS = dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "STOP"), "stop")
-FINISH_REASONS |= dict.fromkeys(("max_tokens", "max_output_tokens", "MAX_TOKENS"), "length")
-FINISH_REASONS |= dict.fromkeys(("safety", "SAFETY", "sensitive", "refusal", "RECITATION"), "content_filter")
+FINISH_REASONS = dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete"), "stop")
+FINISH_REASONS |= dict.fromkeys(("max_tokens", "max_output_tokens"), "length")
+FILTERS = (
+    "safety",
+    "sensitive",
+    "refusal",
+    "recitation",
+    "prohibited_content",
+    "blocklist",
+    "spii",
+    "content_filtered",
+)
+FINISH_REASONS |= dict.fromkeys((*FILTERS, "guardrail_intervened"), "content_filter")
 BYTES_PER_TOKEN = 3  # for estimates: English has about 4, Chinese about 3, code less
 
 
@@ -26,7 +36,7 @@ def read_completion(completion) -> dict:
     Raises AttributeError, IndexError, KeyError or TypeError if it is not a chat completion.
     """
     choice = completion.choices[0]
-    finish_reason = FINISH_REASONS.get(choice.finish_reason, choice.finish_reason) or None
+    finish_reason = in_our_words(choice.finish_reason)
     text, first = answer_of(choice.message), first_token(choice)
     result = with_text(text, finish_reason, reported(completion, "completion_tokens") if text else None)
     if finish_reason == "content_filter":
@@ -36,6 +46,12 @@ def read_completion(completion) -> dict:
     elif not text.strip() and not first:
         refuse_empty(finish_reason, thought(completion))
     return result | first | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
+
+
+def in_our_words(finish_reason: str | None) -> str | None:
+    """stop, length, content_filter, an unknown reason as it is, or None; Gemini adds details after a colon."""
+    name = str(finish_reason or "").lower().removeprefix("finish_reason_").partition(":")[0]
+    return FINISH_REASONS.get(name, name) or None
 
 
 def refuse_empty(finish_reason: str | None, thinking: bool) -> None:
@@ -51,20 +67,29 @@ def answer_of(message) -> str:
     """The text of a message, without its thinking. The content may be a list of parts."""
     content = message.content
     if isinstance(content, list):
-        content = "".join(part["text"] for part in content if part["type"] in ("text", "output_text"))
+        content = "".join(text_of_part(part) for part in content)
     return content or getattr(message, "refusal", None) or ""
+
+
+def text_of_part(part: dict | str) -> str:
+    """The text of a part of a content; empty if it is thinking, an image or a call."""
+    if isinstance(part, str):
+        return part
+    return (part.get("text") or "") if part.get("type", "text") in ("text", "output_text") else ""
 
 
 def thinking_of(message) -> str:
     """What a server sent as thinking next to the answer."""
     separate = [getattr(message, name, None) for name in ("reasoning_content", "reasoning")]
     parts = message.content if isinstance(message.content, list) else []
-    return "".join(str(text) for text in separate if text) + "".join(str(p) for p in parts if p["type"] == "thinking")
+    inside = [part for part in parts if isinstance(part, dict) and part.get("type") == "thinking"]
+    return "".join(str(text) for text in separate if text) + "".join(map(str, inside))
 
 
 def thought(completion) -> bool:
     details = getattr(completion.usage, "completion_tokens_details", None)
-    return bool(thinking_of(completion.choices[0].message) or getattr(details, "reasoning_tokens", None))
+    hidden = getattr(details, "reasoning_tokens", None) or uncounted(completion)
+    return bool(thinking_of(completion.choices[0].message) or hidden)
 
 
 def first_token(choice) -> dict:
@@ -75,8 +100,15 @@ def first_token(choice) -> dict:
 
 
 def reported(completion, name: str) -> int | None:
-    """A number of tokens that an endpoint reports; None if it reports none, or 0."""
-    return getattr(completion.usage, name, None) or None
+    """A number of tokens that an endpoint reports; None if it reports none, 0, or something that is no number."""
+    number = getattr(completion.usage, name, None)
+    return int(number) if isinstance(number, int | float) and number > 0 else None
+
+
+def uncounted(completion) -> int:
+    """Tokens of the total that are neither those read nor those written: Gemini counts its thinking, which it bills."""
+    total, read = reported(completion, "total_tokens"), reported(completion, "prompt_tokens")
+    return max(0, total - read - (reported(completion, "completion_tokens") or 0)) if total and read else 0
 
 
 def count_tokens(completion, n_prompt_bytes: int) -> tuple[int, int, bool]:
@@ -85,4 +117,5 @@ def count_tokens(completion, n_prompt_bytes: int) -> tuple[int, int, bool]:
     message = completion.choices[0].message
     n_bytes = len(f"{answer_of(message)}{thinking_of(message)}".encode(errors="replace"))
     estimates = -(-n_prompt_bytes // BYTES_PER_TOKEN), -(-n_bytes // BYTES_PER_TOKEN)
+    written = (written or 0) + uncounted(completion) or None
     return read or estimates[0], written or estimates[1], read is None or (written is None and n_bytes > 0)

@@ -4,19 +4,23 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx2
 from openai import APIStatusError, DefaultHttpxClient, OpenAI, OpenAIError
 
+from scripts.configuration.config_engines import price_share
 from scripts.engines.completions import Unanswered, count_tokens, read_completion
+from scripts.engines.error_texts import cause_of, in_one_line, shortened, text_of, without_frames
 from scripts.engines.ledger import book, spent
 from scripts.engines.refusals import (
     ROW_STATUSES,
+    Refused,
     closest_models,
-    in_one_line,
+    is_busy,
     keys_to_change,
     lasting_reason,
     prepare_response,
-    text_of,
 )
 from scripts.engines.results import messages_of, row_seed, without_text
 from scripts.models.tool_forms import in_form
@@ -24,53 +28,58 @@ from scripts.tables.row_store import NotAsked, SetAside
 
 VARIABLE = re.compile(r"[$][{](\w+)[}]")  # ${NAME} in a base_url
 CALLS = (None, True)  # OpenAI's form of a message with calls: no content is null, and arguments are a JSON text
+CONTROL = {"id": "control", "instruction": "Reply with one word: yes"}  # does the endpoint answer anything?
 
 
-class Refused(Exception):
-    """Why a row has no answer; the row or a limit of the server may be the cause. `reason`: its name in the tables."""
+class Replay(httpx2.BaseTransport):
+    """Sends nothing: the reply to each request is `status` and `body`, which were received before."""
 
-    def __init__(self, why: str, reason: str):
-        super().__init__(why)
-        self.reason = reason
+    status, body = 404, None
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        data = json.dumps(self.body).encode()
+        return httpx2.Response(self.status, content=data, headers={"Content-Type": "application/json"})
 
 
 class Endpoint:
-    """spec: see load in engine_openai.py. `estimated`: whether a number of tokens had to be estimated."""
+    """spec: see load in engine_openai.py. `estimated`: whether a number of tokens had to be estimated.
 
-    def __init__(self, spec: dict):
+    With a replay, a request reads the reply of a batch: at its price, and within a budget that was reserved before.
+    """
+
+    def __init__(self, spec: dict, replay: Replay | None = None):
         self.spec, self.api, self.url = spec, spec["api"], address_of(spec["openai"]["base_url"])
+        self.budget, self.share = (None, price_share(spec)) if replay else (self.api["budget_usd"], 1)
         variable = spec["openai"]["api_key_env"]
-        self.key = os.environ[variable] if variable else None
+        self.key = os.environ[variable].strip() if variable else None
         self.client = OpenAI(
             base_url=self.url,
             api_key=self.key or "none",
             timeout=self.api["timeout_s"],
-            max_retries=self.api["retries"],
-            http_client=DefaultHttpxClient(event_hooks={"response": [prepare_response]}),
+            max_retries=0 if replay else self.api["retries"],
+            http_client=DefaultHttpxClient(event_hooks={"response": [prepare_response]}, transport=replay),
         )
         self.price = self.api["prices"].get(spec["model"])
         self.estimated = False
 
     def request(self, row: dict) -> dict | Exception:
         """Send the request of a row within the budget, and book what it costs."""
-        n_bytes = size_of(row)
-        # a token has at least one byte, and a message few tokens around it: an upper bound of the cost
-        longest = n_bytes + 100 * len(messages_of(row))
-        max_cost, usd = self.cost(longest, self.spec["sampling"]["max_new_tokens"]), 0.0
-        if not self.book(max_cost, self.api["budget_usd"]):
+        max_cost, usd = self.max_cost(row), 0.0
+        if not self.book(max_cost, self.budget):
             return self.over_budget()
         try:
-            completion = self.client.chat.completions.create(**self.body(row))
-            usd = self.cost_of(completion, n_bytes)
+            response = self.client.chat.completions.with_raw_response.create(**self.body(row))
+            completion = response.parse()
+            usd = self.cost_of(completion, size_of(row))
             result = read_completion(completion)
             self.refuse_without_logprobs(result)
             return result | {"usd": usd if self.price else None}
         except (OpenAIError, Unanswered) as error:
             failure = self.failure(error, row)
-            failure.__cause__ = error
+            failure.__cause__ = without_frames(error)
             return failure
         except (ValueError, AttributeError, IndexError, KeyError, TypeError):
-            return RuntimeError(f"{self.url} sent something that is not a chat completion{self.wrong_address()}")
+            return self.unreadable(response.text)
         finally:
             self.book(usd - max_cost)
 
@@ -105,14 +114,19 @@ class Endpoint:
             line += f" (the key is that of {self.spec['openai']['api_key_env']})"
         if error.status_code in (404, 405):
             line += self.wrong_address() or closest_models(self.client, self.spec["model"])
-        if error.status_code not in ROW_STATUSES:
+        if error.status_code not in ROW_STATUSES or is_busy(error.status_code, text):
             return RuntimeError(line)
         changes = keys_to_change(text, self.body(row))
         return Refused(f"{line} ({'; '.join(changes)})" if changes else line, "refused")
 
+    def unreadable(self, sent: str) -> RuntimeError:
+        """What an endpoint sent is not a completion; the message has the beginning of it."""
+        text = shortened(cause_of(sent), self.key)[:200] or "nothing"
+        return RuntimeError(f"{self.url} sent something that is not a chat completion{self.wrong_address()}: {text}")
+
     def wrong_address(self) -> str:
         """A hint for a message, if the address has no version in its path."""
-        return "" if re.search(r"/v[0-9]", self.url) else f": does base_url ({self.url}) lack /v1?"
+        return "" if re.search(r"/v[0-9]", urlsplit(self.url).path) else f": does base_url ({self.url}) lack /v1?"
 
     def refuse_without_logprobs(self, result: dict) -> None:
         if self.spec["sampling"].get("first_tokens") and result["text"] and "logprobs" not in result:
@@ -125,6 +139,10 @@ class Endpoint:
         usd = spent(Path(self.api["ledger"]))
         return NotAsked(f"budget_usd {self.api['budget_usd']} does not allow another request ({usd:.2f} spent)")
 
+    def max_cost(self, row: dict) -> float:
+        """An upper bound: a token has at least one byte, and a message few tokens around it."""
+        return self.cost(size_of(row) + 100 * len(messages_of(row)), self.spec["sampling"]["max_new_tokens"])
+
     def cost_of(self, completion, n_prompt_bytes: int) -> float:
         """US dollars for a completion."""
         read, written, estimated = count_tokens(completion, n_prompt_bytes)
@@ -136,7 +154,7 @@ class Endpoint:
     def cost(self, n_prompt_tokens: int, n_tokens: int) -> float:
         """US dollars; 0 for a model without a price."""
         price = self.price or {"input": 0, "output": 0}
-        return (n_prompt_tokens * price["input"] + n_tokens * price["output"]) / 1e6
+        return self.share * (n_prompt_tokens * price["input"] + n_tokens * price["output"]) / 1e6
 
 
 def address_of(base_url: str) -> str:

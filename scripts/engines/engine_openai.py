@@ -13,27 +13,28 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
+from scripts.engines.batches import Batches
 from scripts.engines.completions import Unanswered
-from scripts.engines.endpoint import VARIABLE, Endpoint, Refused, address_of
-from scripts.engines.results import without_text
-from scripts.tables.row_store import NotAsked, SetAside
+from scripts.engines.endpoint import CONTROL, VARIABLE, Endpoint, address_of
+from scripts.engines.refusals import without_answer
+from scripts.tables.row_store import NotAsked
 
 VERSION = 2
 ENVIRONMENT = "train"
 ENDPOINT = True
 GPUS = None
-OPERATIONAL = ("base_url", "api_key_env")
+OPERATIONAL = ("base_url", "api_key_env", "batch")
 BLOCK = 64
 SEVERAL = 3  # rows that fail one after the other
-CONTROL = {"id": "control", "instruction": "Reply with one word: yes"}
 
 
 def check(entry: dict) -> list[str]:
     """Whether the environment variables of key and address are set, and the address is one to which paths are added."""
     url, key = entry["openai"]["base_url"], entry["openai"]["api_key_env"]
     of_url = VARIABLE.findall(url)
-    unset = [name for name in [key, *of_url] if name and not os.environ.get(name)]
+    unset = [name for name in [key, *of_url] if name and not os.environ.get(name, "").strip()]
     problems = [f"the environment variable {name} is not set" for name in unset]
     return problems + (wrong_address(address_of(url)) if not {*of_url} & {*unset} else [])
 
@@ -41,12 +42,15 @@ def check(entry: dict) -> list[str]:
 def wrong_address(url: str) -> list[str]:
     """What is wrong with the address of an endpoint, if anything."""
     problems = []
+    azure = re.match(r"https?://[^/]*\.(openai|cognitiveservices|services\.ai)\.azure\.com(?!.*/v1)", url)
     if not re.match("https?://", url):
         problems.append(f"base_url {url} does not begin with http:// or https://")
-    elif "/openai/deployments/" in url or "api-version=" in url:
-        resource = url.partition("/openai/")[0]
-        problems.append(f"base_url is an Azure deployment: write {resource}/openai/v1, and the deployment as model")
-    elif cut := re.match(r"(.*?)(/chat)?/(completions|responses|models)/?$", url):
+    elif azure or "/openai/deployments/" in url or "api-version=" in url:
+        resource = azure[0] if azure else url.partition("/openai/")[0]
+        problems.append(
+            f"base_url {url} is not Azure's v1 address: write {resource}/openai/v1, and the deployment as model"
+        )
+    elif cut := re.match(r"(.*?)(/chat)?/(completions|responses|models|messages|chat)/?$", url):
         problems.append(f"base_url {url} is the address of one function: write {cut[1]}")
     elif "?" in url:
         problems.append(f"base_url {url} has parameters, which are not supported: write it without them")
@@ -57,15 +61,18 @@ def load(spec: dict):
     """Return the endpoint's function from rows and their sampling to results (see generation.py).
 
     spec: model, openai (base_url, api_key_env, max_tokens_name) and api (concurrency, timeout_s, retries, budget_usd,
-    prices, set_aside_refused, ledger); `ledger` is the file with the sum that the study has spent. Sampling:
-    max_new_tokens, temperature, top_p, seed and options, which are further fields of the request.
+    prices, set_aside_refused, poll_s, ledger); `ledger` is the file with the sum that the study has spent. Sampling:
+    max_new_tokens, temperature, top_p, seed and options, which are further fields of the request. With a folder, that
+    of the stored rows, they are asked in batches.
     """
 
     @cache
     def questions(sampling: str) -> Questions:
         return Questions({**spec, "sampling": json.loads(sampling)})
 
-    def generate(rows: list[dict], sampling: dict) -> list[dict | Exception]:
+    def generate(rows: list[dict], sampling: dict, folder: Path | None = None) -> list[dict | Exception]:
+        if folder:
+            return Batches({**spec, "sampling": sampling}, folder).ask(rows)
         with ThreadPoolExecutor(spec["api"]["concurrency"]) as threads:
             return list(threads.map(questions(json.dumps(sampling)).ask, rows))
 
@@ -94,17 +101,7 @@ class Questions:
             elif not self.closed:
                 self.failures += 1
                 self.closed = result if isinstance(result, NotAsked) else self.reason_to_close(result)
-            return self.without_answer(result) if isinstance(result, (Refused, SetAside)) else result
-
-    def without_answer(self, result: Refused | SetAside) -> Exception:
-        """What becomes of a row that was refused: it is set aside, or fails."""
-        if self.closed:  # the endpoint refuses more than this row
-            return RuntimeError(str(result))
-        if isinstance(result, SetAside):
-            return result
-        if self.api["set_aside_refused"]:
-            return SetAside(str(result), without_text(result.reason))
-        return RuntimeError(f"{result} (to go on without such rows: api.set_aside_refused)")
+            return without_answer(result, self.api, others=not self.closed)
 
     def reason_to_close(self, result: Exception) -> NotAsked | None:
         """Why no other row will be answered either, after a row that was not answered; None if that is not so."""

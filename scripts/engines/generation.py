@@ -11,7 +11,8 @@ BLOCK        rows stored at a time; a killed job may have to compute one block a
 
 It defines functions. `check(entry)` returns what is wrong with a config entry, one line per problem, without loading
 anything; `check_config(config)` what is wrong with a model's own config, for an engine that loads models. `load(spec)`
-returns a function from rows and a sampling to results, one result per row, in the order of the rows.
+returns a function from rows and a sampling to results, one result per row, in the order of the rows. With `batch` in
+the engine's section it gets all rows at once, and the folder of the stored rows.
 
 A row is a dict of instruction, or else messages (role and content, maybe calls) and maybe the tools that they offer,
 and of whatever distinguishes it from other rows. A result is a dict of text (None if there is no text), finish_reason
@@ -21,6 +22,7 @@ most likely ones: a list of pairs, text and log-probability, as JSON. The result
 (see scripts/tables/row_store.py); the next run computes that row again.
 """
 
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
@@ -28,7 +30,7 @@ from pathlib import Path
 
 import polars as pl
 
-from scripts.configuration.config_engines import engine_module, is_endpoint
+from scripts.configuration.config_engines import engine_module, is_batched, is_endpoint
 from scripts.engines.results import without_text
 from scripts.jobs.code import declared
 from scripts.models.folder import key_of
@@ -48,7 +50,10 @@ def asker(spec: dict, store_folder: Path, load: Callable) -> Callable[[list[dict
     """
     engine, sampling = engine_module(spec["engine"]), with_greedy_default(spec)["sampling"]
     store = RowStore(store_folder, key_of_rows(spec), declared(engine, "VERSION"))
-    return lambda rows: store.fill(rows, lambda: partial(load(), sampling=sampling), declared(engine, "BLOCK"))
+    settings, block = {"sampling": sampling}, declared(engine, "BLOCK")
+    if is_batched(spec):  # all rows at once
+        settings, block = settings | {"folder": store.folder}, sys.maxsize
+    return lambda rows: store.fill(rows, lambda: partial(load(), **settings), block)
 
 
 def loader(spec: dict, api: dict) -> Callable[[], Callable]:
@@ -93,10 +98,10 @@ def answer_instructions(
     `instructions` has the columns id, instruction and maybe messages and tools. spec, store_folder and load: see asker.
     """
     ask = asker(spec, store_folder, load)
-    frames = []
-    for candidate in range(candidates):  # one after the other, so that a larger pool has the same blocks
-        rows = instructions.select("id", *PROMPT, candidate=pl.lit(candidate, pl.Int32))
-        frames.append(with_results(rows, ask([question(row) for row in rows.to_dicts()])))
+    pool = [instructions.select("id", *PROMPT, candidate=pl.lit(i, pl.Int32)) for i in range(candidates)]
+    # one candidate after the other, so that a larger pool has the same blocks; in batches, the whole pool at once
+    groups = [pl.concat(pool)] if is_batched(spec) else pool
+    frames = [with_results(rows, ask([question(row) for row in rows.to_dicts()])) for rows in groups]
     order = pl.int_range(pl.len()).over("candidate")
     return pl.concat(frames).sort(order, "candidate")
 

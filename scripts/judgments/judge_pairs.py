@@ -17,11 +17,14 @@ it. If none of the first outputs can be read, the judge is not asked further.
 """
 
 import argparse
+import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
+from scripts.configuration.config_engines import is_batched
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker, key_of_rows, loader
 from scripts.jobs.aligned import aligned
@@ -53,27 +56,40 @@ def main():
     prompts, baseline = read_table(args.prompts), read_table(args.baseline)
     identity = {"judge": digest([key_of_rows(judge), template])}
     identity |= {"prompts": sha256(args.prompts), "baseline": sha256(args.baseline)}
-    failed = []
-    for pair, answers, output in aligned(args, "pairs", "answers", "outputs"):
+
+    def judge_pair(pair: str, answers: Path, output: Path) -> str | None:
+        """Write the judgments of a pair; or why there are none, since the other pairs are judged all the same."""
         comparisons = list_comparisons(args.protocol, prompts, read_table(answers), baseline)
+        ask = asker(judge, args.store / pair, load)
         try:
-            judgments = judge_one(comparisons, template, args.protocol, protocol, asker(judge, args.store / pair, load))
-        except RowsFailed as error:  # the other pairs are judged all the same
-            failed.append(f"{pair}: {error}")
-            continue
+            judgments = judge_one(comparisons, template, args.protocol, protocol, ask, is_batched(judge))
+        except RowsFailed as error:
+            return f"{pair}: {error}"
         write_table(judgments, output, identity)
         tokens_read, written, usd = judgments.select(pl.col("n_prompt_tokens", "n_tokens", "usd").sum()).row(0)
         print(f"{pair}: comparisons: {judgments.height}; tokens read: {tokens_read}, written: {written}; ${usd:.2f}")
-    if failed:
+
+    pairs = aligned(args, "pairs", "answers", "outputs")
+    if failed := [problem for problem in run_pairs(judge_pair, list(pairs), is_batched(judge)) if problem]:
         raise SystemExit("\n".join(failed))
 
 
+def run_pairs(judge_pair: Callable, pairs: list[tuple], at_once: bool) -> list[str | None]:
+    """The results of all pairs: one after the other, or at once, since each waits for its own batch."""
+    if not at_once:
+        return [judge_pair(*pair) for pair in pairs]
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the job: its threads may wait for a day
+    with ThreadPoolExecutor(max(1, len(pairs))) as threads:
+        return list(threads.map(judge_pair, *zip(*pairs, strict=True)))
+
+
 def judge_one(
-    comparisons: pl.DataFrame, template: list[dict], name: str, protocol: Pairwise, ask: Callable
+    comparisons: pl.DataFrame, template: list[dict], name: str, protocol: Pairwise, ask: Callable, at_once: bool = False
 ) -> pl.DataFrame:
-    """The judgments of one pair's comparisons; name: that of the protocol."""
+    """The judgments of one pair's comparisons; name: that of the protocol; at_once: without trying the first ones."""
     requests = [request(comparison, template) for comparison in undecided(comparisons).iter_rows(named=True)]
-    refuse_unreadable(judged(requests[:FIRST], protocol, ask), protocol, name)
+    first = requests if at_once else requests[:FIRST]
+    refuse_unreadable(judged(first, protocol, ask)[:FIRST], protocol, name)
     outputs = judged(requests, protocol, ask)  # with the first ones, which are in the store
     judgments = join_outputs(comparisons, outputs, name)
     check_rows(judgments, comparisons["id"].to_list(), value="judged")

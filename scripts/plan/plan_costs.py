@@ -42,9 +42,9 @@ def generating(size: float, tokens: float, gpu: str) -> Cost:
     return on_gpu("generate", 2 * size * tokens, tokens, gpu)
 
 
-def asking(price: dict[str, float], rows: float, read: float, written: float) -> Cost:
-    """An endpoint reads and writes so many tokens per row; `price` is in dollars per million tokens."""
-    usd = rows * (read * price["input"] + written * price["output"]) / 1e6
+def asking(price: dict[str, float], rows: float, read: float, written: float, share: float = 1) -> Cost:
+    """An endpoint reads and writes so many tokens per row, for a share of `price` (dollars per million tokens)."""
+    usd = share * rows * (read * price["input"] + written * price["output"]) / 1e6
     return Cost(tokens=rows * (read + written), usd=usd)
 
 

@@ -3,7 +3,7 @@
 Each function has the name of its rule; its arguments are the study and the job.
 """
 
-from scripts.configuration.config_engines import is_endpoint
+from scripts.configuration.config_engines import is_endpoint, price_share
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.plan.dry_run import Job
 from scripts.plan.plan_costs import MODEL_START, Cost, asking, generating, scoring, training
@@ -99,7 +99,7 @@ def generation(study: Study, section: str, model: str, rows: float, read: float,
     """A model of a section of the configuration reads and writes so many tokens per row."""
     entry = study.config[section][model]
     if is_endpoint(entry):
-        return asking(study.price(entry["model"]), rows, read, written)
+        return asking(study.price(entry["model"]), rows, read, written, price_share(entry))
     return generating(study.parameters(section, model), rows * (read + written), study.gpu)
 
 
