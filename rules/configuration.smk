@@ -12,7 +12,7 @@ from scripts.checks.checked_models import models_as_json, models_to_check
 from scripts.checks.checked_sources import sources_to_check
 from scripts.configuration.check_config import fill_and_check
 from scripts.configuration.command_line import merge_sections
-from scripts.configuration.config_engines import engine_module
+from scripts.configuration.config_engines import engine_module, is_batched
 from scripts.configuration.config_files import is_workflow_output, own_files, workflow_files
 from scripts.configuration.config_values import is_pool
 from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS

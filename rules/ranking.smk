@@ -203,6 +203,7 @@ rule count_costs:
             {
                 name: {key: config["teachers"][name][key] for key in PRICED_KEYS}
                 | {"gpus": min(config["teachers"][name]["gpus"], 1)}  # only whether it has any
+                | ({"openai": {"batch": True}} if is_batched(config["teachers"][name]) else {})
                 for name in GENERATED
             }
         ),

@@ -17,6 +17,7 @@ POOL = [(i, "x", 1, 10) for i in "aabbccdd"]
 MODELS = {
     "gpt": {"model": "m/gpt", "engine": "openai", "gpus": 0, "parameters": None},
     "partly": {"model": "m/gpt", "engine": "openai", "gpus": 0, "parameters": None},
+    "batched": {"model": "m/gpt", "engine": "openai", "gpus": 0, "parameters": None, "openai": {"batch": True}},
     "unpriced": {"model": "m/other", "engine": "openai", "gpus": 0, "parameters": None},
     "pool": {"model": "m/M-7B", "engine": "vllm", "gpus": 1, "parameters": None},
     "unsized": {"model": "m/M", "engine": "vllm", "gpus": 1, "parameters": None},
@@ -58,6 +59,7 @@ def test_tokens_and_dollars_are_sums_over_all_responses_and_scale_with_the_data_
     assert (row["responses"], row["tokens_read"], row["tokens_written"], row["estimated"]) == (4, 32, 20, 0)
     assert row["usd"] == pytest.approx((32 * 2 + 20 * 10) / 1e6)
     assert (row["all_instructions"], row["gpu_hours"], row["all_gpu_hours"]) == (10, None, None)
+    assert costs(4)["batched"]["usd"] == pytest.approx(row["usd"] / 2)  # the Batch API's price
     assert row["all_usd"] == pytest.approx(2.5 * row["usd"])
     everything = costs(None)["gpt"]  # no sample was drawn: these are all
     assert (everything["all_instructions"], everything["all_usd"]) == (4, pytest.approx(everything["usd"]))

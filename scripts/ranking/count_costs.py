@@ -7,11 +7,12 @@ python -m scripts.ranking.count_costs --paid '{"gpt": ["gpt"], "best-of-5": ["po
     --responses results/mine/responses/{gpt,pool}.parquet --output results/mine/tables/response_costs.csv
 
 A selection costs what its pool costs, with every candidate; a mix what all its sources cost. Dollars are tokens times
-the present price of an endpoint's model. GPU-hours are the estimate of `snakemake plan` for such a number of tokens, on
-one kind of GPU, so that teachers can be compared. What is not known is null: dollars of a model without a price and of
-an import, GPU-hours of an endpoint, of a model whose size is not known and of one without a GPU. Tokens that an
-endpoint did not report are estimated from the bytes of the texts, and `estimated` is the share of such responses. If a
-sample was drawn, the whole data set has the rows of its local files, else --all-instructions.
+the present price of an endpoint's model, or half of it with `openai: {batch: true}`. GPU-hours are the estimate of
+`snakemake plan` for such a number of tokens, on one kind of GPU, so that teachers can be compared. What is not known is
+null: dollars of a model without a price and of an import, GPU-hours of an endpoint, of a model whose size is not known
+and of one without a GPU. Tokens that an endpoint did not report are estimated from the bytes of the texts, and
+`estimated` is the share of such responses. If a sample was drawn, the whole data set has the rows of its local files,
+else --all-instructions.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from scripts.configuration.config_engines import is_endpoint
+from scripts.configuration.config_engines import is_endpoint, price_share
 from scripts.engines.completions import BYTES_PER_TOKEN
 from scripts.models.sizes import parameters_of
 from scripts.plan.plan_costs import asking, generating
@@ -80,7 +81,7 @@ def costs_of(usage: dict, model: dict, prices: dict, gpu: str, times: float) -> 
     usd = gpu_hours = all_gpu_hours = None
     if is_endpoint(model):
         if price := prices.get(model["model"]):
-            usd = asking(price, 1, read, written).usd
+            usd = asking(price, 1, read, written, price_share(model)).usd
     elif model["gpus"] and (size := parameters_of(model)):
         gpu_hours, all_gpu_hours = (generating(size, n * (read + written), gpu).seconds / 3600 for n in (1, times))
     all_usd = None if usd is None else usd * times
