@@ -45,8 +45,11 @@ def one_of(names):
 
 
 def as_json(entry, *keys):
-    """These keys of a config entry (all when left out) as sorted JSON: a param that changes when one of them does."""
-    return json.dumps({key: entry[key] for key in keys or entry}, sort_keys=True)
+    """These keys of a config entry (all when left out) as sorted JSON: a param that changes when one of them does.
+
+    A key without a default that the entry does not have is left out, so that such a key is new to no other entry.
+    """
+    return json.dumps({key: entry[key] for key in keys or entry if key in entry}, sort_keys=True)
 
 
 def code_of(script):

@@ -13,6 +13,7 @@ def wrong_values(config: dict) -> list[str]:
         *wrong_finetuning(config),
         *wrong_gpus(config),
         *wrong_names(config),
+        *wrong_template_settings(config),
         *wrong_unpaired(config),
         *(line for name in config["benchmarks"] for line in wrong_exact_benchmark(name, config["benchmarks"][name])),
     ]
@@ -46,6 +47,16 @@ def wrong_gpus(config: dict) -> list[str]:
                 if gpus not in (0, needed):
                     problems.append(f"{section}.{name}: gpus is {gpus}, but {entry['engine']}.{setting} is {needed}")
     return problems
+
+
+def wrong_template_settings(config: dict) -> list[str]:
+    """Endpoints that would get chat_template_kwargs twice."""
+    return [
+        f"{section}.{name}: chat_template_kwargs is also in sampling.options: delete it there"
+        for section in ("teachers", "judges")
+        for name, entry in config[section].items()
+        if "chat_template_kwargs" in entry and "chat_template_kwargs" in entry["sampling"].get("options", {})
+    ]
 
 
 def wrong_names(config: dict) -> list[str]:

@@ -61,7 +61,7 @@ def difference(chat: Chat, row: dict) -> str | None:
     if others:
         return SEVERAL
     shown = conversation(row, chat)
-    how = {"tools": shown["tools"], "return_dict": False}
+    how = {"tools": shown["tools"], "return_dict": False, **chat.template.settings}
     rendered_prompt = chat.tokenizer.apply_chat_template(shown["prompt"], add_generation_prompt=True, **how)
     rendered = chat.tokenizer.apply_chat_template(shown["messages"], **how)
     if rendered_prompt == prompt and rendered == prompt + text + end + chat.tail:

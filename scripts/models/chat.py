@@ -28,15 +28,16 @@ class Chat:
     nothing.
 
     An instruction or a response is a text, or messages of role and content, which may have calls of tools (see
-    scripts/tables/tool_calls.py). tools: those that a conversation offers, as JSON schemas.
+    scripts/tables/tool_calls.py). tools: those that a conversation offers, as JSON schemas. template_settings: the
+    configuration's chat_template_kwargs, values of the template's own variables.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template_settings: dict | None = None):
         if not tokenizer.chat_template:
             name = tokenizer.name_or_path or "the model"
             raise SystemExit(f"{name} has no chat template: name a file under `chat_template` of its config entry")
         self.tokenizer = tokenizer
-        self.template = Template(tokenizer)
+        self.template = Template(tokenizer, template_settings)
         self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)
 

@@ -1,14 +1,19 @@
 """A chat template: what it makes of messages, and what it leaves out."""
 
+import re
 from datetime import datetime
 from functools import cached_property
 
-from jinja2 import TemplateError
+from jinja2 import Environment, TemplateError
+from jinja2.meta import find_undeclared_variables
 from transformers import PreTrainedTokenizerBase
 
 from scripts.models.tool_forms import form_of, has_calls, in_form, marked
 
 TODAY = datetime(2024, 7, 26)  # the date that templates are given, always: Llama 3's own default
+GIVEN = {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "strftime_now"}
+GIVEN |= {"raise_exception"}  # what transformers gives every template, besides the special tokens
+GENERATION = re.compile(r"{%-?\s*(end)?generation\s*-?%}")  # tags that transformers adds to Jinja
 # what a template may raise, since it is code
 RAISED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -26,10 +31,10 @@ class LeftOut(Unrenderable):
 
 
 class Template:
-    """The chat template of a tokenizer. messages, tools: see Chat."""
+    """The chat template of a tokenizer. settings: values of its own variables. messages, tools: see Chat."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: dict | None = None):
+        self.tokenizer, self.settings = tokenizer, settings or {}
 
     def render(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> str:
         """The text of a conversation. Raises Unrenderable if the template refuses it."""
@@ -42,10 +47,17 @@ class Template:
     def apply(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> str:
         """What the template makes of messages as they are."""
         how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
+        how |= self.settings
         try:
             return self.tokenizer.apply_chat_template(messages, **how, **({"tools": tools} if tools else {}))
         except (TemplateError, *RAISED) as error:
             raise Unrenderable(f"the chat template cannot be used: {error}") from None
+
+    def variables(self) -> set[str]:
+        """The variables that the template reads and that transformers does not set: those of chat_template_kwargs."""
+        text = GENERATION.sub("", str(self.tokenizer.chat_template))
+        parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
+        return find_undeclared_variables(parsed) - GIVEN - set(self.tokenizer.special_tokens_map)
 
     @cached_property
     def call_form(self) -> tuple | None:
