@@ -15,7 +15,7 @@ from scripts.tables.names import nearest
 from scripts.tables.source_files import files_of
 
 BASE_KEYS = ("model", "revision", "chat_template", "chat_template_kwargs", "trust_remote_code")
-ENGINE_KEYS = ("engine", *BASE_KEYS)
+ENGINE_KEYS = ("engine", *BASE_KEYS, "reasoning")
 FINETUNE_KEYS = (*BASE_KEYS, "fsdp", "lora")
 REFERENCE_MODEL_KEYS = ("model", "revision")
 REWARD_MODEL_KEYS = (*BASE_KEYS, "output", "attn_implementation", "batch_tokens")

@@ -35,7 +35,8 @@ def read_completion(completion) -> dict:
         raise Unanswered(f"the completion ended with finish_reason {finish_reason}", "no_answer")
     elif not text.strip() and not first:
         refuse_empty(finish_reason, thought(completion))
-    return result | first | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
+    sent = {"reasoning": thinking_of(choice.message) or None, "n_thinking_tokens": thinking_tokens(completion)}
+    return result | first | sent | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
 
 
 def refuse_empty(finish_reason: str | None, thinking: bool) -> None:
@@ -58,13 +59,24 @@ def answer_of(message) -> str:
 def thinking_of(message) -> str:
     """What a server sent as thinking next to the answer."""
     separate = [getattr(message, name, None) for name in ("reasoning_content", "reasoning")]
+    if beside := next((text for text in separate if text), None):  # some servers send both, with the same text
+        return str(beside)
     parts = message.content if isinstance(message.content, list) else []
-    return "".join(str(text) for text in separate if text) + "".join(str(p) for p in parts if p["type"] == "thinking")
+    return "".join(text_of_thinking(part["thinking"]) for part in parts if part["type"] == "thinking")
+
+
+def text_of_thinking(thinking: str | list) -> str:
+    """The text of a part of the content, which may consist of parts itself (Mistral)."""
+    return thinking if isinstance(thinking, str) else "".join(part["text"] for part in thinking)
+
+
+def thinking_tokens(completion) -> int | None:
+    """Tokens of the thinking, as the endpoint reports them; None if it does not."""
+    return getattr(getattr(completion.usage, "completion_tokens_details", None), "reasoning_tokens", None) or None
 
 
 def thought(completion) -> bool:
-    details = getattr(completion.usage, "completion_tokens_details", None)
-    return bool(thinking_of(completion.choices[0].message) or getattr(details, "reasoning_tokens", None))
+    return bool(thinking_of(completion.choices[0].message) or thinking_tokens(completion))
 
 
 def first_token(choice) -> dict:

@@ -8,9 +8,7 @@ has no verdict. A label without brackets counts only as the end of a text, becau
 import re
 import unicodedata
 
-THINKING = r"(?:seed:)?(?:think|thinking|thought|reasoning)"
-OPEN = re.compile(rf"<{THINKING}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>", re.I)
-CLOSE = re.compile(rf"</{THINKING}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>", re.I)
+from scripts.tables.thinking import after_thinking
 
 FORMAT = re.compile(r"\\(?:text|mathrm|mathbf|mathit|mathsf|textbf|textit|texttt|boldsymbol|bm)\s*\{([^{}]*)\}")
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{([^{}]*)\}")
@@ -62,12 +60,6 @@ def strict_verdict(text: str) -> str | None:
     """
     found = set(STRICT.findall(text))
     return found.pop() if len(found) == 1 else None
-
-
-def after_thinking(text: str) -> str | None:
-    """The text behind the last end of thinking; None if the thinking has no end."""
-    text = CLOSE.split(text)[-1]
-    return None if OPEN.search(text) else text
 
 
 def normal(text: str) -> str:

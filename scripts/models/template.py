@@ -45,10 +45,11 @@ class Template:
         return self.apply(messages, add_generation_prompt, tools)
 
     def apply(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> str:
-        """What the template makes of messages as they are."""
+        """What the template makes of messages; thinking is in the field that it reads."""
         how = {"tokenize": False, "add_generation_prompt": add_generation_prompt, "strftime_now": TODAY.strftime}
         how |= self.settings
         try:
+            messages = self.with_thinking(messages)
             return self.tokenizer.apply_chat_template(messages, **how, **({"tools": tools} if tools else {}))
         except (TemplateError, *RAISED) as error:
             raise Unrenderable(f"the chat template cannot be used: {error}") from None
@@ -58,6 +59,18 @@ class Template:
         text = GENERATION.sub("", str(self.tokenizer.chat_template))
         parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
         return find_undeclared_variables(parsed) - GIVEN - set(self.tokenizer.special_tokens_map)
+
+    @cached_property
+    def thinking_field(self) -> str | None:
+        """The field of a message in which the template reads thinking; None if it reads none."""
+        text = str(self.tokenizer.chat_template)
+        if "reasoning_content" in text:
+            return "reasoning_content"
+        return "thinking" if re.search(r"""[.]thinking\b|["']thinking["']""", text) else None  # of gpt-oss
+
+    def with_thinking(self, messages: list[dict]) -> list[dict]:
+        """Messages whose thinking (reasoning_content) is in the field that the template reads, or left out."""
+        return [in_field(m, self.thinking_field) if "reasoning_content" in m else m for m in messages]
 
     @cached_property
     def call_form(self) -> tuple | None:
@@ -79,3 +92,9 @@ class Template:
         text = self.render(messages, add_generation_prompt, tools)
         if left_out := {what for mark, what in marks.items() if mark not in text}:
             raise LeftOut(f"the chat template leaves out {' and '.join(sorted(left_out))}")
+
+
+def in_field(message: dict, name: str | None) -> dict:
+    """A message with its reasoning_content under another name; without it for None."""
+    plain = {key: value for key, value in message.items() if key != "reasoning_content"}
+    return plain | ({name: message["reasoning_content"]} if name else {})

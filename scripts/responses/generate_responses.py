@@ -18,7 +18,7 @@ from scripts.engines.generation import answer_instructions, loader
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import RESPONSES, conform
 
-VERSION = 2  # of the table; the rows have that of the module that computes them
+VERSION = 3  # of the table; the rows have that of the module that computes them
 
 
 def main():
