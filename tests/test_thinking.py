@@ -5,7 +5,9 @@ import json
 import polars as pl
 import pytest
 
-from scripts.tables.reasoning import with_reasoning
+from scripts.judgments.judge_outputs import read_verdict, shaped
+from scripts.ranking.thinking_shares import ADVICE, thinking_shares, with_thinking_shares
+from scripts.tables.reasoning import BUDGET, with_reasoning
 from scripts.tables.thinking import Parts, after_thinking, begins_inside, divide, tag_at_the_end, with_thinking
 
 FINAL = "<|start|>assistant<|channel|>final<|message|>"
@@ -181,3 +183,30 @@ def test_each_message_of_a_conversation_has_its_own_thinking():
     kept = [BOTH.replace("hm", thinking).replace("7", text) for thinking, text in ("ab", "cd")]
     assert contents["keep"] == [(kept[0], None), ("<think>", None), (kept[1], None)]
     assert contents["separate"] == [("b", "a"), ("<think>", None), ("d", "c")]
+
+
+def test_the_table_of_teachers_says_how_much_they_think_and_how_often_they_are_cut_in_it(tmp_path):
+    values = {"thinks": ([None, BUDGET, None, BUDGET], [30, 100, 50, None]), "plain": ([None] * 4, None)}
+    values |= {"imported": ([BUDGET, None, None, None], None)}
+    for name, (reasons, tokens) in values.items():
+        frame = pl.DataFrame({"teacher": name, "reason": reasons}, schema_overrides={"reason": pl.String})
+        frame = frame.with_columns(n_thinking_tokens=pl.Series(tokens, dtype=pl.Int64)) if tokens else frame
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    shares = thinking_shares([tmp_path / f"{name}.parquet" for name in values])
+    assert shares.rows() == [("thinks", 60.0, 0.5), ("imported", None, 0.25)]
+    ranked = pl.DataFrame({"teacher": [*values], "note": ["first", "second", None]})
+    notes = with_thinking_shares(ranked, shares)["note"].to_list()
+    assert notes == [f"first; {ADVICE}", "second", ADVICE]
+    assert with_thinking_shares(ranked, shares.clear()).equals(ranked)
+
+
+@pytest.mark.parametrize("mode", ["strip", "keep", "separate"])
+def test_no_mode_changes_the_verdict_of_a_judge(mode):
+    thinking, answer = "perhaps [[A>>B]]", "[[B>A]]"
+    inline = {"text": f"{thinking}\n</think>\n\n{answer}", "reasoning": None, "cut": False, "second_text": None}
+    for output in (inline, inline | {"text": answer, "reasoning": thinking}):
+        got = shaped(output, mode)
+        assert read_verdict(got) == "B>A" and got["reasoning"] == (thinking if mode == "separate" else None)
+        assert got["text"] == (f"<think>\n{thinking}\n</think>\n\n{answer}" if mode == "keep" else answer)
+    unended = inline | {"text": f"<think>{thinking}"}
+    assert shaped(unended, mode) == unended and read_verdict(unended) is None

@@ -3,6 +3,7 @@
 import json
 
 from scripts.engines.results import with_text
+from scripts.tables.thinking import divide
 
 # names of other servers for the finish reasons of OpenAI
 FINISH_REASONS = dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "STOP"), "stop")
@@ -20,7 +21,7 @@ class Unanswered(Exception):
 
 
 def read_completion(completion) -> dict:
-    """The result in a completion.
+    """The result in a completion. Thinking inside its text stays there: a text that was cut in it is cut as any other.
 
     Raises Unanswered if it has no answer and another try may have one: only what the row itself causes is a result.
     Raises AttributeError, IndexError, KeyError or TypeError if it is not a chat completion.
@@ -33,8 +34,8 @@ def read_completion(completion) -> dict:
         result |= {"text": None, "reason": "content_filter"}
     elif finish_reason not in ("stop", "length", None):
         raise Unanswered(f"the completion ended with finish_reason {finish_reason}", "no_answer")
-    elif not text.strip() and not first:
-        refuse_empty(finish_reason, thought(completion))
+    elif not first and (parts := divide(text)).answer is not None and not parts.answer.strip():
+        refuse_empty(finish_reason, bool(parts.thinking) or thought(completion))
     sent = {"reasoning": thinking_of(choice.message) or None, "n_thinking_tokens": thinking_tokens(completion)}
     return result | first | sent | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
 

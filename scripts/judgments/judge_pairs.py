@@ -26,14 +26,15 @@ from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import asker, key_of_rows, loader
 from scripts.jobs.aligned import aligned
 from scripts.judgments.comparisons import GREEDY, PAIRWISE, Pairwise, join_outputs, list_comparisons, undecided
-from scripts.judgments.judge_outputs import last_text, read_strict_verdict
+from scripts.judgments.judge_outputs import last_text, read_strict_verdict, shaped
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.verdict_labels import STRICT
 from scripts.tables.digests import digest, sha256
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.reasoning import STRIP
 from scripts.tables.row_store import RowsFailed
 
-VERSION = 2  # of the table; the rows have that of the module that computes them
+VERSION = 3  # of the table; the rows have that of the module that computes them
 FIRST = 8  # comparisons after which a judge is not asked further if it said nothing that can be read
 
 
@@ -51,7 +52,9 @@ def main():
     for pair, answers, output in aligned(args, "pairs", "answers", "outputs"):
         comparisons = list_comparisons(args.protocol, prompts, read_table(answers), baseline)
         try:
-            judgments = judge_one(comparisons, template, args.protocol, protocol, asker(judge, args.store / pair, load))
+            judgments = judge_one(
+                comparisons, template, args.protocol, protocol, asking(judge, args.store / pair, load)
+            )
         except RowsFailed as error:  # the other pairs are judged all the same
             failed.append(f"{pair}: {error}")
             continue
@@ -60,6 +63,12 @@ def main():
         print(f"{pair}: comparisons: {judgments.height}; tokens read: {tokens_read}, written: {written}; ${usd:.2f}")
     if failed:
         raise SystemExit("\n".join(failed))
+
+
+def asking(judge: dict, store: Path, load: Callable) -> Callable[[list[dict]], list[dict]]:
+    """A function from the judge's messages to its outputs, see judge_outputs.py."""
+    ask, mode = asker(judge, store, load), judge.get("reasoning", STRIP)
+    return lambda requests: [shaped(output, mode) for output in ask(requests)]
 
 
 def judge_one(

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from jinja2 import Environment, TemplateError
 from jinja2.meta import find_undeclared_variables
+from jinja2.nodes import Name
 from transformers import PreTrainedTokenizerBase
 
 from scripts.models.tool_forms import form_of, has_calls, in_form, marked
@@ -58,7 +59,8 @@ class Template:
         """The variables that the template reads and that transformers does not set: those of chat_template_kwargs."""
         text = GENERATION.sub("", str(self.tokenizer.chat_template))
         parsed = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)
-        return find_undeclared_variables(parsed) - GIVEN - set(self.tokenizer.special_tokens_map)
+        own = {name.name for name in parsed.find_all(Name) if name.ctx == "store"}  # some only in a branch
+        return find_undeclared_variables(parsed) - own - GIVEN - set(self.tokenizer.special_tokens_map)
 
     @cached_property
     def thinking_field(self) -> str | None:
