@@ -29,6 +29,7 @@ OTHERS = {
     "72B",
     "gemma-2-9b-it",
     "gpt-4-1106-preview",
+    "enable_thinking",
     "tau_loss",
     "tau_reward",
     "vllm.LLM",

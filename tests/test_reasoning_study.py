@@ -1,10 +1,13 @@
 """A reasoning teacher behind an endpoint in all three modes: responses, rewards, likelihoods, ranking, data set."""
 
 import json
+import shutil
 
 import polars as pl
 import pytest
+import yaml
 
+from conftest import link_workflow, snakemake
 from costly_outputs import API, SAMPLING, run, scorer
 from endpoint_behaviours import BehaviourServer, completion
 
@@ -50,6 +53,7 @@ def follow(root, mode, server, tiny, tiny_reward_model):
     endpoint = {"base_url": f"{server.address}/v1", "api_key_env": None, "max_tokens_name": "max_tokens"}
     responses = folder / "t.parquet"
     teacher = {"engine": "openai", "model": "m", "openai": endpoint, "reasoning": mode}
+    (root / "model.json").write_text(json.dumps({key: teacher[key] for key in teacher if key != "reasoning"}))
     settings = {"sampling": SAMPLING, "candidates": 1, "api": API | {"ledger": str(root / "spent_usd.txt")}}
     run(
         "scripts.responses.generate_responses",
@@ -174,3 +178,69 @@ def test_the_data_set_has_the_thinking_as_the_mode_says(studies, mode):
     labels = pl.read_parquet(studies / mode / "data/tokens.parquet")["labels"].to_list()
     trained = {sum(label != -100 for label in row) for row in labels}
     assert trained == {table(studies, mode, "thinking")["n_tokens"][0] + 1}  # and the end of turn
+
+
+def test_answers_to_a_benchmark_are_judged_without_their_thinking(studies, tmp_path):
+    """By default, also where the answers were stored with it."""
+    model = json.loads((studies / "model.json").read_text(encoding="utf-8"))
+    prompts = studies / "instructions.parquet"
+    shared = {"base": "b", "teacher": "t", "model": model, "samplings": SAMPLING, "api": API}
+    run(
+        "scripts.answers.answer_benchmark",
+        benchmarks="held_out",
+        **shared,
+        prompts=prompts,
+        stores=studies / "rows",
+        outputs=tmp_path / "answers.parquet",
+    )
+    answers = pl.read_parquet(tmp_path / "answers.parquet")
+    assert answers["answer"].to_list() == [*(f"answer {i}" for i in range(N - 1)), None]
+    assert answers["reason"].to_list()[-1] == "thinking_used_the_budget"
+
+
+@pytest.mark.slow
+def test_a_base_is_trained_on_kept_thinking_and_its_answers_are_scored(tiny, tiny_reward_model, tmp_path):
+    root, server = link_workflow(tmp_path), BehaviourServer()
+    for name, model in (("base", tiny), ("judge", tiny_reward_model)):
+        shutil.copytree(model, root / name)
+    server.forget({f"question {i}": reply(i) for i in range(N)})
+    lines = [json.dumps({"q": f"question {i}", "a": f"answer {i}"}) for i in range(N)]
+    (root / "q.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    source = {"path": "q.jsonl", "columns": {"instruction": "q", "reference": "a"}}
+    endpoint = {"base_url": f"{server.address}/v1", "api_key_env": None}
+    sampling = {"max_new_tokens": 64}
+    plain = "config/templates/plain.jinja"
+    config = {
+        "study": "thinks",
+        "ap": ["held_out.wr"],
+        "instructions": source,
+        "teachers": {
+            "thinker": {"model": "m", "engine": "openai", "openai": endpoint, "reasoning": "keep", "sampling": sampling}
+        },
+        "bases": {"base": {"model": "./base", "chat_template": plain, "gpus": 0}},
+        "reward_models": {"judge": {"model": "./judge", "gpus": 0}},
+        "car": {"reward_model": "judge", "transform": "sigmoid"},
+        "finetune": {"epochs": 1, "batch_size": 2, "micro_batch_size": 1, "max_length": 512},
+        "benchmarks": {
+            "held_out": {
+                "prompts": source,
+                "protocol": "exact",
+                "answer_pattern": "(.*)",
+                "baseline": "thinker",
+                "sampling": sampling,
+            }
+        },
+    }
+    (root / "thinks.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    results = root / "results/thinks"
+    score = "results/thinks/scores/held_out/base/thinker.json"
+    done = snakemake("--cores", "2", "--configfile", "thinks.yaml", "--", "rank", score, cwd=root)
+    assert done.returncode == 0, done.stdout[-5000:]
+    manifest = json.loads((results / "checkpoints/base/thinker/manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["n_examples"], manifest["n_truncated"]) == (N - 1, 0)
+    baseline = pl.read_parquet(results / "baselines/held_out.parquet")
+    assert baseline["answer"].to_list()[0] == "answer 0" and baseline["reason"].to_list().count(None) == N - 1
+    judged = pl.read_parquet(results / "judgments/held_out/base/thinker.parquet")
+    assert judged["baseline_correct"].sum() == N - 1  # of the answers, not of the thinking
+    assert "cut_in_thinking" in pl.read_csv(results / "tables/teachers.csv").columns
+    server.shutdown()
