@@ -239,7 +239,7 @@ def test_a_base_is_trained_on_kept_thinking_and_its_answers_are_scored(tiny, tin
     manifest = json.loads((results / "checkpoints/base/thinker/manifest.json").read_text(encoding="utf-8"))
     assert (manifest["n_examples"], manifest["n_truncated"]) == (N - 1, 0)
     baseline = pl.read_parquet(results / "baselines/held_out.parquet")
-    assert baseline["answer"].to_list()[0] == "answer 0" and baseline["reason"].to_list().count(None) == N - 1
+    assert set(baseline["answer"]) == {*(f"answer {i}" for i in range(N - 1)), None}
     judged = pl.read_parquet(results / "judgments/held_out/base/thinker.parquet")
     assert judged["baseline_correct"].sum() == N - 1  # of the answers, not of the thinking
     assert "cut_in_thinking" in pl.read_csv(results / "tables/teachers.csv").columns
