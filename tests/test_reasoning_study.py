@@ -225,7 +225,7 @@ def test_a_base_is_trained_on_kept_thinking_and_its_answers_are_scored(tiny, tin
             "held_out": {
                 "prompts": source,
                 "protocol": "exact",
-                "answer_pattern": "(.*)",
+                "answer_pattern": "(.+)",
                 "baseline": "thinker",
                 "sampling": sampling,
             }
