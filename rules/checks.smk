@@ -4,7 +4,7 @@ Inputs: the model's folder and chat template, if local. Models that the workflow
 Outputs: <results>/checks/{section}/{name}.json (commit, context length, hash of the chat template), an input of every
 job that loads the model; <results>/checks/all.json, which checks all models in one job, with their lengths, and reports
 all problems at once; <results>/checks/{all,rank}_endpoints.json (what each endpoint answered to a small question);
-<results>/checks/disk.json (disk space for the checkpoints); <results>/checks/sources.json (the first rows of every
+<results>/checks/disk.json (disk space for checkpoints and responses); <results>/checks/sources.json (the first rows of every
 table); <results>/checks/imports.json (whether imports have common instructions).
 """
 
@@ -117,12 +117,14 @@ rule check_disk:
     params:
         code=code_of("scripts.checks.check_disk"),
         pairs=PAIRS if set(config["benchmarks"]) - set(TABULATED) else [],  # else nothing is fine-tuned
+        study=as_json(config, "study", "compare", "instructions", "teachers", "plan"),
         checkpoints=f"{RESULTS}/checkpoints",
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.checks.check_disk \
             --facts {input.facts:q} \
             --pairs {params.pairs:q} \
+            --study {params.study:q} \
             --checkpoints {params.checkpoints:q} \
             --output {output.disk:q} &>{log:q}
         """

@@ -45,8 +45,11 @@ def one_of(names):
 
 
 def as_json(entry, *keys):
-    """These keys of a config entry (all when left out) as sorted JSON: a param that changes when one of them does."""
-    return json.dumps({key: entry[key] for key in keys or entry}, sort_keys=True)
+    """These keys of a config entry (all when left out) as sorted JSON: a param that changes when one of them does.
+
+    A key without a default that the entry does not have is left out, so that such a key is new to no other entry.
+    """
+    return json.dumps({key: entry[key] for key in keys or entry if key in entry}, sort_keys=True)
 
 
 def code_of(script):
@@ -162,8 +165,10 @@ def import_spec(teacher, reward_model=None):
     """What decides which responses, or whose rewards, are imported for a teacher."""
     source = {key: value for key, value in config["teachers"][teacher]["import"].items() if key != "rewards"}
     source["candidates"] = config["teachers"][teacher]["candidates"]
+    if "reasoning" in config["teachers"][teacher] and not reward_model:
+        source["reasoning"] = config["teachers"][teacher]["reasoning"]
     if reward_model:  # rewards are matched to rows without the texts, except to conversations, which have them
-        unused = {"finish_reason"} | ({"response"} if "messages" not in source["columns"] else set())
+        unused = {"finish_reason", "reasoning"} | ({"response"} if "messages" not in source["columns"] else set())
         keys = {name: column for name, column in source["columns"].items() if name not in unused}
         source["columns"] = keys | {"reward": config["teachers"][teacher]["import"]["rewards"][reward_model]}
     return as_json(source)
@@ -230,9 +235,12 @@ def baseline_of(benchmark):
 
 
 def answering_entry(wildcards):
-    """The entry of the model that answers: a base model with the checkpoint of a pair, or without it the baseline."""
+    """The entry of the model that answers: a base model with the checkpoint of a pair, or without it the baseline.
+
+    What a teacher's thinking is to the bases is nothing to a judge: a baseline's answers never have any.
+    """
     if "base" not in wildcards.keys():
-        return baseline_of(wildcards.benchmark)
+        return {key: value for key, value in baseline_of(wildcards.benchmark).items() if key != "reasoning"}
     folder = f"{RESULTS}/checkpoints/{wildcards.base}/{wildcards.teacher}"
     # the revision and the chat template of the base model are not those of the checkpoint
     return config["bases"][wildcards.base] | {"model": folder, "revision": None, "chat_template": None}

@@ -6,7 +6,8 @@ Outputs: <results>/datasets/{base}/ with tokens.parquet (ids and labels), train.
 chat_template.jinja and its card README.md, written last.
 """
 
-SOURCE_KEYS = ("model", "revision", "engine", "chat_template", "sampling", "import", "select", "pool")
+SOURCE_KEYS = ("model", "revision", "engine", "chat_template", "chat_template_kwargs", "sampling", "reasoning")
+SOURCE_KEYS += ("import", "select", "pool")
 
 
 rule write_dataset:

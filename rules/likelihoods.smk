@@ -108,7 +108,8 @@ rule count_seams:
         code=code_of("scripts.likelihoods.count_seams"),
         files=lambda wildcards: [model_files(config["bases"][base]) for base in BASES],
         bases=lambda wildcards: json.dumps(
-            {base: {key: config["bases"][base][key] for key in BASE_KEYS} for base in BASES}, sort_keys=True
+            {base: {key: entry[key] for key in BASE_KEYS if key in entry} for base, entry in config["bases"].items()},
+            sort_keys=True,
         ),
         pairs=PAIRS,
     shell:

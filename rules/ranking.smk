@@ -94,6 +94,7 @@ use rule join_metrics as join_metrics_of_mix with:
 rule rank_teachers:
     input:
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=TEACHERS),
     output:
         teachers=report("<results>/tables/teachers.csv", caption="captions/teachers.rst", category="Tables"),
     log:
@@ -120,6 +121,7 @@ rule rank_teachers:
             --compare {params.compare} \
             --max-set-aside {params.max_set_aside} \
             --metrics {input.metrics:q} \
+            --responses {input.responses:q} \
             --output {output.teachers:q} &>{log:q}
         """
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from fault_server import Handler
 
+HARMONY = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>fine"
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 LONG, FILTER = "prompt_over_long", "content_filter"
 
@@ -58,6 +59,14 @@ STORED = {
     ),
     "usage that is no number": Behaviour(completion("fine", usage={"completion_tokens": "5"}), "stored", "fine"),
     "thinking beside it": Behaviour(completion("fine", reasoning_content="hm"), "stored", "fine"),
+    "thinking beside it, OpenRouter": Behaviour(completion("fine", reasoning="hm"), "stored", "fine"),
+    "thinking beside it, twice": Behaviour(
+        completion("fine", reasoning_content="hm", reasoning="hm"), "stored", "fine"
+    ),
+    "thinking in it": Behaviour(completion("<think>hm</think>\n\nfine"), "stored", "<think>hm</think>\n\nfine"),
+    "thinking in it, prefilled": Behaviour(completion("hm\n</think>\n\nfine"), "stored", "hm\n</think>\n\nfine"),
+    "thinking in it, Harmony": Behaviour(completion(HARMONY), "stored", HARMONY),
+    "cut in the thinking": Behaviour(completion("<think>hm and", "length"), "stored", "<think>hm and"),
     "a refusal of the model": Behaviour(completion(None, refusal="I cannot"), "stored", "I cannot"),
     "half a character": Behaviour(completion("\ud83d"), "stored", "undecodable"),
     "an empty answer": Behaviour(completion(" "), "stored", "empty"),
@@ -269,6 +278,12 @@ FAILED = {
     "hidden thinking used the budget": Behaviour(completion(None, "length"), "failed", "thinking used all"),
     "thinking of which only the total is reported, Gemini": Behaviour(
         completion("", usage=USAGE | {"total_tokens": 900}), "failed", "thought and wrote no answer"
+    ),
+    "thinking in it and no answer": Behaviour(
+        completion("<think>hm</think>\n"), "failed", "thought and wrote no answer"
+    ),
+    "thinking in it up to the limit": Behaviour(
+        completion("<think>hm</think>\n", "length"), "failed", "thinking used all of sampling.max_new_tokens"
     ),
     "thinking and no answer": Behaviour(completion("", reasoning="hm"), "failed", "thought and wrote no answer"),
     "empty and unfinished": Behaviour(completion("", None), "failed", "empty and unfinished"),

@@ -155,7 +155,7 @@ def test_checkpoints_that_do_not_fit_on_the_disk_are_an_error(tmp_path):
     command = [sys.executable, "-m", "scripts.checks.check_disk", "--facts", tmp_path / "facts.json"]
     command += ["--pairs", "b/x", "b/y", "--checkpoints", tmp_path, "--output", tmp_path / "disk.json"]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stderr.startswith("the checkpoints need 2000000.0 GB (b 2000000.0 GB), and ")
+    assert done.stderr.startswith("checkpoints and responses need 2000000.0 GB (b 2000000.0 GB), and ")
     for teacher in "xy":  # they exist already
         (tmp_path / "b" / teacher).mkdir(parents=True)
         (tmp_path / "b" / teacher / "manifest.json").write_text("{}")

@@ -141,6 +141,26 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ("instructions/path", ..., "instructions: name either a path or a dataset"),
         ("bases/alpha/chat_template", "no.jinja", "bases.alpha.chat_template: no file no.jinja"),
         ("bases/alpha/chat_template", ..., "bases.alpha: chat_template is missing"),
+        ("bases/alpha/reasoning", "drop", "bases.alpha.reasoning: the text 'drop' is not one of strip, keep, separate"),
+        (
+            "teachers/x",
+            {"model": "a/b", "reasoning": "keep", "sampling": {"max_new_tokens": 16384}},
+            "teachers.x: with `reasoning: keep` an answer has up to sampling.max_new_tokens (16384): "
+            "raise likelihoods.max_length (8192) and finetune.max_length (",
+        ),
+        ("bases/alpha/chat_template_kwargs", {}, "bases.alpha.chat_template_kwargs: "),
+        ("bases/alpha/chat_template_kwargs", {"deep": [1]}, "bases.alpha.chat_template_kwargs.deep: "),
+        ("bases/alpha/chat_template_kwargs", {"messages": 1}, "bases.alpha.chat_template_kwargs: "),
+        (
+            "teachers/x",
+            {
+                "model": "m",
+                "engine": "openai",
+                "chat_template_kwargs": {"a": 1},
+                "sampling": {"options": {"chat_template_kwargs": {}}},
+            },
+            "teachers.x: chat_template_kwargs is also in sampling.options: delete it there",
+        ),
         ("bases/alpha/model", "./nowhere", "bases.alpha.model: no folder ./nowhere"),
         ("bases/alpha/model", "./config", "bases.alpha.model: ./config is not a model folder"),
         ("bases/alpha/model", "config", "bases.alpha.model: config is a folder here: write ./config"),

@@ -35,6 +35,7 @@ OTHERS = {
     "mt_bench",
     "rating",
     "gpt-4-1106-preview",
+    "enable_thinking",
     "tau_loss",
     "tau_reward",
     "vllm.LLM",

@@ -1,5 +1,6 @@
 """Server behaviour -> stored, retried, closed, reason, message: nothing is stored that a later run would wish back."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from endpoint_behaviours import ASIDE, CLOSED, FAILED, STORED, BehaviourServer, completion, error
 from scripts.engines.engine_openai import CONTROL, check
-from scripts.engines.generation import asker, loader
+from scripts.engines.generation import answer_instructions, asker, loader
 from scripts.engines.ledger import spent
 
 SAMPLING = {"max_new_tokens": 200, "temperature": None, "top_p": None, "seed": 0, "batch_tokens": 1, "options": {}}
@@ -26,12 +27,16 @@ def server():
     server.server_close()
 
 
-def run(server, folder, prompts, path="/v1", sampling=(), key="sk-secret-0123456789", **api):
-    """Results of the prompts and no message, or None and the message of the job, which failed."""
+def spec_of(server, path="/v1", sampling=(), key="sk-secret-0123456789", **more):
     os.environ["TEST_KEY"] = key
     endpoint = {"base_url": server.address + path, "api_key_env": "TEST_KEY", "max_tokens_name": "max_tokens"}
-    spec = {"engine": "openai", "model": "m", "openai": endpoint, "chat_template": None}
-    spec["sampling"] = SAMPLING | dict(sampling)
+    spec = {"engine": "openai", "model": "m", "openai": endpoint, "chat_template": None, **more}
+    return spec | {"sampling": SAMPLING | dict(sampling)}
+
+
+def run(server, folder, prompts, path="/v1", sampling=(), **api):
+    """Results of the prompts and no message, or None and the message of the job, which failed."""
+    spec = spec_of(server, path, sampling)
     settings = API | {"ledger": str(folder / "spent_usd.txt")} | api
     ask = asker(spec, folder / "rows", loader(spec, settings))
     try:
@@ -67,6 +72,41 @@ def test_one_row_that_an_endpoint_does_not_answer_concerns_only_this_row(server,
     later, message = run(server, tmp_path, PROMPTS)
     assert message is None and set(server.asked) == (set() if outcome == "stored" else {"odd"})
     assert later == results if outcome == "stored" else later[2]["text"] == "ddo"
+
+
+FORMS = [name for name in STORED if "thinking" in name]
+USED_UP = "thinking_used_the_budget"
+
+
+@pytest.mark.parametrize("mode", ["strip", "keep", "separate"])
+def test_thinking_in_every_form_becomes_the_same(server, tmp_path, mode):
+    asked = pl.DataFrame({"id": FORMS, "instruction": FORMS})
+    expected = {"strip": ("fine", None), "keep": ("<think>\nhm\n</think>\n\nfine", None), "separate": ("fine", "hm")}
+    for reasoning in ("strip", mode):
+        server.forget({name: STORED[name].reply for name in FORMS})
+        spec, settings = spec_of(server, reasoning=reasoning), API | {"ledger": str(tmp_path / "usd.txt")}
+        rows = answer_instructions(asked, spec, tmp_path / "rows", loader(spec, settings))
+        for name, text, reason, thinking in rows.select("id", "text", "reason", "reasoning").iter_rows():
+            assert (text, thinking) == ((None, None) if name.startswith("cut") else expected[reasoning])
+            assert reason == (USED_UP if name.startswith("cut") else None)
+    assert mode == "strip" or not server.asked  # the texts are stored as they came
+
+
+def test_answers_stored_before_thinking_was_are_asked_again_where_it_is_needed(server, tmp_path):
+    asked = pl.DataFrame({"id": ["a"], "instruction": ["a"]})
+    settings = API | {"ledger": str(tmp_path / "usd.txt")}
+    for mode, requests in (("strip", 1), ("strip", 0), ("keep", 1), ("separate", 0)):
+        server.forget({"a": STORED["thinking beside it"].reply})
+        spec = spec_of(server, reasoning=mode)
+        answer_instructions(asked, spec, tmp_path / "rows", loader(spec, settings))
+        assert server.asked["a"] == requests
+        if mode == "strip":
+            [shard] = tmp_path.glob("rows/*/*.parquet")
+            content = pl.read_parquet(shard).drop("reasoning", strict=False)
+            shard.unlink()
+            content.write_parquet(tmp_path / "old")
+            digest = hashlib.sha256((tmp_path / "old").read_bytes()).hexdigest()
+            (tmp_path / "old").rename(shard.with_name(f"{digest}.parquet"))
 
 
 @pytest.mark.fault(17)

@@ -18,11 +18,11 @@ def imported(tmp_path, monkeypatch):
     """Imports rows for the instructions (id, text); returns id and response, or the reason why there is none."""
     monkeypatch.chdir(tmp_path)
 
-    def import_rows(instructions, rows, columns=ALL, script="responses", candidates=1):
+    def import_rows(instructions, rows, columns=ALL, script="responses", candidates=1, **more):
         pl.DataFrame(instructions, ["id", "instruction"], orient="row").write_parquet("i.parquet")
         with open("t.jsonl", "w", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
-        spec = {"path": "t.jsonl", "columns": columns, "match": {}, "candidates": candidates}
+        spec = {"path": "t.jsonl", "columns": columns, "match": {}, "candidates": candidates, **more}
         if script == "baseline":
             names = {"benchmark": "b", "prompts": "i.parquet", "output": "r.parquet"}
             run("scripts.answers.import_baseline", spec=spec, **names)
@@ -184,3 +184,37 @@ def test_finish_reasons_are_understood_in_the_words_of_endpoints(imported, capsy
 
 def test_every_spelling_has_one_meaning_in_lower_case():
     assert set(KNOWN.values()) == {"stop", "length", "content_filter"} and all(word == word.lower() for word in KNOWN)
+
+
+THINKING = {
+    "in the text": ({"a": "<think>hm</think>\n\nB"}, ALL),
+    "in a column": ({"a": "B", "t": "hm"}, ALL | {"reasoning": "t"}),
+    "in a message": (
+        {"m": [{"role": "user", "content": "two"}, {"role": "assistant", "content": "B", "reasoning_content": "hm"}]},
+        {"id": "id", "messages": "m"},
+    ),
+    "in a part": (
+        {"m": [{"role": "user", "content": "two"}, {"role": "assistant", "content": [{"type": "thinking",
+         "thinking": "hm"}, {"type": "text", "text": "B"}]}]},
+        {"id": "id", "messages": "m"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", THINKING)
+def test_published_thinking_becomes_the_same_in_all_its_forms(imported, form):
+    row, columns = THINKING[form]
+    expected = {"strip": ("B", None), "keep": ("<think>\nhm\n</think>\n\nB", None), "separate": ("B", "hm")}
+    for mode in (None, *expected):
+        table = imported(
+            [("2", "two")], [{"id": "2", "q": "two"} | row], columns, **({"reasoning": mode} if mode else {})
+        )
+        reasoning = table["reasoning"][0] if "reasoning" in table.columns else None
+        assert (table["response"][0], reasoning) == expected[mode or "strip"]
+
+
+def test_published_thinking_without_an_answer_has_its_reason_and_a_baseline_has_none(imported):
+    rows = [{"id": "1", "q": "one", "a": "<think>hm"}, {"id": "2", "q": "two", "a": "<think>hm</think>B"}]
+    assert found(imported(TWO, rows)) == {"1": "thinking_used_the_budget", "2": "B"}
+    answers = imported(TWO, rows, script="baseline")
+    assert answers.select("answer", "reason").rows() == [(None, "thinking_used_the_budget"), ("B", None)]

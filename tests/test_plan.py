@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
+import polars as pl
 import pytest
 import yaml
 
@@ -95,6 +96,7 @@ def test_a_job_of_several_teachers_or_pairs_costs_the_sum_of_their_rows_and_one_
 def study(**plan):
     config = yaml.safe_load((ROOT / "config/single-gpu.yaml").read_text())
     defaults = {"gpu": "h100", "instructions": 100, "prompt_tokens": 50, "response_tokens": 500}
+    defaults |= {"thinking_tokens": 4000}
     config["plan"] = defaults | plan
     config["api"] = {"prices": {"m": {"input": 10, "output": 30}}}
     config["finetune"] |= {"epochs": 2}
@@ -113,6 +115,33 @@ def test_the_cost_of_a_job_by_hand():
     job = Job("generate_responses", {"teacher": "qwen2.5-7b-instruct"})
     assert cost_of(study(response_tokens=3000), job).tokens == 2000 * (50 + 1024)  # the limit of its sampling
     assert cost_of(study(), Job("rank_teachers")) == Cost()
+
+
+def test_thinking_is_written_by_every_model_that_thinks_and_read_where_it_is_kept():
+    base = {"base": "qwen2.5-1.5b", "teacher": "thinker"}
+    for mode, read in (("strip", 500), ("keep", 4500), ("separate", 4500)):
+        thinking = study()
+        thinking.config["teachers"]["thinker"] = {"model": "m", "engine": "openai", "sampling": {}, "reasoning": mode}
+        cost = cost_of(thinking, Job("generate_responses", {"teacher": "thinker"}))
+        assert cost.usd == 2000 * (50 * 10 + 4500 * 30) / 1e6 and cost.bytes == 2000 * 4500 * 8
+        assert cost_of(thinking, Job("finetune", base)).tokens == 2000 * (50 + read) * 2
+        prompts = sum(thinking.prompts(name) for name in thinking.config["benchmarks"])
+        assert cost_of(thinking, Job("answer_benchmark", base)).tokens == prompts * (50 + min(read, 1024))
+        assert "tokens of thinking = 4000" in thinking.assumed
+        thinking.config["teachers"]["thinker"]["sampling"] = {"max_new_tokens": 2000}
+        assert thinking.written_tokens("thinker") == 2000
+
+
+def test_measured_thinking_replaces_the_assumption(tmp_path):
+    (tmp_path / "responses").mkdir()
+    rows = pl.DataFrame({"n_tokens": [100, 300, 200], "n_thinking_tokens": [80, None, 150]})
+    rows.write_parquet(tmp_path / "responses/t.parquet")
+    for mode, written, read in (("strip", 200, 370 / 3), ("keep", 200, 200), (None, 200, 370 / 3)):
+        measured = study()
+        measured.results = tmp_path
+        measured.config["teachers"]["t"] = {"model": "m", "sampling": {}} | ({"reasoning": mode} if mode else {})
+        assert measured.written_tokens("t") == written and measured.response_tokens("t") == pytest.approx(read)
+        assert not measured.assumed
 
 
 def test_the_cost_of_an_endpoint_is_its_price_times_the_tokens_read_and_written():

@@ -39,6 +39,8 @@ def tables() -> dict[str, pl.DataFrame]:
         "ifd_self": None,
         "response_length": 20.0,
         "cut": 0.125,
+        "thinking_tokens": 321.0,
+        "cut_in_thinking": 0.25,
         "reward:rm": 0.7,
     }
     rank = [1, 2, None, 1, 2, None]

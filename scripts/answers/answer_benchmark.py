@@ -21,7 +21,7 @@ from scripts.models.folder import failure
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.schemas import ANSWERS, conform
 
-VERSION = 1  # of the table; the rows have that of the module that computes them
+VERSION = 2  # of the table; the rows have that of the module that computes them
 
 
 def main():

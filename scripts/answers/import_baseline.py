@@ -5,7 +5,7 @@ python -m scripts.answers.import_baseline \
     --prompts results/mine/prompts/alpaca_eval.parquet --output results/mine/baselines/alpaca_eval.parquet
 
 Rows are matched to the prompts by id or by text, like imported responses, and never by position: published answers are
-in a different order than published prompts.
+in a different order than published prompts. Thinking before an answer is left out.
 """
 
 import argparse
@@ -17,11 +17,12 @@ import polars as pl
 from scripts.tables.conversations import with_conversations
 from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.matching import counted, match_responses
+from scripts.tables.reasoning import STRIP, with_reasoning
 from scripts.tables.schemas import ANSWERS, conform
 from scripts.tables.source_files import name_of
 from scripts.tables.sources import read_texts
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
@@ -31,8 +32,9 @@ def main():
     table = with_conversations(read_texts(args.source), args.source | one_message)
     matched = match_responses(prompts, table, name_of(args.source))
     unknown = {name: pl.lit(None) for name in ("base", "teacher", "finish_reason", "n_tokens")}
+    unknown |= {"reasoning": pl.lit(None, pl.String)}
     answers = matched.select("id", "reason", answer="response", benchmark=pl.lit(args.benchmark), **unknown)
-    answers = conform(answers, ANSWERS)
+    answers = conform(with_reasoning(answers, STRIP, "answer"), ANSWERS)
     check_rows(answers, prompts["id"].to_list(), value="answer")
     write_table(answers, args.output)
     usable = f"{answers['reason'].null_count()} of {answers.height} prompts have a baseline answer"

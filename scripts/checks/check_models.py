@@ -27,12 +27,12 @@ from huggingface_hub.errors import (
 )
 
 from scripts.checks.check_heads import wrong_head
+from scripts.checks.check_templates import refused_templates, unread_settings, wrong_template
 from scripts.checks.checked_models import models_of
 from scripts.configuration.config_engines import engine_module, is_endpoint
-from scripts.judgments.judge_templates import fill_template, read_template
-from scripts.models.chat import Chat, user
+from scripts.models.chat import user
 from scripts.models.loadable import quantization_of, unloadable
-from scripts.models.loading import load_config, pretrained
+from scripts.models.loading import load_chat, load_config, pretrained
 from scripts.models.tokenizers import load_tokenizer
 from scripts.models.weights import wrong_weights
 from scripts.tables.digests import digest
@@ -158,7 +158,9 @@ def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, l
         if section == "reference_models":
             tokenizer = load_tokenizer(**pretrained(entry))
             return {}, [] if len(tokenizer) <= vocabulary else ["its tokenizer has more tokens than its vocabulary"]
-        chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+        chat = load_chat(entry)
+        if unread := unread_settings(entry, chat):
+            return {}, [unread]
         rendered = chat.template.render([user("-")], add_generation_prompt=True)
     except SystemExit as problem:
         return {}, [str(problem)]
@@ -170,28 +172,6 @@ def check_tokenizer(section: str, entry: dict, vocabulary: int) -> tuple[dict, l
     if not problems:
         problems += wrong_template(section, entry, chat) + refused_templates(entry, chat)
     return {"chat_template": digest(tokenizer.chat_template), "end_of_turn": tokenizer.decode(chat.end)}, problems
-
-
-def wrong_template(section: str, entry: dict, chat: Chat) -> list[str]:
-    """Why a base cannot be scored and trained with its template, or a file that replaces a model's own is wrong."""
-    try:
-        if section == "bases":
-            chat.refuse_for_base()
-        problem = chat.start_problem() if entry["chat_template"] else None
-    except SystemExit as refused:
-        problem = str(refused)
-    return [problem] if problem else []
-
-
-def refused_templates(entry: dict, chat: Chat) -> list[str]:
-    """The templates of judges whose messages the judge's own chat template refuses, such as one of the system."""
-    problems = []
-    for path in entry.get("judge_templates", []):  # only judges have some
-        try:
-            chat.ask(fill_template(read_template(Path(path)), "-", "-", "-"))
-        except SystemExit as refused:
-            problems.append(f"{path} cannot be its prompt: {refused}")
-    return problems
 
 
 def first_line(error: Exception) -> str:

@@ -6,11 +6,11 @@ import json
 from scripts.checks.checked_endpoints import judge_templates
 from scripts.configuration.config_engines import is_endpoint
 from scripts.configuration.config_files import is_workflow_output
-from scripts.configuration.entries import as_object, filled_entry, keys_of, read_object
+from scripts.configuration.entries import BASE_KEYS, as_object, filled_entry, keys_of, read_object
 
 KINDS = {"teachers": "answering_model", "bases": "base", "reward_models": "reward_model"}
 KINDS |= {"reference_models": "reference_model", "judges": "language_judge"}
-KEYS = ("model", "revision", "chat_template", "trust_remote_code", "engine", "output", "judge_templates")
+KEYS = (*BASE_KEYS, "engine", "output", "judge_templates")
 
 
 def models_to_check(config: dict, scoring: set[str]) -> dict[str, dict[str, dict]]:

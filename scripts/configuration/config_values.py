@@ -14,6 +14,8 @@ def wrong_values(config: dict) -> list[str]:
         *wrong_gpus(config),
         *wrong_batches(config),
         *wrong_names(config),
+        *wrong_template_settings(config),
+        *wrong_lengths(config),
         *wrong_unpaired(config),
         *(line for name in config["benchmarks"] for line in wrong_exact_benchmark(name, config["benchmarks"][name])),
     ]
@@ -57,6 +59,34 @@ def wrong_batches(config: dict) -> list[str]:
         for place, entry in models.items()
         if entry.get("openai", {}).get("batch") and not is_batched(entry)
     ]
+
+
+def wrong_template_settings(config: dict) -> list[str]:
+    """Endpoints that would get chat_template_kwargs twice."""
+    return [
+        f"{section}.{name}: chat_template_kwargs is also in sampling.options: delete it there"
+        for section in ("teachers", "judges")
+        for name, entry in config[section].items()
+        if "chat_template_kwargs" in entry and "chat_template_kwargs" in entry["sampling"].get("options", {})
+    ]
+
+
+def wrong_lengths(config: dict) -> list[str]:
+    """Teachers whose thinking is scored and trained on, and longer than the rows of a base may be.
+
+    What is cut at the end of a row is then the answer.
+    """
+    limits = {name: config[name]["max_length"] for name in ("likelihoods", "finetune")}
+    problems = []
+    for name, teacher in config["teachers"].items():
+        longest = teacher.get("sampling", {}).get("max_new_tokens", 0)
+        if teacher.get("reasoning") == "keep" and longest >= min(limits.values()):
+            short = " and ".join(f"{key}.max_length ({n})" for key, n in limits.items() if longest >= n)
+            problems.append(
+                f"teachers.{name}: with `reasoning: keep` an answer has up to sampling.max_new_tokens ({longest}): "
+                f"raise {short} above it"
+            )
+    return problems
 
 
 def wrong_names(config: dict) -> list[str]:

@@ -14,8 +14,8 @@ from scripts.configuration.schema_messages import describe
 from scripts.tables.names import nearest
 from scripts.tables.source_files import files_of
 
-BASE_KEYS = ("model", "revision", "chat_template", "trust_remote_code")
-ENGINE_KEYS = ("engine", *BASE_KEYS)
+BASE_KEYS = ("model", "revision", "chat_template", "chat_template_kwargs", "trust_remote_code")
+ENGINE_KEYS = ("engine", *BASE_KEYS, "reasoning")
 FINETUNE_KEYS = (*BASE_KEYS, "fsdp", "lora")
 REFERENCE_MODEL_KEYS = ("model", "revision")
 REWARD_MODEL_KEYS = (*BASE_KEYS, "output", "attn_implementation", "batch_tokens")

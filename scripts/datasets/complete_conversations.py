@@ -3,7 +3,7 @@
 import polars as pl
 
 from scripts.models.chat import Chat, messages
-from scripts.models.template import LeftOut, Unrenderable
+from scripts.models.template import LeftOut, Unrenderable, in_field
 from scripts.models.tool_forms import has_calls, in_form
 from scripts.tables.conversations import answer_of, as_json, prompt_of, tools_of
 
@@ -20,8 +20,9 @@ OTHERWISE = "contain a control token, or a template that writes today's date"
 def complete_conversations(pairs: pl.DataFrame, chat: Chat) -> pl.DataFrame:
     """id, prompt, completion, messages, `left_out` (why it is no complete conversation) and `difference` of each pair.
 
-    prompt and completion are messages, and `messages` has those of both. If some have tools or calls of tools, there is
-    also `tools`, and all are JSON objects. A cut response is not complete: a trainer would add an end of turn.
+    prompt and completion are messages, and `messages` has those of both. If some have tools, calls of tools or
+    thinking, all are JSON objects; with tools or calls there is also `tools`. A cut response is not complete: a trainer
+    would add an end of turn.
     """
     cut = pl.when(pl.col("finish_reason") == "length").then(pl.lit("cut at max_new_tokens"))
     pairs = pairs.with_columns(left_out=pl.coalesce("reason", cut))
@@ -33,16 +34,22 @@ def complete_conversations(pairs: pl.DataFrame, chat: Chat) -> pl.DataFrame:
 
 
 def as_columns(rows: list[dict]) -> pl.DataFrame:
-    """Rows of `conversation` as a table. Plain messages are structs; those about tools have other keys each."""
+    """Rows of `conversation` as a table. Plain messages are structs; others have other keys each."""
     if not any(row["tools"] or any(set(m) > {"role", "content"} for m in row["messages"]) for row in rows):
         return pl.DataFrame(rows, schema=dict.fromkeys(NAMES, MESSAGES))
+    names = [*NAMES, *(["tools"] if any(row["tools"] or has_calls(row["messages"]) for row in rows) else [])]
     texts = [{name: values and [as_json(value) for value in values] for name, values in row.items()} for row in rows]
-    return pl.DataFrame(texts, schema=dict.fromkeys([*NAMES, "tools"], pl.List(pl.String))).cast(OBJECTS)
+    return pl.DataFrame(texts, schema=dict.fromkeys(names, pl.List(pl.String))).cast(OBJECTS)
 
 
 def conversation(row: dict, chat: Chat) -> dict:
-    """The messages of a row: prompt, completion, and both, their calls as the base's template takes them; its tools."""
+    """The messages of a row: prompt, completion, and both, with calls and thinking as the base's template takes them.
+
+    Thinking that this template does not read is in `reasoning_content`, as other templates read it.
+    """
     prompt, completion = messages("user", prompt_of(row)), messages("assistant", answer_of(row) or "")
+    field = chat.template.thinking_field or "reasoning_content"
+    completion = [in_field(m, field) if "reasoning_content" in m else m for m in completion]
     if has_calls(prompt + completion) and chat.template.call_form:
         prompt, completion = in_form(prompt, chat.template.call_form), in_form(completion, chat.template.call_form)
     return {"prompt": prompt, "completion": completion, "messages": prompt + completion, "tools": tools_of(row)}
@@ -61,7 +68,7 @@ def difference(chat: Chat, row: dict) -> str | None:
     if others:
         return SEVERAL
     shown = conversation(row, chat)
-    how = {"tools": shown["tools"], "return_dict": False}
+    how = {"tools": shown["tools"], "return_dict": False, **chat.template.settings}
     rendered_prompt = chat.tokenizer.apply_chat_template(shown["prompt"], add_generation_prompt=True, **how)
     rendered = chat.tokenizer.apply_chat_template(shown["messages"], **how)
     if rendered_prompt == prompt and rendered == prompt + text + end + chat.tail:

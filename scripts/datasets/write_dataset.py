@@ -27,9 +27,7 @@ from scripts.datasets.complete_conversations import NAMES, complete_conversation
 from scripts.datasets.dataset_card import CARD, as_rendered, counted
 from scripts.finetuning.sft_examples import encode_examples, read_pairs
 from scripts.metrics.car import INSTRUCTIONS_DIFFER
-from scripts.models.chat import Chat
-from scripts.models.loading import context_length, load_config, pretrained
-from scripts.models.tokenizers import load_tokenizer
+from scripts.models.loading import context_length, load_chat, load_config, pretrained
 from scripts.tables.files import read_csv, read_table, write_table
 from scripts.tables.text_files import write_text
 
@@ -42,13 +40,13 @@ def main():
     ranked = read_csv(args.teachers).filter(pl.col("rank").is_not_null(), base=args.base)
     first = ranked.sort("rank", "teacher").row(0, named=True)
     pairs = read_pairs(instructions_of(first["teacher"], args), responses_of(first["teacher"], args.responses))
-    chat = Chat(load_tokenizer(**pretrained(base), chat_template=str(template)))
+    chat = load_chat(base)
     max_length = min(args.max_length, context_length(load_config(**pretrained(base))))
     examples, counts = encode_examples(chat, pairs, max_length)
     write_table(as_table(examples), args.tokens)
     conversations = complete_conversations(pairs, chat)
     train = conversations.filter(pl.col("left_out").is_null())
-    write_table(train.select("id", *NAMES, "^tools$"), args.train)
+    write_table(train.select("id", *NAMES, "^tools$", *settings_of(base)), args.train)
     write_text(template.read_text(encoding="utf-8-sig"), args.template_copy)
     card = CARD.format(
         base=args.base,
@@ -73,6 +71,14 @@ def main():
     )
     write_text(card, args.card)
     print(f"{args.base}: responses of {first['teacher']}: {train.height}; to fine-tune the base on: {len(examples)}")
+
+
+def settings_of(base: dict) -> list[pl.Expr]:
+    """The column from which TRL takes the settings of the base's chat template, if it has some."""
+    settings = base.get("chat_template_kwargs")
+    if not settings:
+        return []
+    return [pl.struct(**{key: pl.lit(value) for key, value in settings.items()}).alias("chat_template_kwargs")]
 
 
 def compared(ranked: pl.DataFrame, compare: str) -> str:

@@ -3,6 +3,7 @@
 import json
 
 from scripts.engines.results import with_text
+from scripts.tables.thinking import divide
 
 # names of other servers for the finish reasons of OpenAI
 FINISH_REASONS = dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete"), "stop")
@@ -30,7 +31,7 @@ class Unanswered(Exception):
 
 
 def read_completion(completion) -> dict:
-    """The result in a completion.
+    """The result in a completion. Thinking inside its text stays there: a text that was cut in it is cut as any other.
 
     Raises Unanswered if it has no answer and another try may have one: only what the row itself causes is a result.
     Raises AttributeError, IndexError, KeyError or TypeError if it is not a chat completion.
@@ -43,9 +44,10 @@ def read_completion(completion) -> dict:
         result |= {"text": None, "reason": "content_filter"}
     elif finish_reason not in ("stop", "length", None):
         raise Unanswered(f"the completion ended with finish_reason {finish_reason}", "no_answer")
-    elif not text.strip() and not first:
-        refuse_empty(finish_reason, thought(completion))
-    return result | first | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
+    elif not first and (parts := divide(text)).answer is not None and not parts.answer.strip():
+        refuse_empty(finish_reason, bool(parts.thinking) or thought(completion))
+    sent = {"reasoning": thinking_of(choice.message) or None, "n_thinking_tokens": thinking_tokens(completion)}
+    return result | first | sent | {"n_prompt_tokens": reported(completion, "prompt_tokens")}
 
 
 def in_our_words(finish_reason: str | None) -> str | None:
@@ -81,14 +83,27 @@ def text_of_part(part: dict | str) -> str:
 def thinking_of(message) -> str:
     """What a server sent as thinking next to the answer."""
     separate = [getattr(message, name, None) for name in ("reasoning_content", "reasoning")]
+    if beside := next((text for text in separate if text), None):  # some servers send both, with the same text
+        return str(beside)
     parts = message.content if isinstance(message.content, list) else []
     inside = [part for part in parts if isinstance(part, dict) and part.get("type") == "thinking"]
-    return "".join(str(text) for text in separate if text) + "".join(map(str, inside))
+    return "".join(text_of_thinking(part.get("thinking")) for part in inside)
+
+
+def text_of_thinking(thinking: str | list | None) -> str:
+    """The text of a part of the content, which may consist of parts itself (Mistral)."""
+    if isinstance(thinking, list):
+        return "".join(map(text_of_part, thinking))
+    return str(thinking or "")
+
+
+def thinking_tokens(completion) -> int | None:
+    """Tokens of the thinking, as the endpoint reports them; None if it does not."""
+    return getattr(getattr(completion.usage, "completion_tokens_details", None), "reasoning_tokens", None) or None
 
 
 def thought(completion) -> bool:
-    details = getattr(completion.usage, "completion_tokens_details", None)
-    hidden = getattr(details, "reasoning_tokens", None) or uncounted(completion)
+    hidden = thinking_tokens(completion) or uncounted(completion)
     return bool(thinking_of(completion.choices[0].message) or hidden)
 
 

@@ -97,9 +97,14 @@ class Endpoint:
             "model": self.spec["model"],
             "messages": in_form(messages_of(row), CALLS),
             self.spec["openai"]["max_tokens_name"]: sampling["max_new_tokens"],
-            "extra_body": sampling["options"],
+            "extra_body": self.template_settings() | sampling["options"],
             **optional,
         }
+
+    def template_settings(self) -> dict:
+        """The field that servers of open models pass to their chat template, if the configuration has it."""
+        settings = self.spec.get("chat_template_kwargs")
+        return {"chat_template_kwargs": settings} if settings else {}
 
     def failure(self, error: OpenAIError | Unanswered, row: dict) -> Exception:
         """What an error means for the row that was asked."""

@@ -6,10 +6,16 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
 from scripts.engines.results import prompt_room, row_seed
 from scripts.models.batching import PROBE, agree, batches, longest_together, pad_left, refuse_unless_causal
-from scripts.models.chat import Chat
 from scripts.models.loadable import unloadable
-from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, out_of_memory, pretrained
-from scripts.models.tokenizers import load_tokenizer
+from scripts.models.loading import (
+    context_length,
+    device,
+    halve_if_out_of_memory,
+    load_chat,
+    load_model,
+    out_of_memory,
+    pretrained,
+)
 
 VERSION = 2
 ENVIRONMENT = "train"
@@ -33,11 +39,11 @@ def check_config(config) -> list[str]:
 def load(spec: dict):
     """Load a model and return its function from rows and their sampling to results (see generation.py).
 
-    spec: model, revision, chat_template and trust_remote_code. Sampling: max_new_tokens, temperature, top_p, seed,
-    batch_tokens and options, which are further parameters of GenerationConfig. The function exits if max_new_tokens
+    spec: a model entry (see BASE_KEYS). Sampling: max_new_tokens, temperature, top_p, seed, batch_tokens and options,
+    which are further parameters of GenerationConfig. The function exits if max_new_tokens
     leaves no room for a prompt.
     """
-    chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
+    chat = load_chat(spec)
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
     refuse_unless_causal(model, spec["model"])
     stops = stop_ids(chat, model.generation_config)

@@ -4,10 +4,8 @@ from transformers import GenerationConfig
 
 from scripts.engines.decoding import decode, decode_logprobs, prompt_of, refused, stop_ids
 from scripts.engines.results import prompt_room, row_seed
-from scripts.models.chat import Chat
 from scripts.models.loadable import quantization_of
-from scripts.models.loading import pretrained
-from scripts.models.tokenizers import load_tokenizer
+from scripts.models.loading import load_chat, pretrained
 
 VERSION = 2
 ENVIRONMENT = "vllm"
@@ -40,15 +38,15 @@ def check_config(config) -> list[str]:
 def load(spec: dict):
     """Start the engine and return its function from rows and their sampling to results (see generation.py).
 
-    spec: model, revision, chat_template, trust_remote_code and vllm (tensor_parallel_size, max_model_len and any other
-    argument of vllm.LLM). Sampling: max_new_tokens, temperature, top_p, seed and options, which are further
+    spec: a model entry (see BASE_KEYS) and vllm (tensor_parallel_size, max_model_len and any other argument of
+    vllm.LLM). Sampling: max_new_tokens, temperature, top_p, seed and options, which are further
     SamplingParams. Each sampled row has its own seed, so that it does not depend on the other rows of its batch. The
     function exits if max_new_tokens leaves no room for a prompt.
     """
     from vllm import LLM, SamplingParams  # here: the import takes half a minute, and other engines do not need it
     from vllm.inputs import TokensPrompt
 
-    chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
+    chat = load_chat(spec)
     stops = stop_ids(chat, generation_defaults(spec["model"], spec["revision"]))
     # pickled weights are loaded only if the config says so; the model's own generation_config (repetition penalty,
     # top-k) would change what the config's sampling means

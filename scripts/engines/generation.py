@@ -17,7 +17,9 @@ the engine's section it gets all rows at once, and the folder of the stored rows
 A row is a dict of instruction, or else messages (role and content, maybe calls) and maybe the tools that they offer,
 and of whatever distinguishes it from other rows. A result is a dict of text (None if there is no text), finish_reason
 (stop | length), n_tokens (generated tokens without the end of turn), n_prompt_tokens, reason (why the text cannot be
-used, else None) and usd if the model has a price. If sampling asks for a number of `first_tokens`, logprobs has the
+used, else None) and usd if the model has a price. The text is raw: it has the thinking that the model wrote in it, with
+the tags around it. An endpoint's result also has `reasoning`: thinking that it sent beside the text, or None.
+n_thinking_tokens is there if it is known. If sampling asks for a number of `first_tokens`, logprobs has the
 most likely ones: a list of pairs, text and log-probability, as JSON. The result of a row that failed is an exception
 (see scripts/tables/row_store.py); the next run computes that row again.
 """
@@ -35,10 +37,11 @@ from scripts.engines.results import without_text
 from scripts.jobs.code import declared
 from scripts.models.folder import key_of
 from scripts.tables.conversations import PROMPT, prompt_of, tools_of
+from scripts.tables.reasoning import STRIP, with_reasoning
 from scripts.tables.row_store import RowStore
 
 RESULT_COLUMNS = {"text": pl.String, "finish_reason": pl.String, "n_tokens": pl.Int64, "n_prompt_tokens": pl.Int64}
-RESULT_COLUMNS |= {"reason": pl.String}
+RESULT_COLUMNS |= {"reason": pl.String, "reasoning": pl.String, "n_thinking_tokens": pl.Int64}
 
 
 def asker(spec: dict, store_folder: Path, load: Callable) -> Callable[[list[dict]], list[dict]]:
@@ -50,10 +53,18 @@ def asker(spec: dict, store_folder: Path, load: Callable) -> Callable[[list[dict
     """
     engine, sampling = engine_module(spec["engine"]), with_greedy_default(spec)["sampling"]
     store = RowStore(store_folder, key_of_rows(spec), declared(engine, "VERSION"))
+    store.forget(partial(lacks_thinking, spec))
     settings, block = {"sampling": sampling}, declared(engine, "BLOCK")
     if is_batched(spec):  # all rows at once
         settings, block = settings | {"folder": store.folder}, sys.maxsize
     return lambda rows: store.fill(rows, lambda: partial(load(), **settings), block)
+
+
+def lacks_thinking(spec: dict, result: dict) -> bool:
+    """Whether a stored result is from before thinking was read, and `reasoning` of the configuration needs it now."""
+    if result["reason"] == "control_tokens":
+        return "reasoning" not in result
+    return is_endpoint(spec) and spec.get("reasoning", STRIP) != STRIP and "reasoning" not in result
 
 
 def loader(spec: dict, api: dict) -> Callable[[], Callable]:
@@ -78,7 +89,8 @@ def key_of_rows(spec: dict) -> dict:
     name = spec["engine"]
     operational = declared(engine_module(name), "OPERATIONAL")
     settings = {key: value for key, value in spec.get(name, {}).items() if key not in operational}
-    return key_of({**with_greedy_default(spec), name: settings})
+    raw = {key: value for key, value in with_greedy_default(spec).items() if key != "reasoning"}  # texts are stored raw
+    return key_of({**raw, name: settings})
 
 
 def with_greedy_default(spec: dict) -> dict:
@@ -96,6 +108,7 @@ def answer_instructions(
     """id, candidate and RESULT_COLUMNS: `candidates` rows per instruction, in the same order.
 
     `instructions` has the columns id, instruction and maybe messages and tools. spec, store_folder and load: see asker.
+    Thinking in the texts is as `reasoning` of spec says, see scripts/tables/reasoning.py.
     """
     ask = asker(spec, store_folder, load)
     pool = [instructions.select("id", *PROMPT, candidate=pl.lit(i, pl.Int32)) for i in range(candidates)]
@@ -103,7 +116,8 @@ def answer_instructions(
     groups = [pl.concat(pool)] if is_batched(spec) else pool
     frames = [with_results(rows, ask([question(row) for row in rows.to_dicts()])) for rows in groups]
     order = pl.int_range(pl.len()).over("candidate")
-    return pl.concat(frames).sort(order, "candidate")
+    rows = with_reasoning(pl.concat(frames), spec.get("reasoning", STRIP), "text")
+    return rows.sort(order, "candidate")
 
 
 def question(row: dict) -> dict:

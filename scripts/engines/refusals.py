@@ -119,7 +119,11 @@ def keys_to_change(text: str, request: dict) -> list[str]:
     fields = [*request, *request["extra_body"]]
     named = [name for name in fields if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.I)]
     changes = [f"set sampling.{name}: null" for name in ("temperature", "top_p", "seed") if name in named]
-    changes += [f"remove {name} from sampling.options" for name in request["extra_body"] if name in named]
+    further = [name for name in request["extra_body"] if name in named]
+    if "chat_template_kwargs" in further:
+        further.remove("chat_template_kwargs")
+        changes.append("remove chat_template_kwargs: only servers of open models, such as vLLM, accept it")
+    changes += [f"remove {name} from sampling.options" for name in further]
     if "logprobs" in named or "top_logprobs" in named:
         changes.append("the protocol alpaca_eval needs log-probabilities: choose another judge")
     limit, other = "max_tokens", "max_completion_tokens"

@@ -46,8 +46,7 @@ from scripts.finetuning.sft_settings import (
 from scripts.jobs.parent_death import die_with_parent
 from scripts.models.chat import Chat
 from scripts.models.folder import key_of, publish, publish_again, publish_failure
-from scripts.models.loading import context_length, load_complete_model, load_config, pretrained
-from scripts.models.tokenizers import load_tokenizer
+from scripts.models.loading import context_length, load_chat, load_complete_model, load_config, pretrained
 from scripts.tables.digests import digest
 from scripts.tables.text_files import write_json
 
@@ -58,7 +57,7 @@ VERSIONS = {module.__name__: module.__version__ for module in (torch, transforme
 def main():
     args = parse_args()
     entry, folder = args.model, args.manifest.parent
-    chat = Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+    chat = load_chat(entry)
     chat.refuse_for_base()
     config = load_config(**pretrained(entry))
     examples, counts = read_examples(args, chat, context_length(config))

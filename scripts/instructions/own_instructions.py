@@ -1,6 +1,6 @@
 """The instructions that an import brings to a comparison of data sets with different instructions."""
 
-OF_RESPONSES = ("response", "finish_reason")
+OF_RESPONSES = ("response", "finish_reason", "reasoning")
 
 
 def own_instructions(imported: dict, sample: dict) -> dict:

@@ -112,7 +112,9 @@ def join_outputs(comparisons: pl.DataFrame, outputs: list[dict], protocol: str) 
 
     `judged` is null if nothing can be read; `reason` then says why.
     """
-    frame = pl.DataFrame([{name: o.get(name) for name in OUTPUT_COLUMNS} for o in outputs], schema=OUTPUT_COLUMNS)
+    thinking = {"reasoning": pl.String} if any(output.get("reasoning") for output in outputs) else {}
+    columns = OUTPUT_COLUMNS | thinking
+    frame = pl.DataFrame([{name: o.get(name) for name in columns} for o in outputs], schema=columns)
     asked = undecided(comparisons).select("id", "game").hstack(frame.rename({"reason": "output_reason"}))
     judged = pl.coalesce("decided", PAIRWISE[protocol].read_from)
     joined = comparisons.join(asked, on=["id", "game"], how="left", validate="1:1", maintain_order="left")
@@ -124,7 +126,7 @@ def join_outputs(comparisons: pl.DataFrame, outputs: list[dict], protocol: str) 
         "game",
         "switched",
         "decided",
-        *(name for name in OUTPUT_COLUMNS if name != "reason"),
+        *(name for name in columns if name != "reason"),
         pl.col("answer").str.len_chars().fill_null(0).alias("len_model"),
         pl.col("baseline_answer").str.len_chars().alias("len_baseline"),
         (pl.col("finish_reason") == "length").fill_null(False).alias("answer_cut"),

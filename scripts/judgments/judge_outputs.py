@@ -6,8 +6,23 @@ them ended at the limit of tokens) and logprobs. The rows of a table of judgment
 
 from scripts.judgments.pairwise_verdicts import MIN_MASS, added, named_mass
 from scripts.judgments.verdict_labels import last_label, strict_verdict, verdict, winner
+from scripts.tables.reasoning import KEEP, SEPARATE, parts_of
+from scripts.tables.thinking import with_thinking
 
 ROUNDING = 1e-6  # of log-probabilities in single precision
+
+
+def shaped(output: dict, mode: str) -> dict:
+    """A result of an engine with its thinking as `reasoning` of the judge says (mode: strip, keep or separate).
+
+    No mode changes a verdict. A text without an answer behind its thinking stays as it is: the judge may be asked to
+    finish it.
+    """
+    parts = parts_of(output["text"], output.get("reasoning"), inside=False)
+    if not output["text"] or not (parts.answer or "").strip():
+        return output | {"reasoning": None}
+    text = with_thinking(parts) if mode == KEEP else parts.answer
+    return output | {"text": text, "reasoning": parts.thinking if mode == SEPARATE else None}
 
 
 def read_names(output: dict) -> dict[str, float] | None:

@@ -37,11 +37,12 @@ from scripts.judgments.comparisons import (
     list_comparisons,
     undecided,
 )
-from scripts.judgments.judge_outputs import last_text, read_strict_verdict
+from scripts.judgments.judge_outputs import last_text, read_strict_verdict, shaped
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.judgments.verdict_labels import STRICT as STRICT_LABEL
 from scripts.tables.digests import digest, sha256
 from scripts.tables.files import check_rows, read_table, write_table
+from scripts.tables.reasoning import STRIP
 from scripts.tables.row_store import RowsFailed
 
 VERSION = 3  # of the table; the rows have that of the module that computes them
@@ -60,7 +61,7 @@ def main():
     def judge_pair(pair: str, answers: Path, output: Path) -> str | None:
         """Write the judgments of a pair; or why there are none, since the other pairs are judged all the same."""
         comparisons = list_comparisons(args.protocol, prompts, read_table(answers), baseline)
-        ask = asker(judge, args.store / pair, load)
+        ask = asking(judge, args.store / pair, load)
         try:
             judgments = judge_one(comparisons, template, args.protocol, protocol, ask, is_batched(judge))
         except RowsFailed as error:
@@ -81,6 +82,12 @@ def run_pairs(judge_pair: Callable, pairs: list[tuple], at_once: bool) -> list[s
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the job: its threads may wait for a day
     with ThreadPoolExecutor(max(1, len(pairs))) as threads:
         return list(threads.map(judge_pair, *zip(*pairs, strict=True)))
+
+
+def asking(judge: dict, store: Path, load: Callable) -> Callable[[list[dict]], list[dict]]:
+    """A function from the judge's messages to its outputs, see judge_outputs.py."""
+    ask, mode = asker(judge, store, load), judge.get("reasoning", STRIP)
+    return lambda requests: [shaped(output, mode) for output in ask(requests)]
 
 
 def judge_one(

@@ -8,13 +8,7 @@ import html
 import re
 import unicodedata
 
-BLOCK = r"(?:\w+[:_])?(?:think|thinking|thoughts?|reasoning|reason|analysis|scratchpad|reflection)"
-OPEN = re.compile(
-    rf"<{BLOCK}\s*>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|START_THINKING|channel\|>(?:analysis|commentary))\b", re.I
-)
-CLOSE = re.compile(
-    rf"</{BLOCK}\s*>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>|<\|channel\|>final<\|message\|>", re.I
-)
+from scripts.tables.thinking import after_thinking
 
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 LETTERS = str.maketrans("АВΑΒ【】〔〕⟦⟧〚〛", "ABAB[][][][]")  # of Cyrillic and Greek, and brackets of other languages
@@ -34,12 +28,6 @@ MARKUP = re.compile(
     r"\\(?:left|right|quad|qquad|[bB]igg?[lr]?)(?![a-z])|\\[,;:! ]|\\(?=[\[\](){}<>=])"
     r"|(?<!\w)_+|_+(?!\w)|[*`$\"“”]"
 )
-
-
-def after_thinking(text: str) -> str | None:
-    """The text behind the last end of thinking; None if the thinking has no end."""
-    text = CLOSE.split(text)[-1]
-    return None if OPEN.search(text) else text
 
 
 def plain_judgment(text: str) -> str:

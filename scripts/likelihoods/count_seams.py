@@ -41,11 +41,9 @@ def main():
 
 def chat_of(entry: dict):
     """The Chat of a base. Loading transformers takes seconds, and few teachers begin an answer with white space."""
-    from scripts.models.chat import Chat
-    from scripts.models.loading import pretrained
-    from scripts.models.tokenizers import load_tokenizer
+    from scripts.models.loading import load_chat
 
-    return Chat(load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"]))
+    return load_chat(entry)
 
 
 def count_seams(load: Callable, pairs: pl.DataFrame) -> dict[str, int]:

@@ -11,7 +11,7 @@ from scripts.likelihoods.chunked_head import body_of, nll_and_rank, output_head
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText
-from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_chat, load_model, pretrained
 from scripts.models.template import Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 
@@ -23,7 +23,7 @@ RANK_LIMIT = 100
 def load_scorer(spec: dict):
     """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
-        text = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
+        text = load_chat(spec)
         text.refuse_for_base()
     else:
         text = PlainText(load_tokenizer(**pretrained(spec)))

@@ -33,7 +33,7 @@ def main():
     chosen = choose(rewards, likelihoods, args.beta)
     ids = read_table(args.responses[0], columns=["id"])
     texts = [read_table(path).join(chosen, on=["id", "teacher"], validate="1:1") for path in args.responses]
-    mixed = ids.join(pl.concat(texts), on="id", how="left", validate="1:1", maintain_order="left")
+    mixed = ids.join(pl.concat(texts, how="diagonal"), on="id", how="left", validate="1:1", maintain_order="left")
     no_response = pl.when(pl.col("teacher").is_null()).then(pl.lit("no_usable_response"))
     mixed = mixed.with_columns(mixed_from=pl.col("teacher"), teacher=pl.lit(args.teacher), reason=no_response)
     check_rows(mixed, ids["id"].to_list(), value="response")

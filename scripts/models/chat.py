@@ -13,6 +13,7 @@ from scripts.models.template import Template, Unrenderable
 from scripts.models.tokenizers import Encoder
 from scripts.models.tool_forms import texts_in, with_texts
 from scripts.tables.conversations import answer_of, prompt_of, tools_of
+from scripts.tables.thinking import tag_at_the_end
 
 MARK = "\ue000"  # a private-use character that replaces a text while a template is examined
 # short answers of the kinds that people ask for: what joins a prompt and its answer differs between them
@@ -28,15 +29,16 @@ class Chat:
     nothing.
 
     An instruction or a response is a text, or messages of role and content, which may have calls of tools (see
-    scripts/tables/tool_calls.py). tools: those that a conversation offers, as JSON schemas.
+    scripts/tables/tool_calls.py) and thinking (`reasoning_content`). tools: those that a conversation offers, as JSON
+    schemas. template_settings: the configuration's chat_template_kwargs, values of the template's own variables.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template_settings: dict | None = None):
         if not tokenizer.chat_template:
             name = tokenizer.name_or_path or "the model"
             raise SystemExit(f"{name} has no chat template: name a file under `chat_template` of its config entry")
         self.tokenizer = tokenizer
-        self.template = Template(tokenizer)
+        self.template = Template(tokenizer, template_settings)
         self.encoder = Encoder(tokenizer)
         self.bos = start_of_text(tokenizer)
 
@@ -99,6 +101,8 @@ class Chat:
         text = self.between(prompt, conversation)
         if text is None and "tool_calls" in message:
             raise Unrenderable("the chat template begins or ends a message with calls in another way than a text")
+        if text is None and "reasoning_content" in message and self.template.thinking_field:
+            raise Unrenderable("the chat template begins or ends a message with thinking in another way than a text")
         return prompt, self.response(message["content"]) if text is None else text, end
 
     def between(self, prompt: list[int], conversation: list[int]) -> list[int] | None:
@@ -111,7 +115,7 @@ class Chat:
     def encode(self, messages: list[dict], add_generation_prompt: bool, tools: list[dict] | None = None) -> list[int]:
         """Ids of a rendered conversation. Raises Unrenderable if the template refuses it, or leaves out some of it."""
         self.template.refuse_left_out(messages, add_generation_prompt, tools)
-        data = [[message["content"], message.get("tool_calls")] for message in messages]
+        data = [[message.get(name) for name in ("content", "tool_calls", "reasoning_content")] for message in messages]
         text = "".join(texts_in([data, tools]))
         if not self.encoder.pattern.search(text):
             return self.encoder.encode(self.template.render(messages, add_generation_prompt, tools))
@@ -127,6 +131,11 @@ class Chat:
 
         marked = with_texts([messages, tools], changed)
         return self.encoder.encode_marked(self.template.render(marked[0], add_generation_prompt, marked[1]), marks)
+
+    @cached_property
+    def thinking_begins(self) -> str:
+        """The tag with which the template ends a prompt inside the thinking, so that the model does not write it."""
+        return tag_at_the_end(self.template.render([user("-")], True))
 
     @cached_property
     def before_response(self) -> str:

@@ -6,6 +6,9 @@ import torch
 import transformers
 from transformers import AutoConfig
 
+from scripts.models.chat import Chat
+from scripts.models.tokenizers import load_tokenizer
+
 # ArmoRM's own code needs an older transformers (envs/armorm.yaml), which has only the old name
 DTYPE = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
 
@@ -17,6 +20,12 @@ def device() -> str:
 def pretrained(entry: dict) -> dict:
     """model, revision and trust_remote_code of a config entry, for load_model, load_config and load_tokenizer."""
     return {key: entry[key] for key in ("model", "revision", "trust_remote_code") if key in entry}
+
+
+def load_chat(entry: dict) -> Chat:
+    """The tokenizer of a config entry with its chat template, or the model's own, and the entry's template settings."""
+    tokenizer = load_tokenizer(**pretrained(entry), chat_template=entry["chat_template"])
+    return Chat(tokenizer, entry.get("chat_template_kwargs"))
 
 
 def load_config(model: str, revision: str | None = None, trust_remote_code: bool = False):

@@ -9,9 +9,8 @@ from transformers import AutoModelForSequenceClassification
 
 from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right
 from scripts.models.chat import Chat
-from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_model, pretrained
+from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_chat, load_model, pretrained
 from scripts.models.template import Unrenderable
-from scripts.models.tokenizers import load_tokenizer
 from scripts.tables.conversations import answer_of, prompt_of, tools_of
 
 VERSION = 2
@@ -20,7 +19,7 @@ BLOCK = 512  # rows stored at a time
 
 def load_scorer(spec: dict):
     """Load a reward model; return the function from rows (instruction, response) to results. spec: its config entry."""
-    chat = Chat(load_tokenizer(**pretrained(spec), chat_template=spec["chat_template"]))
+    chat = load_chat(spec)
     attention = {"attn_implementation": spec["attn_implementation"]} if spec["attn_implementation"] else {}
     model = load_model(AutoModelForSequenceClassification, **pretrained(spec), **attention)
     if spec["output"] == "logits" and model.config.num_labels != 1:

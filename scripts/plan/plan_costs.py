@@ -53,6 +53,11 @@ def scoring(size: float, tokens: float, gpu: str) -> Cost:
     return on_gpu("score", 2 * size * tokens, tokens, gpu)
 
 
+def text_bytes(tokens: float) -> float:
+    """Disk space of texts in rows/ and in their table, at 4 bytes per token, without compression."""
+    return 2 * 4 * tokens
+
+
 def training(size: float, tokens: float, gpu: str) -> Cost:
     """All epochs; the checkpoint has 16 bits per parameter."""
     return on_gpu("train", 6 * size * tokens, tokens, gpu) + Cost(bytes=2 * size)

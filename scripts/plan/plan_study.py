@@ -58,9 +58,9 @@ def print_plan(study: Study, costs: dict[str, list[tuple[Job, Cost]]], ratios: d
     for job, cost in sorted(costs["all"], key=lambda pair: (-pair[1].expense, *pair[0].wildcards.values()))[:5]:
         name = " ".join([job.rule, *job.wildcards.values()])
         print(f"  {name}: {cost.seconds / 3600:.2f} GPU-hours, {cost.usd:.0f} $")
-    checkpoints = sum(cost.bytes for _, cost in costs["all"]) / 1e9
+    needed = sum(cost.bytes for _, cost in costs["all"]) / 1e9
     starts = sum(cost.seconds > 0 for _, cost in costs["all"])
-    print(f"Disk space for checkpoints: {checkpoints:.1f} GB. Model starts: {starts}.")
+    print(f"Disk space for checkpoints and responses: {needed:.1f} GB. Model starts: {starts}.")
     for line in models_that_do_not_fit(study):
         print(f"Does not fit: {line}")
     for target in TARGETS if ratios else ():

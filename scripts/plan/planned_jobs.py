@@ -6,8 +6,8 @@ Each function has the name of its rule; its arguments are the study and the job.
 from scripts.configuration.config_engines import is_endpoint, price_share
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.plan.dry_run import Job
-from scripts.plan.plan_costs import MODEL_START, Cost, asking, generating, scoring, training
-from scripts.plan.study_sizes import Study
+from scripts.plan.plan_costs import MODEL_START, Cost, asking, generating, scoring, text_bytes, training
+from scripts.plan.study_sizes import TRAINED, Study
 
 
 def cost_of(study: Study, job: Job) -> Cost:
@@ -17,7 +17,9 @@ def cost_of(study: Study, job: Job) -> Cost:
 def generate_responses(study: Study, job: Job) -> Cost:
     teacher = job.wildcards["teacher"]
     rows = study.responses(teacher)
-    return generation(study, "teachers", teacher, rows, study.prompt_tokens(), study.response_tokens(teacher))
+    written = study.written_tokens(teacher)
+    cost = generation(study, "teachers", teacher, rows, study.prompt_tokens(), written)
+    return cost + Cost(bytes=text_bytes(rows * written))
 
 
 def score_rewards(study: Study, job: Job) -> Cost:
@@ -40,13 +42,16 @@ def finetune(study: Study, job: Job) -> Cost:
 
 
 def answer_benchmark(study: Study, job: Job) -> Cost:
+    """A base that was trained on thinking writes some, too."""
     answered = [name for name, benchmark in study.config["benchmarks"].items() if "prompts" in benchmark]
-    return answering(study, "bases", job.wildcards["base"], answered)
+    thinks = study.mode(job.wildcards["teacher"]) in TRAINED
+    return answering(study, "bases", job.wildcards["base"], sorted(answered), thinks)
 
 
 def answer_as_baseline(study: Study, job: Job) -> Cost:
     benchmark = job.wildcards["benchmark"]
-    return answering(study, "teachers", study.config["benchmarks"][benchmark]["baseline"], [benchmark])
+    baseline = study.config["benchmarks"][benchmark]["baseline"]
+    return answering(study, "teachers", baseline, [benchmark], study.mode(baseline) is not None)
 
 
 def evaluate_tasks(study: Study, job: Job) -> Cost:
@@ -61,7 +66,9 @@ def judge_pairs(study: Study, job: Job) -> Cost:
     entry = study.config["benchmarks"][benchmark]
     protocol = PROTOCOLS[entry["protocol"]]
     rows = len(job.outputs) * study.prompts(benchmark)
-    return generation(study, "judges", entry["judge"], rows, protocol.tokens_read, protocol.tokens_written)
+    thinks = "reasoning" in study.config["judges"][entry["judge"]]
+    written = protocol.tokens_written + (study.config["plan"]["thinking_tokens"] if thinks else 0)
+    return generation(study, "judges", entry["judge"], rows, protocol.tokens_read, written)
 
 
 def judge_reward(study: Study, job: Job) -> Cost:
@@ -86,10 +93,10 @@ def likelihood_tokens(study: Study, job: Job) -> float:
     )
 
 
-def answering(study: Study, section: str, model: str, benchmarks: list[str]) -> Cost:
-    """The answers of a model to the prompts of benchmarks, after one start."""
+def answering(study: Study, section: str, model: str, benchmarks: list[str], thinks: bool) -> Cost:
+    """The answers of a model to the prompts of benchmarks, after one start; thinks: it thinks before each."""
     prompts = {name: study.prompts(name) for name in benchmarks}
-    lengths = {name: study.answer_tokens(study.config["benchmarks"][name]["sampling"]) for name in benchmarks}
+    lengths = {name: study.answer_tokens(study.config["benchmarks"][name]["sampling"], thinks) for name in benchmarks}
     rows = sum(prompts.values())
     written = sum(prompts[name] * lengths[name] for name in benchmarks) / rows
     return generation(study, section, model, rows, study.prompt_tokens(), written)

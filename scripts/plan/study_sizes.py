@@ -4,12 +4,16 @@ import json
 from functools import cache
 from pathlib import Path
 
+import polars as pl
+
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.models.sizes import parameters_of
 from scripts.tables.files import read_table
+from scripts.tables.reasoning import KEEP, SEPARATE
 from scripts.tables.source_files import files_of
 from scripts.tables.sources import read_texts
 
+TRAINED = (KEEP, SEPARATE)  # with separate if the base's template writes it: an upper bound
 UNJUDGED_PROMPTS = 1000  # of a benchmark without a protocol, until its prompts are read
 
 
@@ -19,9 +23,13 @@ def rows_in(path: Path) -> int:
 
 
 @cache
-def mean_tokens(path: Path) -> float | None:
-    """Mean number of tokens of the responses in a table; None if they were imported without it."""
-    return read_table(path, ["n_tokens"])["n_tokens"].mean()
+def mean_tokens(path: Path, thinking: bool) -> float | None:
+    """Mean number of tokens of the responses in a table, with or without their thinking; None if it is not known."""
+    known = {"n_thinking_tokens"} & pl.read_parquet_schema(path).keys()
+    rows = read_table(path, ["n_tokens", *known])
+    if thinking or not known:
+        return rows["n_tokens"].mean()
+    return (rows["n_tokens"] - rows["n_thinking_tokens"].fill_null(0)).mean()
 
 
 @cache
@@ -90,17 +98,36 @@ class Study:
         self.assumed.add(f"tokens per instruction = {self.config['plan']['prompt_tokens']}")
         return self.config["plan"]["prompt_tokens"]
 
-    def response_tokens(self, teacher: str) -> float:
-        """Mean tokens of a teacher's finished responses, else as for answers with its sampling."""
-        path = self.results / f"responses/{teacher}.parquet"
-        if path.exists() and (mean := mean_tokens(path)):
-            return mean
-        return self.answer_tokens(self.config["teachers"][teacher].get("sampling", {}))
+    def mode(self, teacher: str) -> str | None:
+        """What becomes of a teacher's thinking; None if it is not known to think. A selection has that of its pool."""
+        teachers = self.config["teachers"]
+        return teachers.get(teachers[teacher].get("pool"), teachers[teacher]).get("reasoning")
 
-    def answer_tokens(self, sampling: dict) -> int:
+    def written_tokens(self, teacher: str) -> float:
+        """Mean tokens that a teacher writes for a response, with its thinking."""
+        return self.measured(teacher, True) or self.expected(teacher, self.mode(teacher) is not None)
+
+    def response_tokens(self, teacher: str) -> float:
+        """Mean tokens of a teacher's responses, as they are scored and trained on."""
+        trained = self.mode(teacher) in TRAINED
+        return self.measured(teacher, trained) or self.expected(teacher, trained)
+
+    def measured(self, teacher: str, thinking: bool) -> float | None:
+        """Mean tokens of a teacher's finished responses; None if there are none."""
+        path = self.results / f"responses/{teacher}.parquet"
+        return mean_tokens(path, thinking) if path.exists() else None
+
+    def expected(self, teacher: str, thinking: bool) -> int:
+        """As for answers with the sampling of the teacher."""
+        return self.answer_tokens(self.config["teachers"][teacher].get("sampling", {}), thinking)
+
+    def answer_tokens(self, sampling: dict, thinking: bool = False) -> int:
         """The configured length of a response, or the limit of the sampling if that is less."""
         length = self.config["plan"]["response_tokens"]
         self.assumed.add(f"tokens per response = {length} (or max_new_tokens, if less)")
+        if thinking:
+            self.assumed.add(f"tokens of thinking = {self.config['plan']['thinking_tokens']}")
+            length += self.config["plan"]["thinking_tokens"]
         return min(length, sampling.get("max_new_tokens", length))
 
     def price(self, model: str) -> dict[str, float]:

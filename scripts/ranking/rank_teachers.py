@@ -3,14 +3,16 @@ r"""The mean metrics of every teacher for every base, and the ranking of teacher
 python -m scripts.ranking.rank_teachers --car '{"reward_model": "right-answer", "beta": 1.0, "transform": "none"}' \
     --teachers '{"terse-large": {"family": "terse", "compare": true}, ...}' --families '{"alpha": null}' \
     --compare paired --max-set-aside 0.2 \
-    --metrics results/miniature/metrics/*/*.parquet --output results/miniature/tables/teachers.csv
+    --metrics results/miniature/metrics/*/*.parquet --responses results/miniature/responses/*.parquet \
+    --output results/miniature/tables/teachers.csv
 
 Means are over the instructions for which every compared teacher has every metric, so that all teachers are compared on
 the same questions; n is their number. With `--compare unpaired` each teacher has its own instructions, and its means
 are over those for which it has every metric. A teacher with `compare: false` has no rank; its means are over those of
 these instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of
-CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens. Exits if the losses or
-rewards of two teachers are by different models.
+CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens. If a teacher thinks,
+there are also thinking_tokens, their mean, and cut_in_thinking, the share of rows that ended inside the thinking. Exits
+if the losses or rewards of two teachers are by different models.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import polars as pl
 from scripts.metrics.car import car, preferred
 from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns
 from scripts.ranking.common_instructions import KEYS, by_base, refuse_gaps, rows_that_count
+from scripts.ranking.thinking_shares import thinking_shares, with_thinking_shares
 from scripts.tables.files import read_table, write_table
 from scripts.tables.identity import common_identity
 
@@ -30,7 +33,7 @@ def main():
     args = parse_args()
     compared = [name for name, teacher in args.teachers.items() if teacher["compare"]]
     families = {name: teacher["family"] for name, teacher in args.teachers.items()}
-    tables = []
+    tables, shares = [], thinking_shares(args.responses)
     for base, paths in by_base(args.metrics).items():
         keys = pl.concat([read_table(path, columns=KEYS) for path in paths])
         common_identity(paths)
@@ -39,7 +42,7 @@ def main():
         means = pl.concat(
             [means_of(read_table(path), counting) for path in paths]
         )  # one file at a time: they may be large
-        table = rank(means, compared, families, **args.car)
+        table = with_thinking_shares(rank(means, compared, families, **args.car), shares)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
 
@@ -125,6 +128,7 @@ def parse_args():
         "--max-set-aside", type=float, required=True, help="largest share of instructions without a usable row"
     )
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet, one per base and teacher")
+    parser.add_argument("--responses", type=Path, nargs="*", default=[], help="parquet, one per teacher")
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()
 

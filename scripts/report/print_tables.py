@@ -21,6 +21,7 @@ from scripts.report.size_steps import worse_steps
 
 BEFORE_REWARDS = ["rank", "teacher", "n", "car", "car_se"]
 AFTER_REWARDS = ["loss", "ppl_self", "ifd_self", "response_length"]
+THINKING = ["thinking_tokens", "cut_in_thinking"]
 OF_JUDGED_PAIRS = {"correlations", "car", "conclusions", "size_steps"}
 PAGES = {"report.html": "all", "ranking.html": "rank"}  # page to the target that writes it
 PLAIN = {
@@ -89,7 +90,8 @@ def print_ranking(teachers: pl.DataFrame, title: str) -> None:
     with_dashes = [column.fill_null("-") for column in (pl.col("rank").cast(pl.String), car_se)]
     print(f"\nTeachers for {title}, best by CAR first")
     dollars = [name for name in DOLLARS if name in teachers.columns]
-    columns = [*BEFORE_REWARDS, *dollars, *named_columns(teachers), *AFTER_REWARDS, *ap]
+    thinking = [name for name in THINKING if name in teachers.columns]
+    columns = [*BEFORE_REWARDS, *dollars, *named_columns(teachers), *AFTER_REWARDS, *thinking, *ap]
     print(teachers.select(columns).with_columns(with_dashes))
     if teachers["rank"].null_count():
         print("  Teachers marked '-' are shown for reference and not ranked.")

@@ -3,7 +3,8 @@
 An instruction is the messages before an answer. An answer is one message of the assistant or, with `turns: all`, all
 messages from the assistant's first to its last. Tables hold both as text, for people and judges, and as JSON where one
 message does not say it all: `messages` of an instruction that is more than one message of the user, `turns` of an
-answer that is more than one message or calls tools. `tools` has the tools that an instruction offers, as JSON.
+answer that is more than one message or calls tools. `tools` has the tools that an instruction offers, as JSON, and
+`reasoning` the thinking beside an answer of one message.
 """
 
 import json
@@ -14,11 +15,12 @@ import polars as pl
 from scripts.tables.roles import role_of, written_role
 from scripts.tables.source_files import name_of
 from scripts.tables.sources import normal
+from scripts.tables.thinking import thinking_beside
 from scripts.tables.tool_calls import call_as_text, calls_in, tools_in
 
-COLUMNS = ["instruction", "messages", "tools", "response", "turns", "unreadable"]
+COLUMNS = ["instruction", "messages", "tools", "response", "turns", "reasoning", "unreadable"]
 PROMPT = ["instruction", "^messages$", "^tools$"]  # as patterns: a table of plain instructions may lack the others
-CONVERSATION = [*PROMPT, "response", "^turns$"]
+CONVERSATION = [*PROMPT, "response", "^turns$", "^reasoning$"]
 
 
 class Unreadable(ValueError):
@@ -41,11 +43,11 @@ def with_conversations(table: pl.DataFrame, source: dict) -> pl.DataFrame:
     rows = [conversation(row, system, turns) for row in table.iter_rows(named=True)]
     if unknown := Counter(row.pop("role", None) for row in rows) - Counter({None: len(rows)}):
         print(f"unknown roles: {', '.join(f'{role} ({n} rows)' for role, n in unknown.most_common(5))}", flush=True)
-    without = [] if "messages" in source["columns"] else ["response", "turns"]
+    without = [] if "messages" in source["columns"] else ["response", "turns", "reasoning"]
     without += [] if "tools" in source["columns"] else ["tools"]
     columns = [name for name in COLUMNS if name not in without]
     texts = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String)).select(columns)
-    return table.drop([*COLUMNS, "system"], strict=False).hstack(texts)
+    return table.drop([*columns, "system"], strict=False).hstack(texts)
 
 
 def refuse_conversations(table: pl.DataFrame, where: str) -> None:
@@ -72,18 +74,22 @@ def conversation(row: dict, system: str | None, turns: str) -> dict:
         if "messages" in row and row.get("response"):
             messages += answer_in(row["response"])
         prompt, answer = divided(messages, turns)
+        prompt = [{key: value for key, value in m.items() if key != "reasoning_content"} for m in prompt]
         if not any(m["role"] == "user" for m in prompt):
             raise Unreadable("no_user_turn")
         if (tools := tools_in(row.get("tools"))) is None:
             raise Unreadable("not_tools")
     except Unreadable as problem:
         return {"unreadable": problem.args[0], "role": problem.args[1] if problem.args[1:] else None}
+    as_messages = len(answer) > 1 or any("tool_calls" in m for m in answer)
+    beside = None if as_messages or not answer else answer[0].get("reasoning_content")
     return {
         "instruction": as_text(prompt, tools),
         "messages": None if [m["role"] for m in prompt] == ["user"] and not tools else as_json(prompt),
         "tools": as_json(tools) if tools else None,
         "response": as_text(answer) if answer else None,
-        "turns": as_json(answer) if len(answer) > 1 or any("tool_calls" in m for m in answer) else None,
+        "turns": as_json(answer) if as_messages else None,
+        "reasoning": row.get("reasoning") or beside,
     }
 
 
@@ -100,20 +106,28 @@ def messages_in(cell: str | None) -> list[dict]:
 
 
 def message_in(entry: dict) -> dict:
-    """One message. Its content may be a text, or a list of parts that are texts; it may be empty beside calls."""
+    """One message. Its content may be a text, or a list of parts that are texts; it may be empty beside calls.
+
+    What the assistant thought is in the field `reasoning_content`, if the entry has it beside the text.
+    """
     role, content, calls = role_of(entry), entry.get("content", entry.get("value")), calls_in(entry)
     if not role:
         raise Unreadable("unknown_role", str(written_role(entry))[:40])
     if calls is None or (calls and role != "assistant"):
         raise Unreadable("tool_calls")
+    thinking = {"reasoning_content": text} if role == "assistant" and (text := thinking_beside(entry)) else {}
     if isinstance(content, list):
+        content = [part for part in content if not (isinstance(part, dict) and part.get("type") == "thinking")]
         if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
             raise Unreadable("not_a_text")
         content = "".join(part["text"] for part in content)
     if calls:
-        return message(role, content or "", may_be_empty=True) | {"tool_calls": calls}
+        return message(role, content or "", may_be_empty=True) | {"tool_calls": calls} | thinking
     of_a_result = {key: entry.get(key) for key in ("name", "tool_call_id") if role == "tool"}
-    return message(role, content) | {key: value for key, value in of_a_result.items() if isinstance(value, str)}
+    of_a_result = {key: value for key, value in of_a_result.items() if isinstance(value, str)}
+    if thinking:
+        return message(role, content or "", may_be_empty=True) | thinking
+    return message(role, content) | of_a_result
 
 
 def message(role: str, content, may_be_empty: bool = False) -> dict:
@@ -164,8 +178,15 @@ def prompt_of(row: dict) -> str | list[dict]:
 
 
 def answer_of(row: dict) -> str | list[dict]:
-    """The response of a row: its text, or its messages if it is more than one message or calls tools."""
-    return json.loads(row["turns"]) if row.get("turns") else row["response"]
+    """The response of a row: its text, or its messages if it is not one plain message.
+
+    Several messages, calls of tools, and thinking beside the text (`reasoning_content`) are not plain.
+    """
+    if row.get("turns"):
+        return json.loads(row["turns"])
+    if row.get("reasoning"):
+        return [{"role": "assistant", "content": row["response"], "reasoning_content": row["reasoning"]}]
+    return row["response"]
 
 
 def tools_of(row: dict) -> list[dict] | None:
@@ -175,5 +196,5 @@ def tools_of(row: dict) -> list[dict] | None:
 
 def filled(rows: list[dict]) -> list[dict]:
     """The rows without what only longer conversations have, so that plain rows keep their key in a row store."""
-    optional = ("messages", "tools", "turns")
+    optional = ("messages", "tools", "turns", "reasoning")
     return [{key: value for key, value in row.items() if value is not None or key not in optional} for row in rows]

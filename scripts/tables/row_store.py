@@ -101,6 +101,10 @@ class RowStore:
             print(f"{len(aside)} of {len(keys)} rows set aside, and not stored: {causes(aside.values())}", flush=True)
         return [aside[key].result if key in aside else self.done[key] for key in keys]
 
+    def forget(self, outdated: Callable[[dict], bool]) -> None:
+        """Leave out stored results, so that their rows are computed again."""
+        self.done = {key: result for key, result in self.done.items() if not outdated(result)}
+
     def _blocks(self, keys: list[str], block: int) -> Iterator[list[int]]:
         """The numbers of the rows without a result, block by block; those that failed in an earlier run come last."""
         later = [key in self.failed for key in keys]
@@ -125,7 +129,9 @@ class RowStore:
                 dropped += 1
                 continue
             for row in pl.read_parquet(shard).iter_rows(named=True):
-                done[row.pop("key")] = row
+                key = row.pop("key")
+                if len(row) > len(done.get(key, ())):  # of two results of a row, the later one says more: see forget
+                    done[key] = row
         if dropped:
             print(f"damaged shards dropped from {self.folder}: {dropped}; their rows are computed again", flush=True)
         return done

@@ -16,6 +16,7 @@ RESPONSES = {
     "n_prompt_tokens": pl.Int64,
     "reason": pl.String,
 }
+THINKING = {"reasoning": pl.String, "n_thinking_tokens": pl.Int64}  # only in a table in which a row has them
 MIXED_RESPONSES = RESPONSES | {"mixed_from": pl.String}
 ANSWERS = {
     "id": pl.String,
@@ -30,10 +31,12 @@ ANSWERS = {
 
 
 def conform(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    """The frame with the columns of the schema, in its order and with its dtypes.
+    """The frame with the columns of the schema, in its order and with its dtypes, and those of THINKING with values.
 
     Raises ValueError naming columns that the frame lacks or that the schema does not have.
     """
+    thinking = {name: dtype for name, dtype in THINKING.items() if name in frame.columns and frame[name].count()}
+    frame, schema = frame.drop(THINKING.keys() - thinking.keys(), strict=False), schema | thinking
     missing = [name for name in schema if name not in frame.columns]
     unknown = [name for name in frame.columns if name not in schema]
     if missing or unknown:
