@@ -3,6 +3,7 @@
 import math
 import re
 
+import polars as pl
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config
@@ -12,8 +13,11 @@ from scripts.likelihoods import chunked_head, similarity
 from scripts.likelihoods.similarity import up_projection
 from scripts.likelihoods.steps import first_tokens
 from scripts.likelihoods.token_scores import score_rows
+from scripts.metrics.definitions import METRICS, PARTS
 from scripts.models.chat import Chat, PlainText
 from scripts.models.tokenizers import load_tokenizer
+from scripts.ranking.relative_metrics import lark
+from scripts.tables.files import write_table
 
 ROWS = [
     {"instruction": "What is 2 + 2? Say it.", "response": "Two and two. Is it four? It is. 4", "finish_reason": "stop"},
@@ -124,3 +128,30 @@ def test_a_reference_model_has_the_same_columns(model, tiny):
     text = PlainText(load_tokenizer(str(tiny)))
     (got,) = score_rows(text, model, ROWS[:1], 512, 2000)
     assert got["prompt_n_tokens"] == len(ROWS[0]["instruction"]) + 1 and got["end_entropy"] == 0
+
+
+# figures of the authors' own code on this model and these ids, in float32: Tianrun-Yu/LARK, lark/score_lark.py at
+# 38cfd4f (score_one, compute_g_hat); zxia545/student_distillation_data_selection, scas/scoring/metric_utils.py at
+# 346dcea (calculate_scas_metrics_on_answer); wangbing1416/ASLEC, merge_cal_limo_ours.py at 5737d69 (split_step,
+# output_drop_score with skip_tokens=1, which gives 0 for a response of first tokens only)
+AUTHORS = {
+    "Two and two. Is it four? It is. 4": {"loss": 9.8406839, "brier": 1.8944125, "lark": 0.0650807}
+    | {"scas": 8.8530371, "aslec_drop": -9.9894716},
+    "4": {"loss": 7.5056629, "brier": 1.8166542, "lark": 0.0773020, "scas": 30.9398411, "aslec_drop": None},
+    "It may be 4. Or 5? No, 4.": {"loss": 9.5301161, "brier": 1.8596400, "lark": 0.0648882}
+    | {"scas": 9.3577909, "aslec_drop": -9.5574984},
+}
+
+
+def test_scores_equal_the_figures_of_the_authors_code(chat, model, tmp_path):
+    rows = [{"instruction": "What is 2 + 2?", "response": text, "finish_reason": "stop"} for text in AUTHORS]
+    sums = pl.DataFrame(score_rows(chat, model, rows, 512, 2000))
+    values = {name: METRICS[name].row for name in ("loss", "scas", "aslec_drop")} | {"brier": PARTS["brier"]}
+    found = sums.select(**values)
+    for number, text in enumerate(AUTHORS):  # a teacher for each response to the one instruction
+        keys = {"id": "i", "teacher": text, "reason": None}
+        of_teacher = found[number].with_columns(pl.lit(value).alias(name) for name, value in keys.items())
+        write_table(of_teacher, tmp_path / f"{number}.parquet")
+    of_lark = lark([tmp_path / f"{number}.parquet" for number in range(3)], pl.DataFrame({"id": ["i"]}), list(AUTHORS))
+    for row, (text, expected) in zip(found.with_columns(of_lark["lark"]).to_dicts(), AUTHORS.items(), strict=True):
+        assert row == pytest.approx(expected, rel=1e-5), text

@@ -136,6 +136,11 @@ def relative_columns(teachers: pl.DataFrame) -> list[str]:
     return [name for name in teachers.columns if name.partition(":")[0] in RELATIVE_METRICS]
 
 
+def scores_in(teachers: pl.DataFrame) -> list[str]:
+    """The metrics of a table of teachers that are computed from their responses, CAR first: all but the baselines."""
+    return ["car", *named_columns(teachers), *METRICS, *relative_columns(teachers)]
+
+
 def data_set_values(names: list[str]) -> list[pl.Expr]:
     """Expressions over rows for the data set's value of each metric or part in `names`."""
     own = {name: metric.data_set for name, metric in METRICS.items() if metric.data_set is not None}
