@@ -154,4 +154,8 @@ def test_scores_equal_the_figures_of_the_authors_code(chat, model, tmp_path):
         write_table(of_teacher, tmp_path / f"{number}.parquet")
     of_lark = lark([tmp_path / f"{number}.parquet" for number in range(3)], pl.DataFrame({"id": ["i"]}), list(AUTHORS))
     for row, (text, expected) in zip(found.with_columns(of_lark["lark"]).to_dicts(), AUTHORS.items(), strict=True):
-        assert row == pytest.approx(expected, rel=1e-5), text
+        assert known(row) == pytest.approx(known(expected), rel=1e-5), text
+
+
+def known(values):
+    return {name: value for name, value in values.items() if value is not None}

@@ -30,7 +30,7 @@ def lowest(ordered: pl.DataFrame) -> str:
     ]
     value, a, b = min(taus)
     opposite = sum(tau < 0 for tau, _, _ in taus)
-    orders = f"{opposite} of {len(taus)} pairs of scores order the teachers rather in opposite directions"
-    if not opposite:
-        orders = f"No pair of scores orders the teachers rather in opposite directions (of {len(taus)})"
-    return f"{orders}; the lowest Kendall's tau is {value:.2f}, of {a} and {b}."
+    return (
+        f"Kendall's tau of two scores is below 0 for {opposite} of {len(taus)} pairs; "
+        f"the lowest is {value:.2f}, of {a} and {b}."
+    )
