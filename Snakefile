@@ -109,6 +109,7 @@ RANKING = [
     "<results>/tables/stability.csv",
     "<results>/tables/sample_size.csv",
     "<results>/tables/sensitivity.csv",
+    "<results>/tables/scores.csv",
     "<results>/tables/seams.csv",
     "<results>/tables/response_costs.csv",
     *expand("<results>/datasets/{base}/README.md", base=BASES),

@@ -4,7 +4,8 @@ Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{tea
 <results>/rewards/{reward_model}/{teacher}.parquet.
 Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
 teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how certain the ranking is),
-sensitivity.csv (the first teacher with other betas, reward models and transforms) and response_costs.csv.
+sensitivity.csv (the first teacher with other betas, reward models and transforms), scores.csv (the first teacher by
+each score, and how far scores agree) and response_costs.csv.
 """
 
 PRICED_KEYS = ("model", "engine", "parameters")
@@ -224,4 +225,25 @@ rule count_costs:
             --instructions {input.instructions:q} \
             --responses {input.responses:q} \
             --output {output.costs:q} &>{log:q}
+        """
+
+
+rule compare_scores:
+    input:
+        teachers="<results>/tables/teachers.csv",
+    output:
+        scores=report("<results>/tables/scores.csv", caption="captions/scores.rst", category="Tables"),
+    log:
+        "<results>/logs/compare_scores.log",
+    benchmark:
+        "<results>/timings/compare_scores.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.ranking.compare_scores"),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.ranking.compare_scores \
+            --teachers {input.teachers:q} \
+            --output {output.scores:q} &>{log:q}
         """

@@ -7,7 +7,7 @@ Outputs: <results>/config.yaml with every default; <results>/ranking.html for a 
 
 PAGE, STYLE = "scripts/report/report.html.jinja", "scripts/report/report.css"
 MACROS = "scripts/report/macros.html.jinja"
-RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity", "seams", "response_costs"]
+RANKING_TABLES = ["teachers", "stability", "sample_size", "sensitivity", "scores", "seams", "response_costs"]
 
 
 rule save_config:

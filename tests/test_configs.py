@@ -37,6 +37,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "rank_teachers": 1,
         "assess_ranking": 1,
         "vary_ranking": 1,
+        "compare_scores": 1,
         "count_seams": 1,
         "count_costs": 1,
         "write_dataset": bases,
@@ -57,7 +58,7 @@ def test_the_papers_study_has_the_papers_jobs():
         "save_config": 1,
         "write_report": 1,
         "all": 1,
-        "total": 288,
+        "total": 289,
     }
 
 
@@ -77,6 +78,7 @@ def test_the_imported_study_only_computes_likelihoods_to_rank():
         "rank_teachers": 1,
         "assess_ranking": 1,
         "vary_ranking": 1,
+        "compare_scores": 1,
         "count_seams": 1,
         "count_costs": 1,
         "write_dataset": bases,

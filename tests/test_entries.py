@@ -64,6 +64,7 @@ def test_an_entry_gets_the_defaults_of_the_keys_that_are_read_and_of_no_others()
         "set_aside_refused": False,
         "budget_usd": None,
         "prices": ...,
+        "poll_s": 60,
         "ledger": "spent_usd.txt",
     }
 

@@ -92,8 +92,8 @@ def test_logits_computed_in_chunks_equal_those_of_the_model(config, monkeypatch)
     rng = random.Random(2)
     pairs = [(rng.choices(range(300), k=5), rng.choices(range(300), k=n)) for n in (1, 0, 9, 30, 17)]
     monkeypatch.setattr("scripts.likelihoods.chunked_head.CHUNK", 7)
-    for (context, target), (nll, rank) in zip(pairs, token_scores(model, pairs, 60), strict=True):
-        assert [nll.tolist(), rank.tolist()] == [
+    for (context, target), got in zip(pairs, token_scores(model, pairs, 60), strict=True):
+        assert [got.predictions.nll.tolist(), got.predictions.rank.tolist()] == [
             pytest.approx(values, rel=1e-4) for values in direct_scores(model, context, target)
         ]
 

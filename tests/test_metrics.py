@@ -30,6 +30,16 @@ ROWS = pl.DataFrame(
         "direct_nll": [9.0, 1.0],
         "direct_n_tokens": [3, 1],
         "rank_sum": [21, 7],
+        "entropy": [8.0, 5.0],
+        "brier": [2.0, 1.0],
+        "end_entropy": [1.0, 1.0],
+        "end_brier": [0.5, 0.5],
+        "first_n_tokens": [1, 2],
+        "first_nll": [2.4, 3.0],
+        "prompt_n_tokens": [5, 0],
+        "prompt_nll": [10.0, 0.0],
+        "answer_similarity": [0.5, 0.25],
+        "prompt_similarity": [0.2, None],
         "n_bytes": [20, 10],
         "deflated_bytes": [15, 3],
         "finish_reason": ["stop", "length"],
@@ -44,6 +54,10 @@ GOLDEN = {
     "ppl_self_trimmed": ([math.exp(1.5)] * 2, math.exp(1.5), "lower"),
     "ifd_self": ([math.exp(-1.5), math.exp(0.5)], (math.exp(-1.5) + math.exp(0.5)) / 2, "higher"),
     "rsr": ([3.5, 7 / 3], ((21 / 4 + 7 / 2) / 2) / 1.5, "lower"),
+    "entropy": ([2, 2.5], 2.25, "lower"),
+    "rank_entropy": ([21 / 8, 7 / 5], ((21 / 4 + 7 / 2) / 2) / 2.25, "lower"),
+    "scas": ([0.5 * 1.5 * 1.5 * 0.5 + 0.5 * 1.5 * 2 * 0.2, None], 0.8625, "lower"),
+    "aslec_drop": ([-1.2, None], -1.2, "higher"),
     "diversity": ([0.75, 0.3], 18 / 30, "higher"),
 }
 
@@ -56,9 +70,8 @@ def test_every_metric_has_a_golden_value_and_a_direction():
         assert rows[name].to_list() == pytest.approx(of_row), name
         assert rows.select(data_set_values([name])).item() == pytest.approx(of_set), name
         assert (better(name), bool(METRICS[name].source)) == (direction, True)
-    assert [better(name) for name in ("reward:x", "car", "ppl:gpt2", "ifd:gpt2", "transfer")] == (
-        ["higher", "higher", "lower", "higher", "higher"]
-    )
+    named = ("reward:x", "car", "ppl:gpt2", "ifd:gpt2", "transfer", "lark", "aslec_casl", "reward_minus_ppl:x")
+    assert [better(name) for name in named] == ["higher"] * 2 + ["lower"] + ["higher"] * 5
     assert {f"{name}_self": metric for name, metric in REFERENCE_METRICS.items()}.items() <= METRICS.items()
 
 

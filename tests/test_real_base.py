@@ -184,11 +184,14 @@ def plain_ids(question, response):
 
 @torch.no_grad()
 def plain_scores(context, targets):
-    """nll and rank of each target after the context, by one forward pass."""
+    """nll and rank of each target after the context, entropy and Brier score of its prediction, by one forward pass."""
     logits = base()(torch.tensor([context + targets])).logits[0, len(context) - 1 : -1].double()
     nll = torch.nn.functional.cross_entropy(logits, torch.tensor(targets), reduction="none")
     rank = (logits > logits.gather(1, torch.tensor(targets)[:, None])).sum(1) + 1
-    return nll, rank.clamp(max=100)
+    p, (top, which) = logits.softmax(-1), logits.topk(50)
+    hit = which == torch.tensor(targets)[:, None]
+    brier = (top.softmax(-1) - hit.double()).square().sum(1) + (~hit.any(1)).double()
+    return nll, rank.clamp(max=100), -(p * p.log()).sum(1), brier
 
 
 @cache
@@ -197,8 +200,8 @@ def plain(teacher):
     rows = []
     for question, response in texts(teacher):
         prompt, text, end = plain_ids(question, response)
-        nll, rank = plain_scores(prompt, text + end)
-        direct, _ = plain_scores([tokenizer().token_to_id(BOS)], text)
+        nll, rank, entropy, brier = plain_scores(prompt, text + end)
+        direct, *_ = plain_scores([tokenizer().token_to_id(BOS)], text)
         own = nll[:-1].mean().item()
         rows.append(
             {
@@ -208,6 +211,8 @@ def plain(teacher):
                 "ppl_self": math.exp(own),
                 "ifd_self": math.exp(own - direct.mean().item()),
                 "rsr": (rank[:-1].sum() / nll[:-1].sum()).item(),
+                "entropy": entropy[:-1].mean().item(),
+                "brier": brier.mean().item(),
                 "token_nll": nll,
                 "token_rank": rank,
                 "direct_token_nll": direct,

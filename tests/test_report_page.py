@@ -59,6 +59,10 @@ def tables() -> dict[str, pl.DataFrame]:
         "response_costs": {"teacher": TEACHERS, "responses": [9, 18, 27], "tokens_read": [400, 80, 480]}
         | {"tokens_written": [600, 90, 690], "estimated": [0.25, 0.0, None], "usd": [1.25, None, None]}
         | {"gpu_hours": None, "all_instructions": 2000, "all_usd": [277.5, None, None], "all_gpu_hours": None},
+        "scores": {"base": ["a"] * 3 + ["b"] * 3, "score": ["car", "reward:rm", "loss"] * 2, "better": "higher"}
+        | {"first": ["one", "one", "two", "one", "one", None], "note": [None] * 5 + ["n/a: loss is missing"]}
+        | {"tau:car": [1.0, 1.0, -1.0, 1.0, 1.0, None], "tau:reward:rm": [1.0, 1.0, -1.0, 1.0, 1.0, None]}
+        | {"tau:loss": [-1.0, -1.0, 1.0, None, None, None]},
         "sensitivity": first | {"reward_model": "rm", "transform": "none", "beta_from": 0.0, "beta_to": float("inf")},
         "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
         "conclusions": {"base": [*BASES, "average"], "best": ["two", "one", None], "tied": ["one", "x, y, z", None]}
@@ -126,7 +130,7 @@ def words(text):
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
-RANKING = ["teachers", "stability", "sample_size", "sensitivity", "seams", "response_costs"]
+RANKING = ["teachers", "stability", "sample_size", "sensitivity", "scores", "seams", "response_costs"]
 
 
 @pytest.mark.parametrize("names", [RANKING, sorted(tables())])
@@ -186,6 +190,14 @@ def test_the_page_of_a_ranking_says_that_it_is_a_prediction(page):
     )
     assert "by 0.50, log(1 + beta L) by 0.12: the reward weighs more." in shown
     assert "A prediction: no model has been fine-tuned yet." in shown and "AP lost" not in shown
+
+
+def test_the_page_says_who_is_first_by_each_score_and_which_scores_contradict_each_other(page):
+    shown = words(page(RANKING))
+    assert "2 of 3 scores have the same first teacher. First is one by car, reward:rm; two by loss." in shown
+    assert "Kendall's tau of two scores is below 0 for 2 of 3 pairs; the lowest is -1.00, of car and loss." in shown
+    assert "All 2 scores have the same first teacher. First is one by car, reward:rm. Kendall's tau" in shown
+    assert "loss higher two −1.00 −1.00 1.00" in shown and "loss higher n/a: loss is missing – – –" in shown
 
 
 def test_the_printed_tables_mark_teachers_without_a_rank(tmp_path, monkeypatch, capsys):

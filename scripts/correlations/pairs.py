@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 
-from scripts.metrics.definitions import BASELINES, METRICS, better, named_columns
+from scripts.metrics.definitions import BASELINES, better, scores_in
 from scripts.tables.files import read_csv
 
 DECLARED: Mapping[str, str] = MappingProxyType({})  # no direction but the declared ones
@@ -74,7 +74,7 @@ def read_differences(path: Path) -> dict[tuple[str, str, str], float | None]:
 
 def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """The pairs and the names of their metrics; with several bases also `transfer`, the mean AP on the other bases."""
-    metrics = ["car", *named_columns(pairs), *METRICS, *(name for name in BASELINES if name in pairs.columns)]
+    metrics = [*scores_in(pairs), *(name for name in BASELINES if name in pairs.columns)]
     if pairs["base"].n_unique() < 2:
         return pairs, metrics
     transfer = (pl.col("ap").sum().over("teacher") - pl.col("ap")) / (pl.len().over("teacher") - 1)

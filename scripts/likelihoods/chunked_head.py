@@ -1,7 +1,7 @@
-"""Log-probability and rank of tokens, with the logits of a few positions in memory at a time.
+"""Logits of a few positions in memory at a time.
 
 The logits of a complete batch are rows x length x vocabulary numbers: 8 GiB for 8,192 tokens with Gemma's vocabulary of
-256,000. Here only positions that predict a scored token go through the output head, CHUNK positions at a time, so that
+256,000. Here only positions that are asked for go through the output head, CHUNK positions at a time, so that
 memory does not grow with the batch.
 """
 
@@ -69,13 +69,7 @@ def body_of(model):
     return model.base_model if model.base_model is not model else model.model
 
 
-def nll_and_rank(head, hidden: torch.Tensor, targets: torch.Tensor, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """nll in nats (float64) and rank (1 to `limit`, 1 is most likely) of targets (n) after hidden states (n, width)."""
-    parts = [score_chunk(head(h), t, limit) for h, t in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)]
-    return tuple(torch.cat(values) for values in zip(*parts, strict=True))
-
-
-def score_chunk(logits: torch.Tensor, targets: torch.Tensor, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
-    nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-    rank = (logits > logits.gather(1, targets[:, None])).sum(1).add(1).clamp(max=limit)
-    return nll.double().cpu(), rank.cpu()
+def in_chunks(compute: Callable, head, hidden: torch.Tensor, targets: torch.Tensor) -> list[torch.Tensor]:
+    """What compute(logits, targets) gives for targets (n) after hidden states (n, width): see predictions.py."""
+    parts = [compute(head(h), t) for h, t in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)]
+    return [torch.cat(values) for values in zip(*parts, strict=True)]

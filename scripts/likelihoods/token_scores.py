@@ -1,23 +1,24 @@
-"""The likelihood of each token of a response under a causal model: two forward passes per row."""
+"""What a causal model predicts for the tokens of a response: two forward passes per row."""
 
-from collections.abc import Iterator
-from itertools import accumulate, chain
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from scripts.likelihoods.chunked_head import body_of, nll_and_rank, output_head
+from scripts.likelihoods.chunked_head import output_head
+from scripts.likelihoods.forward_pass import Scored, score_answer, score_prompt_and_answer
+from scripts.likelihoods.similarity import up_projection
+from scripts.likelihoods.steps import first_tokens
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
-from scripts.models.batching import batch_size_that_agrees, batches, longest_together, pad_right, refuse_unless_causal
+from scripts.models.batching import batch_size_that_agrees, batches, longest_together, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_chat, load_model, pretrained
 from scripts.models.template import Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 2
+VERSION = 3
 BLOCK = 512  # rows stored at a time
-RANK_LIMIT = 100
 
 
 def load_scorer(spec: dict):
@@ -30,8 +31,10 @@ def load_scorer(spec: dict):
     model = load_model(AutoModelForCausalLM, **pretrained(spec))
     head = output_head(model)
     refuse_unless_causal(model, spec["model"])
+    if up_projection(model) is None:
+        print(f"{spec['model']} has no `mlp.up_proj` in its last block: `scas` has no value", flush=True)
     batch_tokens = batch_size_that_agrees(
-        lambda rows: [nll for nll, _ in forward(model, head, [(row[:1], row[1:]) for row in rows])],
+        lambda rows: score_answer(model, head, [(row[:1], row[1:]) for row in rows]),
         lambda row: nll_alone(model, row),
         spec["batch_tokens"],
         spec["model"],
@@ -54,8 +57,9 @@ def score_rows(
     limit = min(max_length, context_length(model.config))
     encoded = [encode(text, row, limit) for row in rows]
     fitting = [tokens for tokens in encoded if isinstance(tokens, Tokens)]
-    with_prompt = token_scores(model, [tokens.parts() for tokens in fitting], batch_tokens)
-    direct = token_scores(model, [without_prompt(text.bos, tokens.response()) for tokens in fitting], batch_tokens)
+    left_out = {text.encoder.tokenizer.convert_tokens_to_ids(token) for token in text.encoder.control}
+    with_prompt = token_scores(model, [tokens.parts() for tokens in fitting], batch_tokens, left_out)
+    direct = direct_nlls(model, [without_prompt(text.bos, tokens.response()) for tokens in fitting], batch_tokens)
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
     scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
     return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
@@ -64,11 +68,13 @@ def score_rows(
 class Tokens(NamedTuple):
     """Token ids of one row, and whether they are only the start of the row.
 
-    turns: for each message of the assistant the ids before it, of its text, and of its end of turn.
+    turns: for each message of the assistant the ids before it, of its text, and of its end of turn. first: for each
+    token of all its texts, whether a step begins with it.
     """
 
     turns: list[tuple[list[int], list[int], list[int]]]
     truncated: bool
+    first: list[bool]
 
     def parts(self) -> tuple[list[int], ...]:
         """The ids in their order, by turns given and scored."""
@@ -97,7 +103,15 @@ def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
     if over_long and isinstance(text, PlainText):
         prompt, response, _ = turns[0]
         turns = [(prompt, response[: max(limit - len(prompt), 0)], [])]
-    return Tokens(turns, over_long) if length(turns) <= limit and turns[0][1] else "over_long"
+    if length(turns) > limit or not turns[0][1]:
+        return "over_long"
+    return Tokens(turns, over_long, [first for _, ids, _ in turns for first in begins_step(text, ids)])
+
+
+def begins_step(text: Chat | PlainText, ids: list[int]) -> list[bool]:
+    """For each token of a text, whether a step begins with it."""
+    starts = set(first_tokens(text.encoder.tokenizer.convert_ids_to_tokens(ids)))
+    return [number in starts for number in range(len(ids))]
 
 
 def length(turns: list[tuple]) -> int:
@@ -109,18 +123,29 @@ def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list
     return (bos, response) if bos else (response[:1], response[1:])
 
 
-def summarize(tokens: Tokens, with_prompt: tuple, direct: tuple, columns: list[str]) -> dict:
-    """The columns of one row, from the nll and rank of each of its targets in both forward passes."""
-    (nll, rank), (direct_nll, _), end = with_prompt, direct, tokens.ends().to(with_prompt[0].device)
-    if not (nll.isfinite().all() and direct_nll.isfinite().all()):
+def summarize(tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, columns: list[str]) -> dict:
+    """The columns of one row, from what is predicted for each of its targets in both forward passes."""
+    (nll, rank, entropy, brier), end = with_prompt.predictions, tokens.ends()
+    if not all(values.isfinite().all() for values in (nll, with_prompt.prompt_nll, direct_nll)):
         return unusable("not_finite", columns)
+    first = torch.tensor(tokens.first, dtype=torch.bool)
     values = {
         "n_tokens": (~end).sum().item(),
         "nll": nll[~end].sum().item(),
         "rank_sum": rank[~end].sum().item(),
+        "entropy": entropy[~end].sum().item(),
+        "brier": brier[~end].sum().item(),
+        "first_n_tokens": first.sum().item(),
+        "first_nll": nll[~end][first].sum().item(),
         "end_n_tokens": end.sum().item(),
         "end_nll": nll[end].sum().item(),
         "end_rank_sum": rank[end].sum().item(),
+        "end_entropy": entropy[end].sum().item(),
+        "end_brier": brier[end].sum().item(),
+        "prompt_n_tokens": len(with_prompt.prompt_nll),
+        "prompt_nll": with_prompt.prompt_nll.sum().item(),
+        "answer_similarity": with_prompt.answer_similarity,
+        "prompt_similarity": with_prompt.prompt_similarity,
         "direct_n_tokens": len(direct_nll),
         "direct_nll": direct_nll.sum().item(),
         "truncated": tokens.truncated,
@@ -135,39 +160,27 @@ def unusable(reason: str, columns: list[str]) -> dict:
     return dict.fromkeys(columns) | {"unusable": reason}
 
 
-@torch.inference_mode()
-def token_scores(model, rows: list[tuple[list[int], ...]], batch_tokens: int) -> list[tuple]:
-    """For each row: nll in nats (float64) and clipped rank of every scored token, in order.
+def token_scores(
+    model, rows: list[tuple[list[int], ...]], batch_tokens: int, left_out: set[int] = frozenset()
+) -> list[Scored]:
+    """For each row, given and scored ids by turns, what the model predicts: see scripts/likelihoods/forward_pass.py."""
+    head = output_head(model)
+    return in_batches(model, rows, batch_tokens, lambda rows: score_prompt_and_answer(model, head, rows, left_out))
 
-    A row is ids that are given, ids that are scored, and so on by turns; mostly one of each. Rows are batched by length
-    and padded on the right. The first part must not be empty; the others may be.
-    """
-    scores, head = [None] * len(rows), output_head(model)
-    lengths = [sum(map(len, row)) for row in rows]
+
+def direct_nlls(model, rows: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[torch.Tensor]:
+    """nll in nats (float64) of the scored ids of each row."""
+    head = output_head(model)
+    return in_batches(model, rows, batch_tokens, lambda rows: score_answer(model, head, rows))
+
+
+def in_batches(model, rows: list[tuple[list[int], ...]], batch_tokens: int, score: Callable[[list], list]) -> list:
+    """score(rows) of rows grouped by length, in the order of the rows."""
+    scores, lengths = [None] * len(rows), [sum(map(len, row)) for row in rows]
     for batch in batches(lengths, batch_tokens, longest_together(model.config)):
-        scored = halve_if_out_of_memory(lambda rows: forward(model, head, rows), [rows[i] for i in batch])
-        for i, score in zip(batch, scored, strict=True):
-            scores[i] = score
+        for i, scored in zip(batch, halve_if_out_of_memory(score, [rows[i] for i in batch]), strict=True):
+            scores[i] = scored
     return scores
-
-
-def forward(model, head, rows: list[tuple[list[int], ...]]) -> list[tuple]:
-    """token_scores of one batch. Each token is predicted at the position before it."""
-    ids, mask = pad_right([list(chain(*row)) for row in rows], pad=0)
-    body = body_of(model)(input_ids=ids, attention_mask=mask, use_cache=False)
-    spans = [list(scored_spans(row)) for row in rows]
-    at = [(row, start, end) for row, found in enumerate(spans) for start, end in found]
-    hidden = torch.cat([body.last_hidden_state[row, start - 1 : end - 1] for row, start, end in at])
-    targets = torch.cat([ids[row, start:end] for row, start, end in at])
-    nll, rank = nll_and_rank(head, hidden, targets, RANK_LIMIT)
-    sizes = [sum(end - start for start, end in found) for found in spans]
-    return list(zip(nll.split(sizes), rank.split(sizes), strict=True))
-
-
-def scored_spans(row: tuple[list[int], ...]) -> Iterator[tuple[int, int]]:
-    """Start and end of each scored part of a row."""
-    ends = list(accumulate(map(len, row)))
-    return zip(ends[::2], ends[1::2], strict=True)
 
 
 @torch.inference_mode()

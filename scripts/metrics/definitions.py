@@ -19,6 +19,8 @@ class Metric(NamedTuple):
     data_set: pl.Expr | None = None  # value of a data set, if it is not the mean over its rows
 
 
+ANSWER_NLL = pl.col("nll") / pl.col("n_tokens")
+PROMPT_NLL = pl.when(pl.col("prompt_n_tokens") > 0).then(pl.col("prompt_nll") / pl.col("prompt_n_tokens"))
 TRIMMED = (pl.len() * 0.1).floor().cast(pl.Int64)  # rows left out at each end
 
 METRICS = {
@@ -52,6 +54,31 @@ METRICS = {
         "mean nats (2601.14249)",
         data_set=pl.col("mean_rank").mean() / pl.col("loss_without_end").mean(),
     ),
+    "entropy": Metric(
+        pl.col("entropy") / pl.col("n_tokens"),
+        "lower",
+        "entropy of the base's predictions, in nats per token (2601.14249)",
+    ),
+    "rank_entropy": Metric(
+        pl.when(pl.col("entropy") > 0).then(pl.col("rank_sum") / pl.col("entropy")),
+        "lower",
+        "RSR with the entropy of the predictions in place of the nats of the tokens (2601.14249, ablation)",
+        data_set=pl.col("mean_rank").mean() / pl.col("entropy").mean(),
+    ),
+    "scas": Metric(
+        0.5 * ANSWER_NLL * (ANSWER_NLL * pl.col("answer_similarity") + PROMPT_NLL * pl.col("prompt_similarity")),
+        "lower",
+        "nats per token of answer and prompt, times how similar their tokens are inside the base "
+        "(2605.26872, scas/scoring/metric_utils.py); null if the base has no `mlp.up_proj` in its last block",
+    ),
+    "aslec_drop": Metric(
+        pl.when(pl.col("n_tokens") > pl.col("first_n_tokens")).then(
+            (pl.col("first_nll") - pl.col("nll")) / (pl.col("n_tokens") - pl.col("first_n_tokens"))
+        ),
+        "higher",
+        "log-probability per token, without the first token of each step (2604.06834, merge_cal_limo_ours.py); "
+        "null for a response of first tokens only",
+    ),
     "diversity": Metric(
         pl.col("deflated_bytes") / pl.col("n_bytes"),
         "higher",
@@ -65,8 +92,32 @@ PARTS = {
     "n_bytes": pl.col("n_bytes"),
     "deflated_bytes": pl.col("deflated_bytes"),
     "cut": (pl.col("finish_reason") == "length").cast(pl.Float64),
+    # of LARK: over the scored tokens, the end of turn included, as in `loss`
+    "brier": (pl.col("brier") + pl.col("end_brier")) / (pl.col("n_tokens") + pl.col("end_n_tokens")),
+    # of ASLEC-CASL
+    "log_prob": -ANSWER_NLL,
+    "first_log_prob": -pl.col("first_nll") / pl.col("first_n_tokens"),
+    "first_share": pl.col("first_n_tokens") / pl.col("n_tokens"),
 }
 MAX_CUT = 0.05  # a teacher with a larger share of responses cut at max_new_tokens is marked
+
+
+class RelativeMetric(NamedTuple):
+    better: str
+    source: str
+
+
+# values of a data set that depend on the other compared teachers of the base: scripts/ranking/relative_metrics.py;
+# column `reward_minus_ppl:<reward model>`
+RELATIVE_METRICS = {
+    "lark": RelativeMetric(
+        "higher", "learnability among the teachers' responses to the same instruction (2605.30651, lark/score_lark.py)"
+    ),
+    "aslec_casl": RelativeMetric(
+        "higher", "log-probability per token, without the effect of the share of first tokens of steps (2604.06834)"
+    ),
+    "reward_minus_ppl": RelativeMetric("higher", "z of the mean reward minus z of the mean log-perplexity: no beta"),
+}
 
 # metrics of a response under a reference model: columns `ppl:<name>` and `ifd:<name>`
 REFERENCE_METRICS = {"ppl": METRICS["ppl_self"], "ifd": METRICS["ifd_self"]}
@@ -80,6 +131,16 @@ def named_columns(rows: pl.DataFrame) -> list[str]:
     return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]
 
 
+def relative_columns(teachers: pl.DataFrame) -> list[str]:
+    """The columns of a table of teachers that depend on the other teachers, as reward_minus_ppl:<reward model>."""
+    return [name for name in teachers.columns if name.partition(":")[0] in RELATIVE_METRICS]
+
+
+def scores_in(teachers: pl.DataFrame) -> list[str]:
+    """The metrics of a table of teachers that are computed from their responses, CAR first: all but the baselines."""
+    return ["car", *named_columns(teachers), *METRICS, *relative_columns(teachers)]
+
+
 def data_set_values(names: list[str]) -> list[pl.Expr]:
     """Expressions over rows for the data set's value of each metric or part in `names`."""
     own = {name: metric.data_set for name, metric in METRICS.items() if metric.data_set is not None}
@@ -88,6 +149,6 @@ def data_set_values(names: list[str]) -> list[pl.Expr]:
 
 def better(metric: str) -> str:
     """higher or lower: the declared direction of the better teacher. Rewards, CAR and the baselines: higher."""
-    declared = METRICS | REFERENCE_METRICS
+    declared = METRICS | REFERENCE_METRICS | RELATIVE_METRICS
     name = metric.partition(":")[0]
     return declared[name].better if name in declared else "higher"

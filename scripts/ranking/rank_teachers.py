@@ -22,8 +22,9 @@ from pathlib import Path
 import polars as pl
 
 from scripts.metrics.car import car, preferred
-from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns
+from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns, relative_columns
 from scripts.ranking.common_instructions import KEYS, by_base, refuse_gaps, rows_that_count
+from scripts.ranking.relative_metrics import aslec_casl, lark, reward_minus_ppl
 from scripts.ranking.thinking_shares import thinking_shares, with_thinking_shares
 from scripts.tables.files import read_table, write_table
 from scripts.tables.identity import common_identity
@@ -42,6 +43,7 @@ def main():
         means = pl.concat(
             [means_of(read_table(path), counting) for path in paths]
         )  # one file at a time: they may be large
+        means = with_relative_metrics(means, paths, counting, compared, args.compare)
         table = with_thinking_shares(rank(means, compared, families, **args.car), shares)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
@@ -58,6 +60,19 @@ def means_of(rows: pl.DataFrame, counting: pl.DataFrame) -> pl.DataFrame:
         .group_by("base", "teacher", maintain_order=True)
         .agg(pl.len().alias("n"), *data_set_values([*METRICS, *named_columns(rows), "cut"]), *chances)
     )
+
+
+def with_relative_metrics(
+    means: pl.DataFrame, paths: list[Path], counting: pl.DataFrame, compared: list[str], compare: str
+) -> pl.DataFrame:
+    """The teachers of one base, with the metrics that depend on the others; LARK needs the same instructions."""
+    rewards = [name for name in named_columns(means) if name.startswith("reward:")]
+    found = [aslec_casl(paths, counting, compared)]
+    if compare == "paired":
+        found.append(lark(paths, counting, compared))
+    for values in found:
+        means = means.join(values, on="teacher", how="left", validate="1:1", maintain_order="left")
+    return means.with_columns(reward_minus_ppl(reward, compared) for reward in rewards)
 
 
 def rank(
@@ -86,6 +101,7 @@ def rank(
             "car",
             *named_columns(means),
             *METRICS,
+            *relative_columns(means),
             pl.col("^sigmoid:.*$"),
             "cut",
             "note",

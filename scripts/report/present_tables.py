@@ -8,6 +8,7 @@ from scripts.tables.files import read_csv
 from scripts.tables.identity import digest_of, sources_of
 
 RANKING = {"stability": ["sensitivity"], "sensitivity": ["teachers"], "sample_size": ["sensitivity"]}
+RANKING |= {"scores": ["teachers"]}
 SOURCES = RANKING | {
     "ap_differences": ["performance"],
     "correlations": ["teachers", "performance"],

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from transformers import LlamaForSequenceClassification
 
-from scripts.likelihoods.chunked_head import nll_and_rank
-from scripts.likelihoods.token_scores import RANK_LIMIT
+from scripts.likelihoods.chunked_head import in_chunks
+from scripts.likelihoods.predictions import predict
 from scripts.likelihoods.token_scores import score_rows as score_likelihoods
 from scripts.miniature.miniature_models import new_llama
 from scripts.miniature.miniature_tasks import STYLES, draw_tasks
@@ -67,7 +67,7 @@ def rewards(method: str, hidden: int, layers: int, rows: int, answers: int, spre
 
 
 def head(method: str, tokens: int, vocabulary: int, hidden: int):
-    """The work returns the nll (nats) of all tokens, then their ranks."""
+    """The work returns the nll (nats) of all tokens, then ranks, entropies and Brier scores."""
     torch.manual_seed(0)
     weight = torch.randn(vocabulary, hidden, device=device()) / hidden**0.5
     states, targets = torch.randn(tokens, hidden, device=device()), torch.arange(tokens, device=device())
@@ -75,11 +75,9 @@ def head(method: str, tokens: int, vocabulary: int, hidden: int):
     @torch.inference_mode()
     def work() -> list[float]:
         if method == "chunked":
-            nll, rank = nll_and_rank(lambda h: h @ weight.T, states, targets, RANK_LIMIT)
+            values = in_chunks(predict, lambda h: h @ weight.T, states, targets)
         else:
-            logits = states @ weight.T
-            nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-            rank = (logits > logits.gather(1, targets[:, None])).sum(1).add(1).clamp(max=RANK_LIMIT)
-        return nll.tolist() + rank.tolist()
+            values = predict(states @ weight.T, targets)
+        return [number for value in values for number in value.tolist()]
 
     return work

@@ -34,6 +34,9 @@ def write_parts(folder: Path, teacher: str, rows: int, reward_models: int, rng: 
     tokens = rng.integers(10, 1000, rows)
     sums = {"n_tokens": tokens, "nll": tokens * rng.random(rows), "rank_sum": tokens * 3, "end_n_tokens": 1}
     sums |= {"end_nll": rng.random(rows), "end_rank_sum": 1, "direct_n_tokens": tokens, "direct_nll": tokens * 2.0}
+    sums |= {"entropy": tokens * 1.5, "brier": tokens * 0.6, "first_n_tokens": 3, "first_nll": 6 * rng.random(rows)}
+    sums |= {"end_entropy": 1.5, "end_brier": 0.6, "prompt_n_tokens": 40, "prompt_nll": 80.0}
+    sums |= {"answer_similarity": rng.random(rows), "prompt_similarity": 0.1}
     none = pl.lit(None, pl.String).alias("reason")
     columns = {name: pl.lit(v) if np.isscalar(v) else pl.Series(name, v) for name, v in sums.items()}
     texts = {"model": pl.lit("base"), "finish_reason": pl.lit("stop"), "truncated": pl.lit(False)}

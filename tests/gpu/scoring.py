@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from scripts.likelihoods import chunked_head, token_scores
-from scripts.likelihoods.chunked_head import nll_and_rank
-from scripts.likelihoods.token_scores import RANK_LIMIT
+from scripts.likelihoods.chunked_head import in_chunks
+from scripts.likelihoods.predictions import RANK_LIMIT, predict
 from scripts.miniature.miniature_tokenizer import byte_tokenizer
 from scripts.models import reward_scorer
 from scripts.models.batching import pad_left
@@ -45,17 +45,18 @@ def likelihoods_right(shape: str, scale: Scale):
         save_model(shape, scale, folder)
         exact_model = in_float32(AutoModelForCausalLM, folder)
         pairs = sampled_pairs(exact_model, scale)
-        exact = token_scores.token_scores(exact_model, pairs, ONE_BATCH)
-        yield compared("float32, batch of 1", token_scores.token_scores(exact_model, pairs, 1), exact)
+        exact = scored(exact_model, pairs, ONE_BATCH)
+        yield compared("float32, batch of 1", scored(exact_model, pairs, 1), exact)
         del exact_model
         model = in_bfloat16(AutoModelForCausalLM, folder)
-    batched = token_scores.token_scores(model, pairs, ONE_BATCH)
+    batched = scored(model, pairs, ONE_BATCH)
     yield compared(f"bfloat16, batch of {len(pairs)}", batched, exact)
-    single = token_scores.token_scores(model, pairs, 1)
+    single = scored(model, pairs, 1)
     yield compared("bfloat16, batch of 1", single, exact)
     yield compared(f"bfloat16, batch of 1 (reference: batch of {len(pairs)})", single, batched)
     with torch.inference_mode():
-        yield compared("bfloat16, head in float32", token_scores.forward(model, float32_head(model), pairs), exact)
+        rows = token_scores.score_prompt_and_answer(model, float32_head(model), pairs, set())
+        yield compared("bfloat16, head in float32", [row.predictions[:2] for row in rows], exact)
 
 
 def compared(what: str, scores: list[tuple], reference: list[tuple]) -> dict:
@@ -140,7 +141,8 @@ def timed(model, rows: list[tuple], score) -> tuple[dict, list[tuple]]:
 
 
 def scored(model, rows: list[tuple], batch_tokens: int) -> list[tuple]:
-    return token_scores.token_scores(model, rows, batch_tokens)
+    """nll and rank of each row's targets."""
+    return [row.predictions[:2] for row in token_scores.token_scores(model, rows, batch_tokens)]
 
 
 @torch.inference_mode()
@@ -164,7 +166,7 @@ def head_memory(scale: Scale):
     targets = torch.arange(tokens, device=device())
     for chunk in (256, 1024, 4096, tokens):
         with patch.object(chunked_head, "CHUNK", chunk):
-            work = lambda: nll_and_rank(lambda hidden: (hidden @ weight.T).float(), states, targets, RANK_LIMIT)  # noqa: E731
+            work = lambda: in_chunks(predict, lambda hidden: (hidden @ weight.T).float(), states, targets)  # noqa: E731
             work()
             reset_memory()
             before, start = used_gib(), time.perf_counter()
@@ -206,18 +208,18 @@ def halving(shape: str, scale: Scale):
 @contextmanager
 def memory_for(gib: float, rows: int):
     """Leave only so much GPU memory, or on a CPU let larger batches fail; the sizes of batches that did not fit."""
-    failures, forward = [], token_scores.forward
+    failures, score = [], token_scores.score_prompt_and_answer
 
-    def watched(model, head, batch):
+    def watched(model, head, batch, left_out):
         try:
             if not torch.cuda.is_available() and len(batch) > rows:
                 raise torch.OutOfMemoryError("simulated")
-            return forward(model, head, batch)
+            return score(model, head, batch, left_out)
         except torch.OutOfMemoryError:
             failures.append(len(batch))
             raise
 
-    with patch.object(token_scores, "forward", watched):
+    with patch.object(token_scores, "score_prompt_and_answer", watched):
         ballast = fill_memory_except(gib)
         yield failures
         del ballast
