@@ -36,6 +36,8 @@ OTHERS = {
     "rating",
     "gpt-4-1106-preview",
     "enable_thinking",
+    "category",
+    "math",
     "tau_loss",
     "tau_reward",
     "vllm.LLM",
