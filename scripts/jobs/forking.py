@@ -13,19 +13,7 @@ from pathlib import Path
 from scripts.jobs.code import modules_of, path_of
 
 # what the interpreter and the libraries read when they start: a job with another value does not use the server
-READ_AT_START = (
-    "HOME",
-    "XDG_",
-    "HF_",
-    "HUGGINGFACE_",
-    "TRANSFORMERS_",
-    "TORCH",
-    "PYTORCH",
-    "PYTHON",
-    "LD_",
-    "LC_",
-    "LANG",
-)
+READ_AT_START = ("HOME", "XDG_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "PYTHON", "LD_", "LC_", "LANG")
 NOT_READ = {"PYTHONPATH", "PYTHONUTF8"}  # the server sets the one for each job; itself and its jobs are in UTF-8 mode
 IMPORT = re.compile(r"^ *(from|import) (torch|transformers|trl)\b", flags=re.M)
 
