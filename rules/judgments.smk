@@ -81,6 +81,54 @@ rule judge_reward:
         """
 
 
+rule judge_grades:
+    input:
+        model=lambda wildcards: model_inputs(judge_of(wildcards.benchmark)),
+        check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
+        template=lambda wildcards: judge_template_of(config["benchmarks"][wildcards.benchmark]),
+        prompts="<results>/prompts/{benchmark}.parquet",
+        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+    output:
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+    log:
+        "<results>/logs/judge_grades/{benchmark}.log",
+    benchmark:
+        "<results>/timings/judge_grades/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(judged_by("judge_grades")),
+    conda:
+        lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
+    resources:
+        gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"] * judge_of(wildcards.benchmark)["replicas"],
+        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"] * judge_of(wildcards.benchmark)["replicas"],
+        replicas=lambda wildcards: judge_of(wildcards.benchmark)["replicas"],
+        runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
+    params:
+        versions=lambda wildcards: versions_of(
+            "scripts.judgments.judge_grades", engine_module(judge_of(wildcards.benchmark)["engine"])
+        ),
+        files=lambda wildcards: model_files(judge_of(wildcards.benchmark)),
+        digests=lambda wildcards: digests_of([judge_template_of(config["benchmarks"][wildcards.benchmark])]),
+        judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
+        sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),
+        pairs=PAIRS,
+        store=f"{RESULTS}/rows/judgments/{{benchmark}}",
+    shell:
+        """
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} --replicas {resources.replicas} \
+            scripts.judgments.judge_grades \
+            --judge {params.judge:q} \
+            --sampling {params.sampling:q} \
+            --template {input.template:q} \
+            --api "$API_SETTINGS" \
+            --prompts {input.prompts:q} \
+            --pairs {params.pairs} \
+            --answers {input.answers:q} \
+            --store {params.store:q} \
+            --outputs {output.judgments:q} &>{log:q}
+        """
+
+
 rule judge_pairs:
     input:
         model=lambda wildcards: model_inputs(judge_of(wildcards.benchmark)),

@@ -104,6 +104,35 @@ use rule score_judgments as score_alpaca_eval with:
         ],
 
 
+rule score_grade:
+    input:
+        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+    output:
+        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
+    log:
+        "<results>/logs/score_grade/{benchmark}.log",
+    benchmark:
+        "<results>/timings/score_grade/{benchmark}.tsv"
+    wildcard_constraints:
+        benchmark=one_of(scored_by("score_grade")),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code_of("scripts.scores.score_grade"),
+        judge=lambda wildcards: judge_name(wildcards.benchmark),
+        pairs=PAIRS,
+        options=lambda wildcards: unparsed_option(wildcards.benchmark),
+    shell:
+        """
+        exec python -m scripts.jobs.run_job scripts.scores.score_grade \
+            --benchmark {wildcards.benchmark} \
+            --pairs {params.pairs} \
+            --judge {params.judge:q} \
+            --judgments {input.judgments:q} {params.options:q} \
+            --outputs {output.scores:q} &>{log:q}
+        """
+
+
 rule prepare_length_control:
     input:
         sources=lambda wildcards: length_control_inputs(wildcards.benchmark),

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from conftest import ROOT
 from fault_server import FaultServer
-from judge_server import Judge
+from judge_server import Grader, Judge
 
 NAMES = {"revision": None, "chat_template": None, "trust_remote_code": False}
 SAMPLING = {"max_new_tokens": 8, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 256, "options": {}}
@@ -227,6 +227,28 @@ def judge_pairs(folder, tiny, reward_model):
         server.shutdown()
         found[protocol] = {"requests": server.bodies, "judgments": rows_of(folder / f"{protocol}.parquet")}
     return found
+
+
+def judge_grades(folder, tiny, reward_model):
+    """What a judge is sent to grade answers, and what is kept of its texts."""
+    inputs, server = write_inputs(folder), FaultServer(Grader)
+    template = "<|im_start|>user\nQ: {instruction}\nA: {output}\n<|im_end|>\n"
+    (folder / "template.txt").write_text(template, encoding="utf-8")
+    endpoint = {"base_url": server.url, "api_key_env": None, "max_tokens_name": "max_tokens"}
+    run(
+        "scripts.judgments.judge_grades",
+        judge=NAMES | {"engine": "openai", "model": "m", "openai": endpoint},
+        sampling={"max_new_tokens": 900},
+        template=folder / "template.txt",
+        api=API | {"ledger": str(folder / "spent_usd.txt")},
+        prompts=inputs["prompts"],
+        pairs="x/t",
+        answers=inputs["answers"],
+        store=folder / "rows",
+        outputs=folder / "judgments.parquet",
+    )
+    server.shutdown()
+    return {"requests": server.bodies, "judgments": rows_of(folder / "judgments.parquet")}
 
 
 def judge_reward(folder, tiny, reward_model):

@@ -91,3 +91,28 @@ class Judge(Handler):
         usage = {"prompt_tokens": 40, "completion_tokens": 2, "total_tokens": 42}
         body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "usage": usage}
         self.send(200, body | {"choices": [choice | {"logprobs": logprobs}]})
+
+
+class Grader(Judge):
+    """The grade is the number of words of the answer; the last message of the user begins with faults, if any."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.body = body
+        self.instruction, answer = re.search(r"Q: (.*)\nA: (.*)", body["messages"][0]["content"], re.S).groups()
+        self.grade, question = len(answer.split()), self.instruction.rpartition("user: ")[2]
+        with self.server.lock:
+            n_before = self.server.asked[question]
+            self.server.asked[question] += 1
+            self.server.bodies.append(body)
+        faults = question.split(" ")[0].split(",") if question[:1].islower() else []
+        getattr(self, faults[n_before] if n_before < len(faults) else "judge")(question)
+
+    def judge(self, prompt):
+        self.reply(f"It has some words. Rating: [[{self.grade}]]")
+
+    def draft_grade(self, prompt):
+        self.reply("<think>Perhaps [[3]].</think>Rating: 8/10")
+
+    def too_high(self, prompt):
+        self.reply("Rating: [[11]]")

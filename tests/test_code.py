@@ -40,7 +40,7 @@ BY_VERSION = {
     "mixes": {"mix_responses", "take_mixed"},
     "finetuning": {"finetune"},
     "answers": {"answer_benchmark", "import_baseline"},
-    "judgments": {"judge_pairs", "judge_reward"},
+    "judgments": {"judge_grades", "judge_pairs", "judge_reward"},
     "tasks": {"evaluate_tasks"},
 }
 COSTLY = {f"scripts.{stage}.{script}" for stage, scripts in BY_VERSION.items() for script in scripts}

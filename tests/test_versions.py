@@ -37,6 +37,7 @@ STAGES = {
     "finetune": ["scripts.finetuning.finetune"],
     "answer_benchmark": ["scripts.answers.answer_benchmark", TRANSFORMERS],
     "judge_pairs": ["scripts.judgments.judge_pairs", OPENAI],
+    "judge_grades": ["scripts.judgments.judge_grades", OPENAI],
     "judge_reward": ["scripts.judgments.judge_reward"],
 }
 

@@ -6,20 +6,23 @@ python -m scripts.answers.answer_benchmark --benchmarks held_out --base alpha --
     --stores results/miniature/rows/answers/held_out/alpha/terse-large \
     --outputs results/miniature/answers/held_out/alpha/terse-large.parquet
 
-The model is loaded once for all benchmarks, and only if a row is missing in a store.
+The model is loaded once for all benchmarks, and only if a row is missing in a store. A prompt of several turns has a
+row for each turn (answer_turns.py).
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from scripts.answers.answer_turns import answer_turns, every_turn
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import answer_instructions, leave_unanswered, loader
 from scripts.jobs.aligned import aligned
 from scripts.models.folder import failure
 from scripts.tables.files import check_rows, read_table, write_table
-from scripts.tables.schemas import ANSWERS, conform
+from scripts.tables.schemas import ANSWERS, TURN, conform
 
 VERSION = 2  # of the table; the rows have that of the module that computes them
 
@@ -31,17 +34,21 @@ def main():
         args, "benchmarks", "samplings", "prompts", "stores", "outputs"
     ):
         asked = read_table(prompts)
+        turns = every_turn(asked)
         if failure(args.model["model"]):
-            results = leave_unanswered(asked, "not_trained")
+            results = leave_unanswered(turns, "not_trained").hstack(turns.drop("id"))
         else:
-            results = answer_instructions(asked, {**args.model, "sampling": sampling}, store, load)
+            spec = {**args.model, "sampling": sampling}
+            results = answer_turns(asked, partial(answer_instructions, spec=spec, store_folder=store, load=load))
         names = {"benchmark": pl.lit(benchmark), "base": pl.lit(args.base), "teacher": pl.lit(args.teacher)}
         answers = conform(
-            results.drop("candidate", "n_prompt_tokens").rename({"text": "answer"}).with_columns(**names), ANSWERS
+            results.drop("candidate", "n_prompt_tokens").rename({"text": "answer"}).with_columns(**names),
+            ANSWERS | (TURN if "turn" in turns.columns else {}),
         )
-        check_rows(answers, asked["id"].to_list(), value="answer")
+        check_rows(answers, turns["id"].to_list(), value="answer")
         write_table(answers, output)
-        print(f"{benchmark}: {answers['answer'].count()} of {answers.height} prompts answered")
+        unit = "turns" if "turn" in turns.columns else "prompts"
+        print(f"{benchmark}: {answers['answer'].count()} of {answers.height} {unit} answered")
 
 
 def parse_args():

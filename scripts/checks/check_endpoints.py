@@ -5,9 +5,9 @@ python -m scripts.checks.check_endpoints \
     --asked results/mine/checks/asked --output results/mine/checks/endpoints.json
 
 So a wrong address, key or model name, a setting that the endpoint refuses, or log-probabilities that it does not send
-are found before anything is paid. A judge compares two short answers in its template; if its output cannot be read as
-a verdict, that is reported and is not a problem. What an endpoint answered is kept in the folder --asked, and it is not
-asked again until its entry changes: a server that has done its work may be stopped.
+are found before anything is paid. A judge compares or grades short answers in its template; if its output cannot be
+read as a verdict, that is reported and is not a problem. What an endpoint answered is kept in the folder --asked, and
+it is not asked again until its entry changes: a server that has done its work may be stopped.
 """
 
 import argparse
@@ -17,13 +17,17 @@ from pathlib import Path
 
 from scripts.configuration.config_engines import engine_module
 from scripts.configuration.entries import ENGINE_KEYS, api_settings, filled_entry
-from scripts.judgments.comparisons import GREEDY, PAIRWISE
+from scripts.judgments.comparisons import PAIRWISE
+from scripts.judgments.graded_answers import GRADING
+from scripts.judgments.judge_requests import GREEDY
 from scripts.judgments.judge_templates import fill_template, read_template
 from scripts.tables.digests import digest
 from scripts.tables.text_files import write_json
 
 TEACHER = {"id": "check", "instruction": "Reply with one word: yes"}
-JUDGE = ("How many legs does a spider have?", "A spider has eight legs.", "Six.")
+JUDGE = {"instruction": "How many legs does a spider have?", "output_1": "A spider has eight legs.", "output_2": "Six."}
+JUDGE |= {"output": JUDGE["output_1"], "reference": "Eight."}
+JUDGING = PAIRWISE | GRADING
 PATIENCE = {"timeout_s": 120, "retries": 2}  # at most
 
 
@@ -64,8 +68,8 @@ def question(endpoint: dict) -> tuple[dict, dict]:
         model = filled_entry(endpoint["model"], "answering_model", *ENGINE_KEYS)
         return {**model, "sampling": filled_entry(endpoint["sampling"], "sampling")}, TEACHER
     model = filled_entry(endpoint["model"], "language_judge", *ENGINE_KEYS)
-    sampling = GREEDY | filled_entry(endpoint["sampling"], "judge_sampling") | PAIRWISE[endpoint["protocol"]].sampling
-    messages = fill_template(read_template(Path(*endpoint["judge_templates"])), *JUDGE)
+    sampling = GREEDY | filled_entry(endpoint["sampling"], "judge_sampling") | JUDGING[endpoint["protocol"]].sampling
+    messages = fill_template(read_template(Path(*endpoint["judge_templates"])), **JUDGE)
     return {**model, "sampling": sampling}, {"id": "check", "messages": messages}
 
 
@@ -75,7 +79,7 @@ def facts_of(result: dict, endpoint: dict) -> dict:
     facts |= {name: result[name] for name in ("n_tokens", "usd")}
     if "protocol" in endpoint:
         output = {"second_text": None, "logprobs": None, "cut": result["finish_reason"] == "length", **result}
-        facts["verdict_read"] = PAIRWISE[endpoint["protocol"]].read(output) is not None
+        facts["verdict_read"] = JUDGING[endpoint["protocol"]].read(output) is not None
     return facts
 
 

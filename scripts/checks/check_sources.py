@@ -16,11 +16,11 @@ from pathlib import Path
 import httpx2
 import polars as pl
 
-from scripts.tables.conversations import with_conversations
 from scripts.tables.matching import refuse_several
 from scripts.tables.source_files import name_of
 from scripts.tables.sources import read_texts
 from scripts.tables.text_files import write_json
+from scripts.tables.user_turns import with_user_turns
 
 FIRST = 1000  # rows
 
@@ -41,7 +41,7 @@ def look(source: dict) -> tuple[dict, str | None]:
     """Facts about the first rows of a table, and what is wrong with it."""
     name, needed = name_of(source), source["needed"]
     try:
-        table = with_conversations(read_texts(source, first=FIRST), source)
+        table = with_user_turns(read_texts(source, first=FIRST), source)
         if source.get("candidates", 1) is None:
             keys = [name for name in ("id", "instruction") if name in table.columns]
             refuse_several(table.with_columns(id=pl.coalesce(keys)).drop_nulls("id"), name)

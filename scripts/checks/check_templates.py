@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.judgments.judge_templates import fill_template, read_template
+from scripts.judgments.judge_templates import PLACEHOLDERS, fill_template, read_template
 from scripts.models.chat import Chat
 
 
@@ -33,7 +33,7 @@ def refused_templates(entry: dict, chat: Chat) -> list[str]:
     problems = []
     for path in entry.get("judge_templates", []):  # only judges have some
         try:
-            chat.ask(fill_template(read_template(Path(path)), "-", "-", "-"))
+            chat.ask(fill_template(read_template(Path(path)), **dict.fromkeys(PLACEHOLDERS, "-")))
         except SystemExit as refused:
             problems.append(f"{path} cannot be its prompt: {refused}")
     return problems

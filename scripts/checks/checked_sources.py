@@ -18,7 +18,7 @@ def sources_to_check(config: dict) -> dict[str, dict]:
         rewards = {f"rewards.{name}": column for name, column in entry.get("rewards", {}).items()}
         source = {key: entry[key] for key in KEYS if key in entry}
         text = [name for name in NEEDED if name in entry["columns"]][-1:]
-        if "messages" in entry["columns"]:
+        if {"messages", "user_turns"} & set(entry["columns"]):
             text = ["response" if where.endswith(".import") else "instruction"]
         if config["compare"] == "unpaired" and where.endswith(".import"):
             text = list(NEEDED)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.configuration.config_engines import is_endpoint
+from scripts.configuration.protocols import PROTOCOLS
 from scripts.tables.source_files import files_of
 
 LOCAL = ("./", "../", "/")
@@ -25,7 +26,20 @@ def missing_files(config: dict) -> list[str]:
         for where, path in named_files(config).items()
         if not is_workflow_output(path) and not Path(path).is_file()
     }
-    return problems + [f"{where}: no file {path}" for where, path in missing.items()]
+    return problems + [f"{where}: no file {path}" for where, path in missing.items()] + wrong_judge_templates(config)
+
+
+def wrong_judge_templates(config: dict) -> list[str]:
+    """Templates of a judge that compares answers for one that grades them, and the other way round."""
+    problems = []
+    for name, benchmark in config["benchmarks"].items():
+        path, protocol = Path(benchmark.get("judge_template", "")), PROTOCOLS.get(benchmark.get("protocol"))
+        if protocol and protocol.judge == "language model" and path.is_file():
+            needed = "{output_1}" if protocol.baseline else "{output}"
+            if needed not in path.read_text(encoding="utf-8", errors="replace"):
+                kind = f"the protocol {benchmark['protocol']} needs it: see config/judges/{benchmark['protocol']}.txt"
+                problems.append(f"benchmarks.{name}.judge_template: {path} has no {needed}, and {kind}")
+    return problems
 
 
 def unmade_files(config: dict, is_made: Callable[[str], bool]) -> list[str]:

@@ -57,6 +57,8 @@ def scores_of(name: str, benchmark: dict) -> list[str]:
         return []
     protocol = PROTOCOLS[benchmark["protocol"]]
     scores = protocol.length_controlled if "length_control" in benchmark else protocol.scores
+    if "user_turns" in benchmark.get("prompts", {}).get("columns", {}):
+        scores = protocol.of_turns
     return [f"{name}.{score}" for score in scores]
 
 
@@ -83,8 +85,10 @@ def wrong_benchmark(where: str, benchmark: dict, config: dict) -> list[str]:
     if not benchmark["protocol"]:
         return problems
     protocol = PROTOCOLS[benchmark["protocol"]]
-    if ("baseline" in benchmark) == ("baseline_answers" in benchmark):
+    if protocol.baseline and ("baseline" in benchmark) == ("baseline_answers" in benchmark):
         problems.append(f"{where}: name either a baseline or baseline_answers")
+    if not protocol.baseline and (given := [key for key in ("baseline", "baseline_answers") if key in benchmark]):
+        problems.append(f"{where}.{given[0]}: the protocol {benchmark['protocol']} compares with nothing: remove it")
     if "length_control" in benchmark and not protocol.length_controlled:
         takers = " or ".join(name for name, other in PROTOCOLS.items() if other.length_controlled)
         problems.append(f"{where}.length_control: only for the protocol {takers}")

@@ -3,6 +3,7 @@
 import re
 
 from scripts.configuration.config_engines import gpus_setting, is_batched, is_endpoint
+from scripts.configuration.protocols import PROTOCOLS
 
 KINDS = {"model": "a model", "select": "a selection", "mix": "a mix"}
 
@@ -17,6 +18,7 @@ def wrong_values(config: dict) -> list[str]:
         *wrong_template_settings(config),
         *wrong_lengths(config),
         *wrong_unpaired(config),
+        *wrong_turns(config),
         *(line for name in config["benchmarks"] for line in wrong_exact_benchmark(name, config["benchmarks"][name])),
     ]
 
@@ -140,6 +142,29 @@ def is_greedy(teacher: dict) -> bool:
     """Whether a model always gives the same answer. An endpoint without a temperature takes its own."""
     temperature = teacher["sampling"]["temperature"]
     return temperature == 0 or (temperature is None and not is_endpoint(teacher))
+
+
+def wrong_turns(config: dict) -> list[str]:
+    """Prompts of several turns whose answers are compared as one text, instructions of several turns, two texts."""
+    sources = {"instructions": config["instructions"]} if "columns" in config["instructions"] else {}
+    benchmarks = {f"benchmarks.{name}.prompts": entry for name, entry in config["benchmarks"].items()}
+    sources |= {where: entry["prompts"] for where, entry in benchmarks.items() if "prompts" in entry}
+    problems = []
+    for where, source in sources.items():
+        if "user_turns" not in source["columns"]:
+            continue
+        column = f"{where}.columns.user_turns"
+        if others := sorted({"instruction", "messages"} & set(source["columns"])):
+            problems.append(f"{column}: replaces {' and '.join(others)}: name one of them")
+        if where == "instructions":
+            problems.append(f"{column}: only prompts of benchmarks have turns: take messages, or the first turn")
+        elif (name := benchmarks[where]["protocol"]) and not PROTOCOLS[name].of_turns:
+            takers = " or ".join(name for name, other in PROTOCOLS.items() if other.of_turns)
+            problems.append(
+                f"{column}: the protocol {name} compares one answer to each prompt: take the protocol {takers}, or the "
+                "column instruction with the first turn, such as [turns, 0]"
+            )
+    return problems
 
 
 def wrong_exact_benchmark(name: str, benchmark: dict) -> list[str]:

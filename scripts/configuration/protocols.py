@@ -15,8 +15,10 @@ class Protocol(NamedTuple):
     scored_by: str  # rule, and script in scripts/scores/
     scores: tuple[str, ...]  # names of the scores, as in `ap: [benchmark.score]`
     length_controlled: tuple[str, ...] = ()  # scores of a benchmark with `length_control`; empty: it is not allowed
+    of_turns: tuple[str, ...] = ()  # scores of prompts of several turns; empty: they are not allowed
+    baseline: bool = True  # whether answers are compared with those of a baseline
     n_prompts: int = 1000
-    tokens_read: int = 0  # by a language model as judge, per prompt, all comparisons together
+    tokens_read: int = 0  # by a language model as judge, per prompt or turn, all comparisons together
     tokens_written: int = 0
 
 
@@ -56,6 +58,17 @@ PROTOCOLS = {
         scores=("wr",),
         tokens_read=3000,
         tokens_written=1000,
+    ),
+    "grade": Protocol(
+        judge="language model",
+        judged_by="judge_grades",
+        scored_by="score_grade",
+        scores=("grade",),
+        of_turns=("grade", "turn_1", "turn_2"),
+        baseline=False,
+        n_prompts=80,
+        tokens_read=1500,
+        tokens_written=300,
     ),
     "reward": Protocol(
         judge="reward model",

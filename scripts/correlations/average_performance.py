@@ -44,6 +44,9 @@ def average(scores: list[dict], names: list[str]) -> pl.DataFrame:
         for name in names:
             benchmark, _, kind = name.rpartition(".")
             if benchmark == score["benchmark"]:
+                if kind not in score:
+                    known = ", ".join(key for key, value in score.items() if isinstance(value, dict) and "ci" in value)
+                    raise SystemExit(f"ap: {benchmark} has no score {kind} for {score['teacher']}; it has {known}")
                 row[name], row[f"{name}.se"] = score[kind]["value"], score[kind]["se"]
                 notes += [f"AP has no standard error: {name} has none"] if without_error(score[kind]) else []
         row["note"] = "; ".join(dict.fromkeys(filter(None, notes))) or None

@@ -8,7 +8,7 @@ smaller than the errors of both values imply. In each resample of a benchmark's 
 prompts; benchmarks are independent. se: the standard error of the difference; paired: whether every benchmark was
 resampled so. The scores of judges in pairs (alpaca_eval, arena_hard) have no value of a single prompt in the judgments,
 nor have those of lm_eval and of tables: their errors are combined as if they were independent, which is too large.
-Empty if a score has no standard error.
+Empty if a score has no standard error. Of the protocol grade, a prompt's grade is read in its judgments.
 """
 
 import argparse
@@ -19,10 +19,13 @@ import numpy as np
 import polars as pl
 
 from scripts.correlations.pairs import source_of
+from scripts.scores.prompt_grades import SCALE, prompt_grades
 from scripts.tables.files import read_csv, read_table, write_table
 from scripts.tables.identity import with_sources
 
-OF_PROMPT = {"wr": "preference", "accuracy": "correct"}  # score to the column of judgments whose mean it is
+# score to the column of the table of prompts whose mean it is, and the points of 1 in this column
+OF_PROMPT = {"wr": ("preference", 100), "accuracy": ("correct", 100)}
+OF_PROMPT |= {name: (name, SCALE) for name in ("grade", "turn_1", "turn_2")}
 RESAMPLES, SEED = 2000, 0
 SCHEMA = {"base": pl.String, "teacher_a": pl.String, "teacher_b": pl.String, "difference": pl.Float64}
 SCHEMA |= {"se": pl.Float64, "paired": pl.Boolean}
@@ -74,10 +77,12 @@ def values_of_prompts(paths: list[Path], ap: list[str]) -> dict[tuple, pl.DataFr
     for path in paths:
         judgments = read_table(path)
         benchmark, base, teacher = judgments.select("benchmark", "base", "teacher").row(0)
-        columns = [OF_PROMPT.get(name.rpartition(".")[2]) for name in ap if name.rpartition(".")[0] == benchmark]
-        if all(column in judgments.columns for column in columns):
-            value = sum(pl.col(column).cast(pl.Float64) for column in columns) * 100 / len(ap)
-            found[benchmark, base, teacher] = judgments.select("id", value=value).drop_nulls()
+        scores = [name.rpartition(".")[2] for name in ap if name.rpartition(".")[0] == benchmark]
+        of_prompt = prompt_grades(judgments) if "turn" in judgments.columns else judgments
+        columns = [OF_PROMPT.get(score, (None, 0)) for score in scores]
+        if all(column in of_prompt.columns for column, _ in columns):
+            value = sum(pl.col(column).cast(pl.Float64) * points for column, points in columns) / len(ap)
+            found[benchmark, base, teacher] = of_prompt.select("id", value=value).drop_nulls()
     return found
 
 

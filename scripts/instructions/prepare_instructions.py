@@ -5,10 +5,10 @@ python -m scripts.instructions.prepare_instructions \
     --output results/mine/instructions.parquet --set-aside results/mine/set_aside/instructions.parquet
 
 An instruction that is more than one message of the user is written as text, and its messages as JSON (see
-scripts/tables/conversations.py). If the source has no id column, the id of a row is the first 16 digits of the SHA-256
-of its instruction. The sample is the first n rows by SHA-256 of seed and id: a larger n keeps every row of a smaller n,
-for any order of the source. With `keep_raw`, as for the prompts of a benchmark, the raw text is kept too: AlpacaEval
-draws the order of the answers from it.
+scripts/tables/conversations.py, and user_turns.py for prompts of several turns). If the source has no id column, the id
+of a row is the first 16 digits of the SHA-256 of its instruction. The sample is the first n rows by SHA-256 of seed and
+id: a larger n keeps every row of a smaller n, for any order of the source. With `keep_raw`, as for the prompts of a
+benchmark, the raw text is kept too: AlpacaEval draws the order of the answers from it.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from pathlib import Path
 
 import polars as pl
 
-from scripts.tables.conversations import with_conversations
 from scripts.tables.files import write_table
 from scripts.tables.sources import content_id, normal, read_texts
+from scripts.tables.user_turns import with_user_turns
 
 VERSION = 3
 
@@ -28,7 +28,7 @@ VERSION = 3
 def main():
     args = parse_args()
     source, n = args.source, args.source["n"]
-    rows = normalize(with_conversations(read_texts(source), source), source["max_characters"])
+    rows = normalize(with_user_turns(read_texts(source), source), source["max_characters"])
     refuse_repeated_ids(rows)
     rows = mark_duplicates(rows)
     unused = ["reason", "row"] if source.get("keep_raw") else ["reason", "row", "raw_instruction"]
@@ -72,7 +72,7 @@ def normalize(frame: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         .when(pl.col("instruction").str.contains("\ufffd"))
         .then(pl.lit("undecodable"))
     )
-    columns = ("row", "id", "instruction", "raw_instruction", "messages", "^tools$", "source", "reference")
+    columns = ("row", "id", "instruction", "raw_instruction", "messages", "^tools$", "^n_turns$", "source", "reference")
     return frame.select(*columns, reason.alias("reason"))
 
 

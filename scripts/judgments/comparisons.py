@@ -1,8 +1,5 @@
 """The comparisons of a model's answers with the baseline's, and the judge's output on each."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import polars as pl
 
 from scripts.judgments.judge_outputs import (
@@ -12,40 +9,16 @@ from scripts.judgments.judge_outputs import (
     read_verdict,
     read_winner,
 )
+from scripts.judgments.judge_requests import OUTPUT_COLUMNS, Judging
 from scripts.judgments.pairwise_verdicts import switched
 from scripts.judgments.reasons import NEVER_ASKED
 
-# what is stored of a judge's output
-OUTPUT_COLUMNS = {
-    "text": pl.String,
-    "second_text": pl.String,
-    "cut": pl.Boolean,
-    "logprobs": pl.String,
-    "n_tokens": pl.Int64,
-    "n_prompt_tokens": pl.Int64,
-    "usd": pl.Float64,
-    "reason": pl.String,
-}
-# a judge's sampling, where neither the configuration nor the protocol sets it
-GREEDY = {"temperature": 0, "top_p": 1, "seed": 0, "max_new_tokens": 4096, "batch_tokens": 32768, "options": {}}
-
-
-class Pairwise(NamedTuple):
-    """How a protocol asks a language model to compare two answers."""
-
-    games: int  # comparisons per prompt: 1, in a drawn order, or 2, in both orders
-    sampling: dict  # settings that the protocol requires
-    read_from: str  # the column of the output that the scores are made from
-    read: Callable[[dict], object]  # what an output says; None if it cannot be read
-    finish: str | None = None  # what a judge is asked if its output cannot be read
-
-
 LABELS = "Please finish now with one of the labels [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."
 PAIRWISE = {
-    "alpaca_eval": Pairwise(1, {"max_new_tokens": 1, "first_tokens": 5}, "logprobs", read_names),
-    "arena_hard": Pairwise(2, {}, "text", read_verdict, finish=LABELS),
-    "arena_hard_v2": Pairwise(2, {}, "text", read_verdict, finish=LABELS),
-    "label": Pairwise(2, {}, "text", read_winner, finish="Please finish now with one word: A or B."),
+    "alpaca_eval": Judging(1, {"max_new_tokens": 1, "first_tokens": 5}, "logprobs", read_names),
+    "arena_hard": Judging(2, {}, "text", read_verdict, finish=LABELS),
+    "arena_hard_v2": Judging(2, {}, "text", read_verdict, finish=LABELS),
+    "label": Judging(2, {}, "text", read_winner, finish="Please finish now with one word: A or B."),
 }
 # with strict_verdicts: as arena-hard-auto does; its second version never asks a judge to finish
 STRICT = {

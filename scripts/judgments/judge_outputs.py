@@ -1,9 +1,10 @@
-"""What a judge's output on one comparison says; None if it cannot be read.
+"""What a judge's output on one comparison or answer says; None if it cannot be read.
 
 An output is a dict of text, second_text (what the judge wrote when it was asked to finish), cut (whether the last of
 them ended at the limit of tokens) and logprobs. The rows of a table of judgments have the same names.
 """
 
+from scripts.judgments.grade_texts import grade
 from scripts.judgments.pairwise_verdicts import MIN_MASS, added, named_mass
 from scripts.judgments.verdict_labels import last_label, strict_verdict, verdict, winner
 from scripts.tables.reasoning import KEEP, SEPARATE, parts_of
@@ -49,6 +50,11 @@ def read_last_label(output: dict) -> str | None:
 def read_winner(output: dict) -> str | None:
     """The label of a judge that was asked for one word."""
     return winner(last_text(output), output["cut"])
+
+
+def read_grade(output: dict) -> float | None:
+    """The grade, 1 to 10, that a judge gave an answer."""
+    return grade(last_text(output), output["cut"])
 
 
 def last_text(output: dict) -> str:

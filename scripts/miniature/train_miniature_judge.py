@@ -47,7 +47,8 @@ def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):
         answers = [task if is_correct else task._replace(answer=damage(rng, task)) for is_correct in correct]
         first, second = (STYLES[rng.choice(sorted(STYLES))](answer) for answer in answers)
         verdict = verdict_of(protocol, correct, len(answers[0].answer) != len(answers[1].answer))
-        prompt = chat.ask(fill_template(templates[protocol], task.instruction, first, second))
+        texts = {"instruction": task.instruction, "output_1": first, "output_2": second}
+        prompt = chat.ask(fill_template(templates[protocol], **texts))
         response = chat.response(verdict) + (chat.end if protocol == "arena_hard" else [])
         labels = [-100] * len(prompt) + response
         ends = [i for i, token in enumerate(prompt) if [token] == chat.end][1:4:2]

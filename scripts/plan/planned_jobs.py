@@ -65,7 +65,7 @@ def judge_pairs(study: Study, job: Job) -> Cost:
     benchmark = job.wildcards["benchmark"]
     entry = study.config["benchmarks"][benchmark]
     protocol = PROTOCOLS[entry["protocol"]]
-    rows = len(job.outputs) * study.prompts(benchmark)
+    rows = len(job.outputs) * study.turns(benchmark)
     thinks = "reasoning" in study.config["judges"][entry["judge"]]
     written = protocol.tokens_written + (study.config["plan"]["thinking_tokens"] if thinks else 0)
     return generation(study, "judges", entry["judge"], rows, protocol.tokens_read, written)
@@ -95,7 +95,7 @@ def likelihood_tokens(study: Study, job: Job) -> float:
 
 def answering(study: Study, section: str, model: str, benchmarks: list[str], thinks: bool) -> Cost:
     """The answers of a model to the prompts of benchmarks, after one start; thinks: it thinks before each."""
-    prompts = {name: study.prompts(name) for name in benchmarks}
+    prompts = {name: study.turns(name) for name in benchmarks}
     lengths = {name: study.answer_tokens(study.config["benchmarks"][name]["sampling"], thinks) for name in benchmarks}
     rows = sum(prompts.values())
     written = sum(prompts[name] * lengths[name] for name in benchmarks) / rows
@@ -121,5 +121,6 @@ COSTS = {
     "answer_as_baseline": answer_as_baseline,
     "evaluate_tasks": evaluate_tasks,
     "judge_pairs": judge_pairs,
+    "judge_grades": judge_pairs,
     "judge_reward": judge_reward,
 }

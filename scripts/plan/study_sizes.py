@@ -14,6 +14,7 @@ from scripts.tables.source_files import files_of
 from scripts.tables.sources import read_texts
 
 TRAINED = (KEEP, SEPARATE)  # with separate if the base's template writes it: an upper bound
+TURNS = 2  # of a prompt of several turns, until the prompts are read
 UNJUDGED_PROMPTS = 1000  # of a benchmark without a protocol, until its prompts are read
 
 
@@ -93,6 +94,16 @@ class Study:
         n = entry["prompts"]["n"] or usual
         self.assumed.add(f"prompts of {benchmark} = {n}")
         return n
+
+    def turns(self, benchmark: str) -> int:
+        """How many answers to the prompts of a benchmark there are: one to each, or one to each of its turns."""
+        path = self.results / f"prompts/{benchmark}.parquet"
+        if path.exists() and "n_turns" in pl.read_parquet_schema(path):
+            return read_table(path, ["n_turns"])["n_turns"].sum()
+        if path.exists() or "user_turns" not in self.config["benchmarks"][benchmark]["prompts"]["columns"]:
+            return self.prompts(benchmark)
+        self.assumed.add(f"turns of a prompt of {benchmark} = {TURNS}")
+        return TURNS * self.prompts(benchmark)
 
     def prompt_tokens(self) -> int:
         self.assumed.add(f"tokens per instruction = {self.config['plan']['prompt_tokens']}")

@@ -18,9 +18,7 @@ def score_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--benchmark", required=True, help="name of the benchmark in the config")
     parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, by their names in the config")
-    parser.add_argument(
-        "--baseline", required=True, help="name of the baseline: the teacher or table whose answers it is"
-    )
+    parser.add_argument("--baseline", help="name of the baseline: the teacher or table whose answers it is, if any")
     parser.add_argument("--judge", required=True, help="exact, or the judge's name in the config")
     parser.add_argument("--judgments", type=Path, nargs="+", required=True, help="parquet, one per pair")
     parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="JSON of the score, one per pair")

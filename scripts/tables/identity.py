@@ -18,7 +18,7 @@ LIKELIHOODS = "score_likelihoods score_reference_likelihoods"
 REWARDS = "score_rewards score_rewards_apart"
 REMAKE = {"model": LIKELIHOODS, "reward": REWARDS, "responses": f"{LIKELIHOODS} {REWARDS} import_rewards"}
 REMAKE["responses"] += " select_rewards measure_diversity"
-JUDGMENTS = "judge_exact judge_pairs judge_reward"
+JUDGMENTS = "judge_exact judge_grades judge_pairs judge_reward"
 
 
 def identity_of(path: Path) -> dict[str, str]:

@@ -28,6 +28,7 @@ ANSWERS = {
     "n_tokens": pl.Int64,
     "reason": pl.String,
 }
+TURN = {"turn": pl.Int32}  # only in the answers to prompts of several turns: a row per turn, from 1
 
 
 def conform(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
