@@ -263,6 +263,16 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ("benchmarks/k", TASKS | {"tasks": []}, "benchmarks.k.tasks: at least one entry is needed"),
         ("benchmarks/k", TASKS | {"tasks": ["a.b"]}, "benchmarks.k.tasks.0: 'a.b' is not allowed: letters, digits"),
         ("benchmarks/k", TASKS | {"include_path": "no"}, "benchmarks.k.include_path: no folder no with a YAML file"),
+        (
+            "benchmarks/held_out/prompts/columns",
+            {"user_turns": "turns", "reference": "r"},
+            "benchmarks.held_out.prompts.columns.user_turns: the protocol exact compares one answer to each prompt",
+        ),
+        (
+            "instructions/columns",
+            {"user_turns": "turns"},
+            "instructions.columns.user_turns: only prompts of benchmarks have turns: take messages, or the first turn",
+        ),
         ("ap", ["held_out.wr", "paper.wr"], "ap: no benchmark paper with a protocol or a table of scores"),
     ],
 )
@@ -289,6 +299,48 @@ def test_a_score_of_lm_eval_names_one_of_the_tasks_and_a_metric(score, known):
 def test_a_base_with_its_own_code_is_not_evaluated_by_lm_eval():
     config = put(put(example(), "benchmarks/k", TASKS), "bases/alpha/trust_remote_code", True)
     assert fill_and_check(config) == ["benchmarks.k: lm_eval runs no code of a model, which base alpha needs"]
+
+
+MT_BENCH = {"path": "config/paper/scores.csv", "columns": {"id": "question_id", "user_turns": "turns"}}
+
+
+def grading(**more) -> dict:
+    """A configuration whose pairs are graded on prompts of two turns."""
+    config = put(example(), "judges", {"j": {"model": "m", "engine": "openai", "gpus": 0}})
+    config["benchmarks"] = {"mt_bench": {"protocol": "grade", "judge": "j", "prompts": MT_BENCH} | more}
+    return config | {"ap": ["mt_bench.grade", "mt_bench.turn_2"]}
+
+
+@pytest.mark.parametrize(
+    "more, line",
+    [
+        ({}, None),
+        ({"judge_template": "config/judges/grade.txt"}, None),
+        ({"baseline": "plain-small"}, "baseline: the protocol grade compares with nothing: remove it"),
+        (
+            {"judge_template": "config/judges/label.txt"},
+            "judge_template: config/judges/label.txt has no {output}, and the protocol grade needs it: see",
+        ),
+        (
+            {"prompts": put(MT_BENCH, "columns/instruction", "turns")},
+            "prompts.columns.user_turns: replaces instruction: name one of them",
+        ),
+    ],
+)
+def test_grades_need_no_baseline_and_a_template_for_one_answer(more, line):
+    problems = fill_and_check(grading(**more))
+    assert [p.startswith(f"benchmarks.mt_bench.{line}") for p in problems] == ([] if line is None else [True]), problems
+
+
+def test_scores_of_turns_are_only_those_of_prompts_with_turns():
+    config = grading(prompts=put(MT_BENCH, "columns", {"instruction": "turns"}))
+    assert fill_and_check(config)[0].startswith("ap: mt_bench has no such score")
+    config = grading(protocol="label", baseline="plain-small", judge_template="config/judges/grade.txt")
+    problems = fill_and_check(config | {"ap": []})
+    assert [problem.partition(": ")[0] for problem in problems if not problem.startswith("ap")] == [
+        "benchmarks.mt_bench.judge_template",
+        "benchmarks.mt_bench.prompts.columns.user_turns",
+    ]
 
 
 def test_a_judge_that_is_a_metric_of_the_same_table_is_refused():

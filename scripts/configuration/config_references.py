@@ -58,7 +58,7 @@ def scores_of(name: str, benchmark: dict) -> list[str]:
     protocol = PROTOCOLS[benchmark["protocol"]]
     scores = protocol.length_controlled if "length_control" in benchmark else protocol.scores
     if "user_turns" in benchmark.get("prompts", {}).get("columns", {}):
-        scores = protocol.of_turns
+        scores = protocol.of_turns or scores
     return [f"{name}.{score}" for score in scores]
 
 

@@ -146,19 +146,18 @@ def is_greedy(teacher: dict) -> bool:
 
 def wrong_turns(config: dict) -> list[str]:
     """Prompts of several turns whose answers are compared as one text, instructions of several turns, two texts."""
-    sources = {"instructions": config["instructions"]} if "columns" in config["instructions"] else {}
     benchmarks = {f"benchmarks.{name}.prompts": entry for name, entry in config["benchmarks"].items()}
-    sources |= {where: entry["prompts"] for where, entry in benchmarks.items() if "prompts" in entry}
+    sources = {where: entry.get("prompts", {}) for where, entry in benchmarks.items()}
     problems = []
-    for where, source in sources.items():
-        if "user_turns" not in source["columns"]:
+    for where, source in {"instructions": config["instructions"], **sources}.items():
+        if "user_turns" not in source.get("columns", {}):
             continue
         column = f"{where}.columns.user_turns"
         if others := sorted({"instruction", "messages"} & set(source["columns"])):
             problems.append(f"{column}: replaces {' and '.join(others)}: name one of them")
         if where == "instructions":
             problems.append(f"{column}: only prompts of benchmarks have turns: take messages, or the first turn")
-        elif (name := benchmarks[where]["protocol"]) and not PROTOCOLS[name].of_turns:
+        elif (name := benchmarks[where].get("protocol")) in PROTOCOLS and not PROTOCOLS[name].of_turns:
             takers = " or ".join(name for name, other in PROTOCOLS.items() if other.of_turns)
             problems.append(
                 f"{column}: the protocol {name} compares one answer to each prompt: take the protocol {takers}, or the "
