@@ -84,7 +84,9 @@ def words_of_the_schema() -> set[str]:
 
     schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text(encoding="utf-8"))
     search(schema)
-    return found | {score for name in PROTOCOLS.values() for score in (*name.scores, *name.length_controlled)}
+    return found | {
+        score for name in PROTOCOLS.values() for score in (*name.scores, *name.length_controlled, *name.of_turns)
+    }
 
 
 def names_in(value) -> list[str]:

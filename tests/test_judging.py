@@ -25,7 +25,11 @@ RULES = "".join((ROOT / f"rules/{name}.smk").read_text(encoding="utf-8") for nam
 
 def test_the_protocols_of_the_schema_are_exactly_the_declared_ones():
     assert {*PROTOCOLS, "lm_eval", None} == set(SCHEMA["benchmark"]["properties"]["protocol"]["enum"])
-    named = {score for protocol in PROTOCOLS.values() for score in protocol.scores + protocol.length_controlled}
+    named = {
+        score
+        for protocol in PROTOCOLS.values()
+        for score in protocol.scores + protocol.length_controlled + protocol.of_turns
+    }
     assert all(re.search(SCHEMA["score"]["pattern"], f"bench.{score}") for score in named)
 
 
