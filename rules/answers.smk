@@ -4,7 +4,7 @@ The answers of a baseline can also be imported from a table.
 
 Inputs: <results>/prompts/{benchmark}.parquet, and the teacher's model or <results>/checkpoints/{base}/{teacher}.
 Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmark}/{base}/{teacher}.parquet (id,
-benchmark, base, teacher, answer, finish_reason, n_tokens, reason).
+benchmark, base, teacher, answer, finish_reason, n_tokens, reason; for prompts of several turns a row per turn).
 """
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from conftest import ROOT, snakemake
 from fault_server import FaultServer, Handler
-from judge_server import Judge
+from judge_server import Grader, Judge
 from scripts.checks import check_endpoints
 from test_check_models import base, check
 
@@ -137,11 +137,16 @@ def test_a_request_is_that_of_the_jobs_and_is_not_repeated(tmp_path, strict):
 def test_it_is_known_whether_a_verdict_can_be_read(tmp_path):
     template = tmp_path / "judge.txt"
     template.write_text("<|im_start|>user\nQ: {instruction}\n1: {output_1}\n2: {output_2}\n<|im_end|>\n")
-    server, silent = FaultServer(Judge), FaultServer()
+    server, silent, grader = FaultServer(Judge), FaultServer(), FaultServer(Grader)
+    grading = tmp_path / "grading.txt"
+    grading.write_text(
+        "<|im_start|>user\n<|reference|>R: {reference}\n<|/reference|>Q: {instruction}\nA: {output}<|im_end|>"
+    )
     endpoints = {
         "benchmarks.alpaca": judge(server.url, "alpaca_eval", str(template)),
         "benchmarks.arena": judge(server.url, "arena_hard", str(template)),
         "benchmarks.unread": judge(silent.url, "arena_hard", str(template)),
+        "benchmarks.grade": judge(grader.url, "grade", str(grading)),
     }
     printed, facts = ask(tmp_path, endpoints)
     assert facts, printed
@@ -149,7 +154,10 @@ def test_it_is_known_whether_a_verdict_can_be_read(tmp_path):
         "benchmarks.alpaca": True,
         "benchmarks.arena": True,
         "benchmarks.unread": False,
+        "benchmarks.grade": True,
     }
+    assert facts["benchmarks.grade"]["answer"] == "It has some words. Rating: [[5]]"  # for five words
+    assert grader.bodies[0]["messages"][0]["content"].startswith("R: Eight.\nQ: How many legs")
     [alpaca, arena] = server.bodies
     assert alpaca["max_completion_tokens"] == 1 and alpaca["top_logprobs"] == 5
     assert arena["max_completion_tokens"] == 4096 and arena["temperature"] == 0

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, snakemake
+from scripts.configuration.protocols import PROTOCOLS
 from scripts.models.sizes import parameters_of
 from scripts.plan.dry_run import Job, dry_runs
 from scripts.plan.gpu_memory import models_that_do_not_fit
@@ -166,6 +167,26 @@ def test_instructions_and_prompts_of_a_local_file_are_counted(tmp_path):
     assert not [text for text in own.assumed if "instructions" in text or "prompts" in text]
     own.config["instructions"] = source | {"path": str(tmp_path / "not-made-yet.jsonl")}
     assert own.instructions("qwen2.5-7b-instruct") == 100 and "instructions = 100" in own.assumed
+
+
+def test_each_turn_of_a_prompt_is_answered_and_graded(tmp_path):
+    turns = study()
+    turns.config["judges"]["m"] = {"model": "m", "engine": "openai"}
+    prompts = {"path": "not-there-yet.jsonl", "columns": {"user_turns": "turns"}, "n": None}
+    mt_bench = {"prompts": prompts, "protocol": "grade", "judge": "m", "sampling": {"max_new_tokens": 300}}
+    turns.config["benchmarks"] = {"mt_bench": mt_bench}
+    judging = Job("judge_grades", {"benchmark": "mt_bench"}, ["x/a.parquet", "x/b.parquet"])
+    answering = Job("answer_benchmark", {"base": "qwen2.5-1.5b", "teacher": "qwen2.5-7b-instruct"})
+    protocol = PROTOCOLS["grade"]
+    for n in (2 * 80, 3):  # what is assumed; the turns of the prompts
+        cost = cost_of(turns, judging)
+        usd = 2 * n * (protocol.tokens_read * 10 + protocol.tokens_written * 30) / 1e6
+        assert cost.usd == pytest.approx(usd)
+        assert cost_of(turns, answering).tokens == n * (50 + 300)
+        assert "turns of a prompt of mt_bench = 2" in turns.assumed
+        turns.results = tmp_path
+        (tmp_path / "prompts").mkdir(exist_ok=True)
+        pl.DataFrame({"id": ["a", "b"], "n_turns": [1, 2]}).write_parquet(tmp_path / "prompts/mt_bench.parquet")
 
 
 def test_models_that_do_not_fit_are_named():

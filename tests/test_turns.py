@@ -8,11 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from costly_outputs import run
 from scripts.answers.answer_turns import answer_turns, every_turn
 from scripts.checks.check_sources import look
 from scripts.engines import engine_transformers
 from scripts.engines.generation import answer_instructions, loader
 from scripts.instructions.prepare_instructions import normalize
+from scripts.models.folder import publish_failure
 from scripts.models.tokenizers import load_tokenizer
 from scripts.tables.sources import read_texts
 from scripts.tables.user_turns import references_of, with_user_turns
@@ -122,6 +124,16 @@ def test_a_finished_turn_is_found_and_a_turn_behind_one_without_an_answer_has_a_
     got = answer_turns(PROMPTS, without_first_of_a)
     assert got.filter(id="a")["reason"].to_list() == ["empty", "earlier_turn_empty"]
     assert got.filter(pl.col("id") != "a").equals(whole.filter(pl.col("id") != "a"))
+
+
+def test_each_turn_of_an_untrained_pair_has_its_reason(tmp_path):
+    publish_failure("loss nan at step 7", tmp_path / "model")
+    PROMPTS.write_parquet(tmp_path / "prompts.parquet")
+    given = {"benchmarks": "m", "base": "b", "teacher": "t", "samplings": {}, "stores": tmp_path / "rows"}
+    given |= {"model": {"engine": "transformers", "model": str(tmp_path / "model")}, "outputs": tmp_path / "a.parquet"}
+    run("scripts.answers.answer_benchmark", prompts=tmp_path / "prompts.parquet", **given)
+    rows = pl.read_parquet(tmp_path / "a.parquet").select("id", "turn", "answer", "reason").rows()
+    assert rows == [(*turn, None, "not_trained") for turn in every_turn(PROMPTS).rows()]
 
 
 def test_prompts_without_turns_are_answered_as_ever(tiny, tmp_path):

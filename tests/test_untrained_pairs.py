@@ -7,10 +7,17 @@ import pytest
 
 from scripts.answers import answer_benchmark
 from scripts.correlations.average_performance import average
-from scripts.judgments import judge_exact, judge_reward
+from scripts.judgments import graded_answers, judge_exact, judge_reward
 from scripts.judgments.comparisons import join_outputs, list_comparisons, undecided
 from scripts.models.folder import publish_failure
-from scripts.scores import score_alpaca_eval, score_arena_hard, score_arena_hard_v2, score_judgments, score_label
+from scripts.scores import (
+    score_alpaca_eval,
+    score_arena_hard,
+    score_arena_hard_v2,
+    score_grade,
+    score_judgments,
+    score_label,
+)
 from scripts.tables.files import read_table, write_table
 
 PROMPTS = pl.DataFrame({"id": list("abc"), "instruction": ["One?", "Two?", "Three?"], "reference": ["1", "2", "3"]})
@@ -48,7 +55,9 @@ def test_no_answer_is_generated_and_each_row_has_the_reason(answers, tmp_path):
     assert not (tmp_path / "rows").exists()
 
 
-@pytest.mark.parametrize("protocol", ["exact", "reward", "alpaca_eval", "arena_hard", "arena_hard_v2", "label"])
+@pytest.mark.parametrize(
+    "protocol", ["exact", "reward", "alpaca_eval", "arena_hard", "arena_hard_v2", "label", "grade"]
+)
 def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
     baseline = read_table(tmp_path / "baseline.parquet")
     if protocol == "exact":
@@ -61,13 +70,17 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         rewards = {"id": ["a", "b"], "baseline": [1.0, 2.0], "baseline_unusable": [None, None]}
         rewards = pl.DataFrame(rewards, schema_overrides={"baseline_unusable": pl.String})
         write_table(judge_reward.compare(PROMPTS, answers, none, rewards), tmp_path / "judgments.parquet")
+    elif protocol == "grade":
+        graded = graded_answers.list_answers(PROMPTS, answers)
+        assert set(graded["reason"]) == {"not_trained"} and not graded_answers.undecided(graded).height
+        write_table(graded_answers.join_outputs(graded, []), tmp_path / "judgments.parquet")
     else:
         comparisons = list_comparisons(protocol, PROMPTS, answers, baseline)
         assert set(comparisons["reason"]) == {"not_trained"} and not undecided(comparisons).height
         write_table(join_outputs(comparisons, [], protocol), tmp_path / "judgments.parquet")
     assert set(read_table(tmp_path / "judgments.parquet")["reason"]) == {"not_trained"}
     scripts = {"alpaca_eval": score_alpaca_eval, "arena_hard": score_arena_hard, "label": score_label}
-    scripts["arena_hard_v2"] = score_arena_hard_v2
+    scripts |= {"arena_hard_v2": score_arena_hard_v2, "grade": score_grade}
     given = {"benchmark": "m", "pairs": "b/t", "baseline": "them", "judge": "j"}
     if protocol == "arena_hard_v2":
         given |= {"answers": tmp_path / "answers.parquet", "baseline_answers": tmp_path / "baseline.parquet"}
@@ -79,7 +92,7 @@ def test_no_protocol_computes_a_score(answers, protocol, tmp_path, monkeypatch):
         **given,
     )
     score = json.loads((tmp_path / "score.json").read_text())
-    assert score["reason"] == "not_trained" and score["wr"]["value"] is None
-    kind = "length_only" if protocol == "alpaca_eval" else "wr"
+    kind = {"alpaca_eval": "length_only", "grade": "grade"}.get(protocol, "wr")
+    assert score["reason"] == "not_trained" and score[kind]["value"] is None
     (row,) = average([score], [f"m.{kind}"]).to_dicts()
     assert row["ap"] is None and row["note"] == "not_trained"
