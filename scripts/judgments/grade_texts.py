@@ -75,7 +75,7 @@ def value(match: re.Match) -> float | None:
 
 def line_before(match: re.Match, text: str) -> str:
     """What the line, or the sentence, of a match says before it."""
-    return re.split(r"\n|[.!?;] ", text[: match.start()])[-1]
+    return re.split(r"\n|[.!?;] ", text[max(0, match.start() - 200) : match.start()])[-1]
 
 
 def ends(match: re.Match, text: str) -> bool:
