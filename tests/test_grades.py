@@ -59,6 +59,7 @@ TEXTS = {  # a judge's text, as FastChat's llm_judge reads it (see theirs), and 
     "Rating: 70%": (None, None),
     "Score: 85": (None, None),
     "Final score: 10 - 2 = 8": (None, None),
+    "Final score: 6 + 2 = 8": (None, None),
     "The triangle has an area of 3/10 of the square.": (None, None),
     "The score of the match was 3, as asked.": (None, None),
     # otherwise than FastChat: a number outside 1 to 10, drafts, lists, sources
@@ -70,6 +71,7 @@ TEXTS = {  # a judge's text, as FastChat's llm_judge reads it (see theirs), and 
     "<think>[[3]], maybe.</think>Rating: [[9]]": (3, 9),
     "<think>Perhaps [[3]]": (3, None),
     "[[7]] or [[8]]": (7, None),
+    "[[7]]\n[[8]]": (7, None),
     "I must use a format such as [[5]].": (5, None),
     "Not [[9]], but [[6]]": (9, 6),
     "The answer cites [1] and [2].": (1, None),

@@ -21,7 +21,8 @@ BRACKETS = rf"(?P<open>\[(?:\s?\[){{0,2}})\s?{LABEL}{NUMBER}\s?(?P<close>\](?:\s
 BRACKETS = re.compile(BRACKETS + OUT_OF.replace("most", "most_after"), re.I)
 STATED = re.compile(
     rf"\b{NAME}(?: (?:for|of) (?:the|this|its|that) [\w' ]{{1,30}})?(?:\s?\([^()\n]{{0,40}}\))?"
-    rf"(?:\s?[:=]|\s(?:is|of|would be|to be|as))\s?(?:an? )?\[?(?<![\d.]){NUMBER}\]?(?![\d%/]|[.,:]\d|\s?[-–]\s?\d|-)",
+    rf"(?:\s?[:=]|\s(?:is|of|would be|to be|as))\s?(?:an? )?\[?(?<![\d.]){NUMBER}\]?"
+    r"(?![\d%/-]|[.,:]\d|\s?[-–+*=]\s?\d)",
     re.I,
 )
 SHARE = re.compile(r"(?<![\d.,/-])(?P<number>\d+(?:\.\d+)?)\s?(?:/|out of)\s?(?P<most>10)(?![\d/]|[.,]\d)", re.I)
