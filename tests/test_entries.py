@@ -28,6 +28,7 @@ SCRIPTS = {
     "scripts.responses.generate_responses": ["--model", "--sampling", "--api"],
     "scripts.answers.answer_benchmark": ["--model", "--samplings", "--api"],
     "scripts.judgments.judge_pairs": ["--judge", "--sampling", "--api"],
+    "scripts.judgments.judge_grades": ["--judge", "--sampling", "--api"],
     "scripts.judgments.judge_reward": ["--judge"],
     "scripts.rewards.score_rewards": ["--model"],
     "scripts.likelihoods.score_likelihoods": ["--model", "--limits"],
