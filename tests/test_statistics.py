@@ -8,9 +8,10 @@ import pytest
 from scipy import stats
 
 from conftest import ROOT
+from scripts.correlations.ap_errors import ap_error
 from scripts.correlations.compare_metrics import compare
 from scripts.correlations.correlation import correlate, point_estimates
-from scripts.correlations.pairs import ap_error, join_pairs, with_transfer
+from scripts.correlations.pairs import join_pairs, with_transfer
 from scripts.metrics.rank_statistics import (
     SEED,
     bootstrap,

@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from conftest import ROOT, link_workflow, snakemake
+from scripts.correlations import average_performance, compare_ap, draw_conclusions
+from scripts.correlations.ap_errors import margin, variance_of_prompts, variance_of_seeds
 from scripts.correlations.average_performance import average
 from scripts.correlations.compare_ap import compare
 from scripts.correlations.draw_conclusions import about_runs
 from scripts.correlations.prompt_values import covariance_of_means, values_of_prompts
-from scripts.correlations.runs import margin, variance_of_prompts, variance_of_seeds
+from scripts.tables.files import read_csv
 
 COVERAGE, STUDIES, PROMPTS = (0.93, 0.97), 600, 60
 
@@ -115,6 +117,41 @@ def test_ap_is_the_mean_over_runs_and_its_error_has_both_parts(answered):
     assert got["difference"] == pytest.approx(aps[:2].mean() - aps[2:].mean()) and got["paired"]
     assert got["se"] == pytest.approx((max(paired, 0) + pooled) ** 0.5, rel=0.1)
     assert got["se"] < (x["ap_se"] ** 2 + y["ap_se"] ** 2) ** 0.5
+
+
+def run(script, monkeypatch, **given):
+    words = [word for name, values in given.items() for word in (f"--{name}", *map(str, values))]
+    monkeypatch.setattr("sys.argv", ["x", *words])
+    script.main()
+
+
+def test_the_tables_of_a_study_with_two_seeds_agree_and_say_so(answered, tmp_path, monkeypatch):
+    _, scores, judgments = answered
+    files = {name: tmp_path / f"{name}.csv" for name in ("performance", "differences", "ap-differences", "conclusions")}
+    paths = [tmp_path / f"{number}.json" for number in range(len(scores))]
+    for path, of_run in zip(paths, scores, strict=True):
+        path.write_text(json.dumps(of_run), encoding="utf-8")
+    given = {"ap": ["quiz.accuracy"], "judgments": judgments}
+    table = [files["performance"]]
+    run(average_performance, monkeypatch, treatments=['{"b": "full"}'], scores=paths, output=table, **given)
+    run(compare_ap, monkeypatch, performance=table, output=[files["ap-differences"]], **given)
+    x, y = read_csv(files["performance"]).sort("teacher").to_dicts()
+    assert (x["treatment"], x["runs"], y["runs"]) == ("full", 2, 2)
+    (pair,) = read_csv(files["ap-differences"]).to_dicts()
+    assert (pair["teacher_a"], pair["teacher_b"], pair["paired"]) == ("x", "y", True)
+    assert pair["margin"] > 1.96 * pair["se"] > 0  # the quantile of Student's t
+
+    teachers = pl.DataFrame({"base": "b", "teacher": ["x", "y"], "rank": [1, 2], "car": [2.0, 1.0]})
+    teachers.write_csv(tmp_path / "teachers.csv")
+    correlations = {"base": ["b"], "metric": ["car"], "n": [2], "rho": [1.0], "note": ["too few"]}
+    pl.DataFrame(correlations).write_csv(tmp_path / "correlations.csv")
+    pl.DataFrame({"base": ["b"], "p": [0.5]}).write_csv(files["differences"])
+    names = ("teachers", "performance", "correlations", "differences", "ap-differences")
+    tables = {name: [tmp_path / f"{name}.csv"] for name in names}
+    run(draw_conclusions, monkeypatch, output=[files["conclusions"]], **tables)
+    (conclusion,) = read_csv(files["conclusions"])["conclusion"]
+    moved = ((x["seed_sd"] ** 2 + y["seed_sd"] ** 2) / 2) ** 0.5
+    assert conclusion.endswith(f"2 runs each: seeds move a student by {moved:.1f} points of AP (standard deviation).")
 
 
 def test_the_resampled_covariance_is_that_of_the_means(answered):

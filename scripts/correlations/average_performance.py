@@ -11,8 +11,8 @@ workflow trained no pair.
 
 runs: the training runs that AP and the scores are means over, one for each seed; a run without a score is left out, and
 the note has its reason. A score of a table counts for each run. seed_sd: the standard deviation of AP over the runs.
-ap_se: the standard error of AP, from prompts and, with several runs, from seeds (runs.py); ap_margin: half of its 95 %
-interval. Exits if two scores of a benchmark are by different judges, or from different prompts or answers of the
+ap_se: the standard error of AP, from prompts and, with several runs, from seeds (ap_errors.py); ap_margin: half of its
+95 % interval. Exits if two scores of a benchmark are by different judges, or from different prompts or answers of the
 baseline.
 """
 
@@ -23,9 +23,8 @@ from pathlib import Path
 
 import polars as pl
 
-from scripts.correlations.pairs import ap_error
+from scripts.correlations.ap_errors import ap_error, teacher_of, variance_of_prompts, with_errors
 from scripts.correlations.prompt_values import covariance_of_means, values_of_prompts
-from scripts.correlations.runs import teacher_of, variance_of_prompts, with_errors
 from scripts.tables.files import write_table
 from scripts.tables.identity import refuse_different
 

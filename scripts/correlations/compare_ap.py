@@ -11,7 +11,7 @@ nor have those of lm_eval and of tables: their errors are combined as if they we
 Empty if a score has no standard error. margin: half of the 95 % interval of the difference.
 
 With several training runs for each pair, prompts are paired and seeds are not: the error also has the part of the seeds
-of both teachers (runs.py).
+of both teachers (ap_errors.py).
 """
 
 import argparse
@@ -21,9 +21,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scripts.correlations.pairs import source_of
+from scripts.correlations.ap_errors import margin, source_of, variance_of_prompts, variance_of_seeds
 from scripts.correlations.prompt_values import covariance_of_means, values_of_prompts
-from scripts.correlations.runs import margin, variance_of_prompts, variance_of_seeds
 from scripts.tables.files import read_csv, write_table
 from scripts.tables.identity import with_sources
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.correlations.ap_errors import variance_of_seeds
 from scripts.correlations.pairs import join_pairs, read_differences
-from scripts.correlations.runs import variance_of_seeds
 from scripts.metrics.car import INSTRUCTIONS_DIFFER
 from scripts.metrics.rank_statistics import MIN_TEACHERS
 from scripts.tables.files import read_csv, write_table

@@ -45,29 +45,6 @@ def complete(pairs: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter(pl.col("ap").is_not_null().all().over("teacher"))
 
 
-def ap_error(performance: pl.DataFrame) -> pl.Expr:
-    """The standard error over prompts of AP, the mean of the scores `benchmark.score`; null if one has no error.
-
-    Scores with the same source (see source_of) have errors that are added, since they depend on the same judgments.
-    Sources are independent.
-    """
-    errors = [name for name in performance.columns if name.endswith(".se")]
-    if not errors:
-        return pl.lit(None, pl.Float64)
-    by_source: dict[str, list[pl.Expr]] = {}
-    for name in errors:
-        error = pl.col(name).cast(pl.Float64)  # an empty column of a CSV is read as text
-        by_source.setdefault(source_of(name.removesuffix(".se")), []).append(error)
-    squares = [pl.sum_horizontal(of_scores, ignore_nulls=False) ** 2 for of_scores in by_source.values()]
-    return pl.sum_horizontal(squares, ignore_nulls=False).sqrt() / len(errors)
-
-
-def source_of(score: str) -> str:
-    """What a score `benchmark.score` was measured on: its benchmark, or its task for `benchmark.task:metric`."""
-    benchmark, _, name = score.rpartition(".")
-    return score.partition(":")[0] if ":" in name else benchmark
-
-
 def read_differences(path: Path, column: str) -> dict[tuple[str, str, str], float | None]:
     """(base, teacher, other teacher), in both orders, to the `se` or `margin` of the difference of their APs."""
     rows = read_csv(path).select("base", "teacher_a", "teacher_b", pl.col(column).cast(pl.Float64)).rows()

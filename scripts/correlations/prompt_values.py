@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scripts.correlations.runs import teacher_of
+from scripts.correlations.ap_errors import teacher_of
 from scripts.tables.files import read_table
 
 OF_PROMPT = {"wr": "preference", "accuracy": "correct"}  # score to the column of judgments whose mean it is

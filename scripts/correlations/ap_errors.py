@@ -1,4 +1,4 @@
-"""Training runs of a base on a teacher, one for each seed, and the error of their mean.
+"""The error of average performance (AP), the mean of several scores over the training runs of a base on a teacher.
 
 A run is named like its teacher, `teacher`, or `teacher@seed` for each seed after the first.
 
@@ -22,6 +22,29 @@ from scipy import stats
 def teacher_of(run: str) -> str:
     """The teacher of a run; names of teachers have no @."""
     return run.partition("@")[0]
+
+
+def ap_error(performance: pl.DataFrame) -> pl.Expr:
+    """The standard error over prompts of AP, the mean of the scores `benchmark.score`; null if one has no error.
+
+    Scores with the same source (see source_of) have errors that are added, since they depend on the same judgments.
+    Sources are independent.
+    """
+    errors = [name for name in performance.columns if name.endswith(".se")]
+    if not errors:
+        return pl.lit(None, pl.Float64)
+    by_source: dict[str, list[pl.Expr]] = {}
+    for name in errors:
+        error = pl.col(name).cast(pl.Float64)  # an empty column of a CSV is read as text
+        by_source.setdefault(source_of(name.removesuffix(".se")), []).append(error)
+    squares = [pl.sum_horizontal(of_scores, ignore_nulls=False) ** 2 for of_scores in by_source.values()]
+    return pl.sum_horizontal(squares, ignore_nulls=False).sqrt() / len(errors)
+
+
+def source_of(score: str) -> str:
+    """What a score `benchmark.score` was measured on: its benchmark, or its task for `benchmark.task:metric`."""
+    benchmark, _, name = score.rpartition(".")
+    return score.partition(":")[0] if ":" in name else benchmark
 
 
 def variance_of_seeds(runs: list[int | None], deviations: list[float | None]) -> tuple[float, int]:
