@@ -60,7 +60,8 @@ def figure_of_ap(pairs: pl.DataFrame, base: str) -> dict:
     no_interval = " A teacher with a score without a standard error has no interval." if unknown else ""
     return {
         "title": f"Average performance of {base} by teacher",
-        "caption": f"AP with 95 % intervals (the paper's Fig. 2). Colors show families.{no_interval}",
+        "caption": "AP with 95 % intervals over prompts, and over seeds if there are several runs each (the paper's "
+        f"Fig. 2). Colors show families.{no_interval}",
         "svg": dots(pairs, "ap", "ap_margin", "family", "AP"),
     }
 
