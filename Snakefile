@@ -53,6 +53,7 @@ wildcard_constraints:
     reward_model=one_of(config["reward_models"]),
     reference_model=one_of(config["reference_models"]),
     benchmark=one_of(config["benchmarks"]),
+    run=f"({one_of(FURTHER_RUNS)})?",
 
 
 include: "rules/miniature.smk"
@@ -135,8 +136,8 @@ rule all:
         checks("all") and "<results>/checks/disk.json",
         RANKING,
         # without a protocol, a benchmark ends with the answers; without a benchmark, the study ends with the ranking
-        expand("<results>/answers/{benchmark}/{pair}.parquet", benchmark=UNJUDGED, pair=PAIRS),
-        expand("<results>/scores/{benchmark}/{pair}.json", benchmark=WITH_SCORES, pair=PAIRS),
+        expand("<results>/answers/{benchmark}/{run}.parquet", benchmark=UNJUDGED, run=RUNS),
+        scores_of(WITH_SCORES),
         expand("<results>/tables/{table}.csv", table=TABLES if config["ap"] else []),
         "<results>/report.html" if config["ap"] else "<results>/ranking.html",
 
@@ -154,7 +155,7 @@ rule check:
         facts=checks("all"),
         endpoints=endpoint_checks("all"),
         tasks=task_checks(),
-        scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=TABULATED, pair=PAIRS),
+        scores=scores_of(TABULATED),
         disk=checks("all") and "<results>/checks/disk.json",
         sources=SOURCES and "<results>/checks/sources.json",
     log:

@@ -1,10 +1,11 @@
-"""The baseline teacher and every fine-tuned pair answer the prompts of each benchmark: one job per fine-tuned pair.
+"""The baseline teacher and every fine-tuned model answer the prompts of each benchmark: one job per training run.
 
 The answers of a baseline can also be imported from a table.
 
-Inputs: <results>/prompts/{benchmark}.parquet, and the teacher's model or <results>/checkpoints/{base}/{teacher}.
-Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmark}/{base}/{teacher}.parquet (id,
-benchmark, base, teacher, answer, finish_reason, n_tokens, reason; for prompts of several turns a row per turn).
+Inputs: <results>/prompts/{benchmark}.parquet, and the teacher's model or <results>/checkpoints/{base}/{teacher}{run}.
+Outputs: <results>/baselines/{benchmark}.parquet and <results>/answers/{benchmark}/{base}/{teacher}{run}.parquet (id,
+benchmark, base, teacher with the run, answer, finish_reason, n_tokens, reason; for prompts of several turns a row per
+turn).
 """
 
 
@@ -55,20 +56,20 @@ if ANSWERED:
 
     use rule answer_as_baseline as answer_benchmark with:
         input:
-            manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+            manifest="<results>/checkpoints/{base}/{teacher}{run}/manifest.json",
             prompts=expand("<results>/prompts/{benchmark}.parquet", benchmark=ANSWERED),
         output:
-            answers=expand("<results>/answers/{benchmark}/{{base}}/{{teacher}}.parquet", benchmark=ANSWERED),
+            answers=expand("<results>/answers/{benchmark}/{{base}}/{{teacher}}{{run}}.parquet", benchmark=ANSWERED),
         log:
-            "<results>/logs/answer_benchmark/{base}/{teacher}.log",
+            "<results>/logs/answer_benchmark/{base}/{teacher}{run}.log",
         benchmark:
-            "<results>/timings/answer_benchmark/{base}/{teacher}.tsv"
+            "<results>/timings/answer_benchmark/{base}/{teacher}{run}.tsv"
         params:
             files=None,  # the manifest has those of the checkpoint
-            names="--base {base} --teacher {teacher}",
+            names="--base {base} --teacher {teacher}{run}",
             benchmarks=ANSWERED,
             samplings=[as_json(config["benchmarks"][name]["sampling"]) for name in ANSWERED],
-            stores=[f"{RESULTS}/rows/answers/{name}/{{base}}/{{teacher}}" for name in ANSWERED],
+            stores=[f"{RESULTS}/rows/answers/{name}/{{base}}/{{teacher}}{{run}}" for name in ANSWERED],
 
 
 rule import_baseline:

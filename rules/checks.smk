@@ -116,7 +116,7 @@ rule check_disk:
         "../envs/analysis.yaml"
     params:
         code=code_of("scripts.checks.check_disk"),
-        pairs=PAIRS if set(config["benchmarks"]) - set(TABULATED) else [],  # else nothing is fine-tuned
+        pairs=RUNS if set(config["benchmarks"]) - set(TABULATED) else [],  # else nothing is fine-tuned
         study=as_json(config, "study", "compare", "instructions", "teachers", "plan"),
         checkpoints=f"{RESULTS}/checkpoints",
     shell:

@@ -37,6 +37,9 @@ UNPAIRED = config["compare"] == "unpaired"
 BASES = sorted(config["bases"])
 # {base}/{teacher}: each base with each teacher, except with a mix for another base
 PAIRS = [f"{base}/{name}" for base in BASES for name in TEACHERS if config["teachers"][name].get("base", base) == base]
+# {base}/{teacher}{run}: each pair is trained once for each seed; the first run has no suffix, the others have @{seed}
+FURTHER_RUNS = [f"@{int(seed)}" for seed in config["finetune"]["seeds"][1:]]
+RUNS = [pair + run for run in ("", *FURTHER_RUNS) for pair in PAIRS]
 
 
 def one_of(names):
@@ -235,15 +238,28 @@ def baseline_of(benchmark):
 
 
 def answering_entry(wildcards):
-    """The entry of the model that answers: a base model with the checkpoint of a pair, or without it the baseline.
+    """The entry of the model that answers: a base model with the checkpoint of a run, or without it the baseline.
 
     What a teacher's thinking is to the bases is nothing to a judge: a baseline's answers never have any.
     """
     if "base" not in wildcards.keys():
         return {key: value for key, value in baseline_of(wildcards.benchmark).items() if key != "reasoning"}
-    folder = f"{RESULTS}/checkpoints/{wildcards.base}/{wildcards.teacher}"
+    folder = f"{RESULTS}/checkpoints/{wildcards.base}/{wildcards.teacher}{wildcards.run}"
     # the revision and the chat template of the base model are not those of the checkpoint
     return config["bases"][wildcards.base] | {"model": folder, "revision": None, "chat_template": None}
+
+
+def hyperparameters_of(run):
+    """The section finetune as a run reads it: with its seed, and without what does not change the weights."""
+    section = {key: value for key, value in config["finetune"].items() if key not in ("seeds", "checkpoint_minutes")}
+    return as_json(section | {"seed": int(run.removeprefix("@") or config["finetune"]["seeds"][0])})
+
+
+def scores_of(benchmarks):
+    """The files of the scores of these benchmarks: of each run, or of each pair if a table has them."""
+    return [
+        f"<results>/scores/{name}/{run}.json" for name in benchmarks for run in (PAIRS if name in TABULATED else RUNS)
+    ]
 
 
 def baseline_name(benchmark):
@@ -360,7 +376,9 @@ def refuse_more_gpus_than_given(jobs):
         return
     asking = [job for job in jobs if "gpu" in job.rule.resources]
     gpus = [(job.rule.resources["gpu"].evaluate(job.wildcards).value, job) for job in asking]
-    too_many = sorted((n, f"{job.rule.name} {' '.join(job.wildcards)}") for n, job in gpus if n > given.value)
+    too_many = sorted(
+        (n, f"{job.rule.name} {' '.join(filter(None, job.wildcards))}") for n, job in gpus if n > given.value
+    )
     if too_many:
         n, name = too_many[-1]
         jobs_ask = "1 job asks" if len(too_many) == 1 else f"{len(too_many)} jobs ask"

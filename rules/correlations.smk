@@ -5,12 +5,16 @@ Outputs: performance.csv, ap_differences.csv, correlations.csv, differences.csv,
 <results>/tables/; the docstring of each script explains its columns.
 """
 
+JUDGED_AP = [name for name in AP_BENCHMARKS if name in ANSWERED]  # with values of single prompts, if they are means
+
 TABLES = ["performance", "ap_differences", "correlations", "differences", "car", "size_steps", "conclusions"]
 
 
 rule average_performance:
     input:
-        scores=expand("<results>/scores/{benchmark}/{pair}.json", benchmark=AP_BENCHMARKS, pair=PAIRS),
+        scores=scores_of(AP_BENCHMARKS),
+        # for what several runs of a pair have in common; with one run each, the scores have it all
+        judgments=expand("<results>/judgments/{b}/{run}.parquet", b=JUDGED_AP if FURTHER_RUNS else [], run=RUNS),
     output:
         performance=report("<results>/tables/performance.csv", caption="captions/performance.rst", category="Tables"),
     log:
@@ -29,6 +33,7 @@ rule average_performance:
             --ap {params.ap:q} \
             --treatments {params.treatments:q} \
             --scores {input.scores:q} \
+            --judgments {input.judgments:q} \
             --output {output.performance:q} &>{log:q}
         """
 
@@ -36,11 +41,7 @@ rule average_performance:
 rule compare_ap:
     input:
         performance="<results>/tables/performance.csv",
-        judgments=expand(
-            "<results>/judgments/{b}/{pair}.parquet",
-            b=[name for name in AP_BENCHMARKS if name in ANSWERED],
-            pair=PAIRS,
-        ),
+        judgments=expand("<results>/judgments/{b}/{run}.parquet", b=JUDGED_AP, run=RUNS),
     output:
         differences=report(
             "<results>/tables/ap_differences.csv", caption="captions/ap_differences.rst", category="Tables"

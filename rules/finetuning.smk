@@ -1,9 +1,10 @@
-"""Fine-tune each base model on each teacher's responses.
+"""Fine-tune each base model on each teacher's responses: one run for each seed.
 
 Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the base's folder if it is local, and its
 chat template.
-Output: <results>/checkpoints/{base}/{teacher}/manifest.json, the last file written into an ordinary model folder. If the
-loss became NaN, the manifest says so and there is no model.
+Output: <results>/checkpoints/{base}/{teacher}{run}/manifest.json, the last file written into an ordinary model folder;
+{run} is empty for the first seed, and @{seed} for another. If the loss became NaN, the manifest says so and there is no
+model.
 """
 
 # not a param: a job does not rerun when it changes, since it does not change the weights
@@ -17,11 +18,11 @@ rule finetune:
         instructions=instructions_of(["{teacher}"]),
         responses="<results>/responses/{teacher}.parquet",
     output:
-        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+        manifest="<results>/checkpoints/{base}/{teacher}{run}/manifest.json",
     log:
-        "<results>/logs/finetune/{base}/{teacher}.log",
+        "<results>/logs/finetune/{base}/{teacher}{run}.log",
     benchmark:
-        "<results>/timings/finetune/{base}/{teacher}.tsv"
+        "<results>/timings/finetune/{base}/{teacher}{run}.tsv"
     conda:
         "../envs/train.yaml"
     resources:
@@ -35,10 +36,8 @@ rule finetune:
         files=lambda wildcards: model_files(config["bases"][wildcards.base]),
         launch=lambda wildcards: launcher(config["bases"][wildcards.base]["processes"]),
         model=lambda wildcards: as_json({"lora": None} | config["bases"][wildcards.base], *FINETUNE_KEYS),
-        hyperparameters=as_json(
-            {key: value for key, value in config["finetune"].items() if key != "checkpoint_minutes"}
-        ),
-        scratch=f"{RESULTS}/rows/finetune/{{base}}/{{teacher}}",
+        hyperparameters=lambda wildcards: hyperparameters_of(wildcards.run),
+        scratch=f"{RESULTS}/rows/finetune/{{base}}/{{teacher}}{{run}}",
     shell:
         """
         exec python -m scripts.jobs.run_job --gpus {resources.gpu} {params.launch} scripts.finetuning.finetune \

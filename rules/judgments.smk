@@ -14,9 +14,9 @@ rule judge_exact:
     input:
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
-        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        answers=expand("<results>/answers/{{benchmark}}/{run}.parquet", run=RUNS),
     output:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
     log:
         "<results>/logs/judge_exact/{benchmark}.log",
     benchmark:
@@ -45,9 +45,9 @@ rule judge_reward:
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
-        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        answers=expand("<results>/answers/{{benchmark}}/{run}.parquet", run=RUNS),
     output:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
     log:
         "<results>/logs/judge_reward/{benchmark}.log",
     benchmark:
@@ -65,7 +65,7 @@ rule judge_reward:
         versions=versions_of("scripts.judgments.judge_reward"),
         files=lambda wildcards: model_files(judge_of(wildcards.benchmark)),
         judge=lambda wildcards: as_json(judge_of(wildcards.benchmark), *REWARD_MODEL_KEYS),
-        pairs=PAIRS,
+        pairs=RUNS,
         store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """
@@ -87,9 +87,9 @@ rule judge_grades:
         check=lambda wildcards: check_of("judges", config["benchmarks"][wildcards.benchmark]["judge"]),
         template=lambda wildcards: judge_template_of(config["benchmarks"][wildcards.benchmark]),
         prompts="<results>/prompts/{benchmark}.parquet",
-        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        answers=expand("<results>/answers/{{benchmark}}/{run}.parquet", run=RUNS),
     output:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
     log:
         "<results>/logs/judge_grades/{benchmark}.log",
     benchmark:
@@ -111,7 +111,7 @@ rule judge_grades:
         digests=lambda wildcards: digests_of([judge_template_of(config["benchmarks"][wildcards.benchmark])]),
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),
-        pairs=PAIRS,
+        pairs=RUNS,
         store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """
@@ -136,9 +136,9 @@ rule judge_pairs:
         template=lambda wildcards: judge_template_of(config["benchmarks"][wildcards.benchmark]),
         prompts="<results>/prompts/{benchmark}.parquet",
         baseline="<results>/baselines/{benchmark}.parquet",
-        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        answers=expand("<results>/answers/{{benchmark}}/{run}.parquet", run=RUNS),
     output:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
     log:
         "<results>/logs/judge_pairs/{benchmark}.log",
     benchmark:
@@ -162,7 +162,7 @@ rule judge_pairs:
         judge=lambda wildcards: engine_spec(judge_of(wildcards.benchmark)),
         sampling=lambda wildcards: as_json(judge_of(wildcards.benchmark)["sampling"]),
         options=lambda wildcards: strict_option(wildcards.benchmark),
-        pairs=PAIRS,
+        pairs=RUNS,
         store=f"{RESULTS}/rows/judgments/{{benchmark}}",
     shell:
         """

@@ -8,9 +8,9 @@ Outputs: <results>/length_control/{benchmark}/ and <results>/scores/{benchmark}/
 
 rule score_judgments:
     input:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
     output:
-        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
+        scores=expand("<results>/scores/{{benchmark}}/{run}.json", run=RUNS),
     log:
         "<results>/logs/score_judgments/{benchmark}.log",
     benchmark:
@@ -24,7 +24,7 @@ rule score_judgments:
         script="scripts.scores.score_judgments",
         baseline=lambda wildcards: baseline_name(wildcards.benchmark),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
-        pairs=PAIRS,
+        pairs=RUNS,
         options=[],
     shell:
         """
@@ -53,8 +53,8 @@ use rule score_judgments as score_arena_hard with:
 
 use rule score_judgments as score_arena_hard_v2 with:
     input:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
-        answers=expand("<results>/answers/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
+        answers=expand("<results>/answers/{{benchmark}}/{run}.parquet", run=RUNS),
         baseline="<results>/baselines/{benchmark}.parquet",
     log:
         "<results>/logs/score_arena_hard_v2/{benchmark}.log",
@@ -87,7 +87,7 @@ use rule score_judgments as score_label with:
 
 use rule score_judgments as score_alpaca_eval with:
     input:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
         length_control=lambda wildcards: length_control_of(wildcards.benchmark),
     log:
         "<results>/logs/score_alpaca_eval/{benchmark}.log",
@@ -106,9 +106,9 @@ use rule score_judgments as score_alpaca_eval with:
 
 rule score_grade:
     input:
-        judgments=expand("<results>/judgments/{{benchmark}}/{pair}.parquet", pair=PAIRS),
+        judgments=expand("<results>/judgments/{{benchmark}}/{run}.parquet", run=RUNS),
     output:
-        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
+        scores=expand("<results>/scores/{{benchmark}}/{run}.json", run=RUNS),
     log:
         "<results>/logs/score_grade/{benchmark}.log",
     benchmark:
@@ -120,7 +120,7 @@ rule score_grade:
     params:
         code=code_of("scripts.scores.score_grade"),
         judge=lambda wildcards: judge_name(wildcards.benchmark),
-        pairs=PAIRS,
+        pairs=RUNS,
         options=lambda wildcards: unparsed_option(wildcards.benchmark),
     shell:
         """
@@ -168,7 +168,7 @@ rule import_scores:
     input:
         scores=lambda wildcards: config["benchmarks"][wildcards.benchmark]["scores"]["path"],
     output:
-        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
+        scores=expand("<results>/scores/{{benchmark}}/{run}.json", run=RUNS),
     log:
         "<results>/logs/import_scores/{benchmark}.log",
     benchmark:
@@ -182,7 +182,7 @@ rule import_scores:
         code=code_of("scripts.scores.import_scores"),
         digests=lambda wildcards: digests_of([config["benchmarks"][wildcards.benchmark]["scores"]["path"]]),
         columns=lambda wildcards: as_json(config["benchmarks"][wildcards.benchmark]["scores"]["columns"]),
-        pairs=PAIRS,
+        pairs=RUNS,
         compared=COMPARED,
     shell:
         """

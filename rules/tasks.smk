@@ -1,9 +1,9 @@
-"""The model of each pair is evaluated on tasks of lm-evaluation-harness (protocol lm_eval): one job per pair.
+"""The model of each training run is evaluated on tasks of lm-evaluation-harness (protocol lm_eval): one job per run.
 
-Input: <results>/checkpoints/{base}/{teacher}, and the files of own tasks.
-Outputs: <results>/checks/tasks.json (the tasks exist), <results>/evaluations/{benchmark}/{base}/{teacher}.json with the
+Input: <results>/checkpoints/{base}/{teacher}{run}, and the files of own tasks.
+Outputs: <results>/checks/tasks.json (the tasks exist), <results>/evaluations/{benchmark}/{base}/{teacher}{run}.json with the
 numbers of lm_eval and .parquet with what the model was asked and answered, and
-<results>/scores/{benchmark}/{base}/{teacher}.json.
+<results>/scores/{benchmark}/{base}/{teacher}{run}.json.
 """
 
 
@@ -33,14 +33,14 @@ rule check_tasks:
 
 rule evaluate_tasks:
     input:
-        manifest="<results>/checkpoints/{base}/{teacher}/manifest.json",
+        manifest="<results>/checkpoints/{base}/{teacher}{run}/manifest.json",
     output:
-        numbers="<results>/evaluations/{benchmark}/{base}/{teacher}.json",
-        samples="<results>/evaluations/{benchmark}/{base}/{teacher}.parquet",
+        numbers="<results>/evaluations/{benchmark}/{base}/{teacher}{run}.json",
+        samples="<results>/evaluations/{benchmark}/{base}/{teacher}{run}.parquet",
     log:
-        "<results>/logs/evaluate_tasks/{benchmark}/{base}/{teacher}.log",
+        "<results>/logs/evaluate_tasks/{benchmark}/{base}/{teacher}{run}.log",
     benchmark:
-        "<results>/timings/evaluate_tasks/{benchmark}/{base}/{teacher}.tsv"
+        "<results>/timings/evaluate_tasks/{benchmark}/{base}/{teacher}{run}.tsv"
     wildcard_constraints:
         benchmark=one_of(EVALUATED),
     conda:
@@ -54,7 +54,7 @@ rule evaluate_tasks:
         digests=lambda wildcards: digests_of(task_files(wildcards.benchmark)),
         settings=lambda wildcards: as_json(as_dict(wildcards.benchmark, *TASK_KEYS)),
         model=lambda wildcards: engine_spec(answering_entry(wildcards)),
-        store=f"{RESULTS}/rows/evaluations/{{benchmark}}/{{base}}/{{teacher}}",
+        store=f"{RESULTS}/rows/evaluations/{{benchmark}}/{{base}}/{{teacher}}{{run}}",
     shell:
         """
         exec python -m scripts.jobs.run_job --gpus {resources.gpu} scripts.tasks.evaluate_tasks \
@@ -68,9 +68,9 @@ rule evaluate_tasks:
 
 rule score_tasks:
     input:
-        evaluations=expand("<results>/evaluations/{{benchmark}}/{pair}.json", pair=PAIRS),
+        evaluations=expand("<results>/evaluations/{{benchmark}}/{run}.json", run=RUNS),
     output:
-        scores=expand("<results>/scores/{{benchmark}}/{pair}.json", pair=PAIRS),
+        scores=expand("<results>/scores/{{benchmark}}/{run}.json", run=RUNS),
     log:
         "<results>/logs/score_tasks/{benchmark}.log",
     benchmark:
@@ -82,7 +82,7 @@ rule score_tasks:
     params:
         code=code_of("scripts.tasks.score_tasks"),
         scale=lambda wildcards: config["benchmarks"][wildcards.benchmark]["scale"],
-        pairs=PAIRS,
+        pairs=RUNS,
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.tasks.score_tasks \

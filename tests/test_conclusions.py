@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 from scripts.correlations import compare_ap, compare_metrics, correlate_metrics, draw_conclusions, vary_car
-from scripts.correlations.compare_ap import values_of_prompts
 from scripts.correlations.compare_metrics import compare
 from scripts.correlations.correlation import correlate
 from scripts.correlations.draw_conclusions import (
@@ -17,6 +16,7 @@ from scripts.correlations.draw_conclusions import (
     tied_with_best,
 )
 from scripts.correlations.pairs import complete
+from scripts.correlations.prompt_values import values_of_prompts
 from test_statistics import pairs, two_metrics
 
 
@@ -45,7 +45,7 @@ def test_a_metric_without_a_value_for_one_base_keeps_its_interval_for_the_others
 def test_if_no_pair_has_an_ap_the_tables_are_empty_and_the_conclusions_say_so(tmp_path, monkeypatch):
     table = two_metrics(3, 1)[0].with_columns(rank=pl.int_range(1, 4), sigmoid=0.5, loss=1.0)
     table.drop("ap", "ap_se").with_columns(pl.lit(1.0).alias("reward:rm")).write_csv(tmp_path / "teachers.csv")
-    ap = table.select("base", "teacher", ap=pl.lit(None, pl.Float64), note=pl.lit("not_trained"))
+    ap = table.select("base", "teacher", ap=pl.lit(None, pl.Float64), ap_se=None, note=pl.lit("not_trained"))
     ap.write_csv(tmp_path / "performance.csv")
     names = ("teachers", "performance", "correlations", "differences", "ap-differences")
     tables = {name: tmp_path / f"{name}.csv" for name in names}
@@ -68,10 +68,10 @@ def test_if_no_pair_has_an_ap_the_tables_are_empty_and_the_conclusions_say_so(tm
     ]
 
 
-def errors(se):
-    """The same error of every difference of two teachers' AP."""
+def margins(margin):
+    """The same half of an interval for every difference of two teachers' AP."""
     names = [f"t{i}" for i in range(4)]
-    return {("b", one, other): se for one in names for other in names}
+    return {("b", one, other): margin for one in names for other in names}
 
 
 def judged(folder, teacher, preferences):
@@ -103,13 +103,13 @@ def test_the_error_of_a_difference_is_paired_over_prompts(tmp_path):
     both = [row | {"own.lc": 50.0, "own.lc.se": 1.2} for row in rows]
     assert compare_ap.compare(*both, values_of_prompts(paths, ["own.wr", "own.lc"]))["se"] == pytest.approx(8**0.5)
     published = [{"base": "b", "teacher": name, "ap": 50.0} for name in "xy"]
-    assert compare_ap.compare(*published, {}) == {"difference": 0, "se": None, "paired": False}
+    assert compare_ap.compare(*published, {}) == {"difference": 0, "se": None, "margin": None, "paired": False}
 
 
-def test_the_teachers_tied_with_the_highest_ap_follow_from_the_errors_of_differences():
+def test_the_teachers_tied_with_the_highest_ap_follow_from_the_intervals_of_differences():
     table = pairs([1.0, 3.0, 2.0, 0.0], [50.0, 49.0, 40.0, 48.5])
-    assert tied_with_best(table, errors(0.5)) == [] and tied_with_best(table, errors(0.52)) == ["t1"]
-    assert tied_with_best(table, errors(None)) == []
+    assert tied_with_best(table, margins(0.99)) == [] and tied_with_best(table, margins(1.01)) == ["t1"]
+    assert tied_with_best(table, margins(None)) == []
 
 
 def test_the_sentences_of_the_conclusions():
@@ -124,7 +124,7 @@ def test_the_sentences_of_the_conclusions():
     )
     table = pairs([1.0, 3.0, 2.0, 0.0], [50.0, 49.0, 40.0, 48.5], ap_se=0.5).with_columns(rank=pl.Series([3, 1, 2, 4]))
     assert (
-        about_best(table, errors(0.6))
+        about_best(table, margins(1.2))
         == "The highest AP is that of t0 (50.0), but it is not significantly higher than that of t1."
     )
     assert about_choice(table) == "CAR's first choice, t1, is 1.0 points of AP below it."
@@ -132,7 +132,7 @@ def test_the_sentences_of_the_conclusions():
     gap = table.with_columns(ap=pl.when(rank=1).then(None).otherwise("ap"))
     assert about_choice(gap) == "CAR's first choice, t1, has no AP."
     tied = table.with_columns(ap=pl.when(pl.col("rank") <= 3).then(50.0).otherwise("ap"))
-    assert about_best(tied, errors(0.5)) == (
+    assert about_best(tied, margins(1.0)) == (
         "The highest AP is that of t0 (50.0), but it is not significantly higher than that of t1 and t2."
     )
     assert about_choice(tied) == "CAR's first choice, t1, has the same AP."

@@ -346,7 +346,7 @@ def test_a_finished_study_is_one_more_table_with_the_same_figures(tmp_path, monk
     names = {"base": ["x"] * 10 + ["y"] * 10, "teacher": [f"t{i}" for i in range(10)] * 2}
     metrics = {"car": rng.random(20), "loss": rng.random(20), "reward:rm": rng.random(20), "rsr": rng.random(20)}
     teachers = pl.DataFrame(names | {"rank": list(range(1, 11)) * 2} | metrics)
-    performance = pl.DataFrame(names | {"ap": rng.random(20) * 50, "b.wr.se": 1.0})
+    performance = pl.DataFrame(names | {"ap": rng.random(20) * 50, "ap_se": 1.0})
     write_table(teachers, folder / "teachers.csv")
     write_table(performance, folder / "performance.csv")
     monkeypatch.setattr("sys.argv", ["x", str(tmp_path / "results/mine"), "--output", str(tmp_path)])

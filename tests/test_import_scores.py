@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from scripts.correlations import average_performance, compare_ap
-from scripts.correlations.pairs import ap_error
 from scripts.scores import import_scores
 from scripts.tables.files import read_csv
 
@@ -84,7 +83,7 @@ def test_a_table_without_errors_gives_an_ap_without_one_and_the_note_says_so(tmp
     scores = imported(tmp_path, monkeypatch, table, without).values()
     performance, differences = average(tmp_path, monkeypatch, scores, ["paper.lc", "paper.wr"])
     assert performance["ap"].to_list() == [25, 15.5, 6]
-    assert performance.select(ap_error(performance)).to_series().to_list() == [None] * 3
+    assert performance["ap_se"].to_list() == [None] * 3
     assert performance["note"].unique().to_list() == [
         "AP has no standard error: paper.lc has none; AP has no standard error: paper.wr has none"
     ]
@@ -100,6 +99,6 @@ def test_errors_of_a_table_make_those_of_ap(tmp_path, monkeypatch):
     scores = imported(tmp_path, monkeypatch, table, columns).values()
     performance, differences = average(tmp_path, monkeypatch, scores, ["paper.lc", "paper.wr"])
     assert performance["note"].null_count() == 3
-    assert performance.select(ap_error(performance)).to_series().to_list() == [3.5, 3.5, 0]  # (3 + 4) / 2
+    assert performance["ap_se"].to_list() == [3.5, 3.5, 0]  # (3 + 4) / 2
     of_first = differences.filter(pl.col("teacher_a") == "x", pl.col("teacher_b") == "y")
     assert of_first["se"].item() == pytest.approx((2 * 3.5**2) ** 0.5)

@@ -197,6 +197,10 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
         {"finetune": MIXED, "answer_benchmark": MIXED, **JUDGE_AND_AFTER},
     ),
+    "a further seed": (
+        lambda root: edit_config(root, lambda c: c["finetune"].update(seeds=[0, 1])),
+        {"finetune": MIXED, "answer_benchmark": MIXED, **JUDGE_AND_AFTER},  # only the new runs are trained
+    ),
     "how answers are judged": (
         lambda root: edit_config(root, lambda c: c["benchmarks"]["held_out"].update(ignore_case=True)),
         JUDGE_AND_AFTER,

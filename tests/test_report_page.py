@@ -64,7 +64,7 @@ def tables() -> dict[str, pl.DataFrame]:
         | {"tau:car": [1.0, 1.0, -1.0, 1.0, 1.0, None], "tau:reward:rm": [1.0, 1.0, -1.0, 1.0, 1.0, None]}
         | {"tau:loss": [-1.0, -1.0, 1.0, None, None, None]},
         "sensitivity": first | {"reward_model": "rm", "transform": "none", "beta_from": 0.0, "beta_to": float("inf")},
-        "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "bench.wr": 50.0, "bench.wr.se": 1.0},
+        "performance": PAIR | {"ap": [50.125, 60.5, 70.0, 40.0, None, 70.0], "ap_margin": 1.96, "bench.wr": 50.0},
         "conclusions": {"base": [*BASES, "average"], "best": ["two", "one", None], "tied": ["one", "x, y, z", None]}
         | {"conclusion": "6 teachers are too few."},
         "correlations": correlations
@@ -287,7 +287,7 @@ def test_samplings_of_one_model_become_a_heat_map():
     base = {"base": "b", "teacher": names}
     ranked = pl.DataFrame({**base, "rank": [1, 2, 3, 4], "family": "f", "car": [0.4, 0.3, 0.2, 0.1]})
     tables = {"teachers": ranked, "stability": pl.DataFrame({**base, "car_se": 0.01})}
-    tables["performance"] = pl.DataFrame({**base, "ap": [51.25, 52.5, 53.75, None]})
+    tables["performance"] = pl.DataFrame({**base, "ap": [51.25, 52.5, 53.75, None], "ap_margin": 1.0})
     found = figures_of_base(tables, "b", variants)
     assert [figure["title"] for figure in found][-1] == "Sampling of m"
     assert all(f">{number}<" in found[-1]["svg"] for number in ("51.2", "52.5", "53.8", "0.3", "0.7"))

@@ -8,9 +8,10 @@ import pytest
 from scipy import stats
 
 from conftest import ROOT
+from scripts.correlations.ap_errors import ap_error
 from scripts.correlations.compare_metrics import compare
 from scripts.correlations.correlation import correlate, point_estimates
-from scripts.correlations.pairs import ap_error, join_pairs, with_transfer
+from scripts.correlations.pairs import join_pairs, with_transfer
 from scripts.metrics.rank_statistics import (
     SEED,
     bootstrap,
@@ -139,11 +140,13 @@ def test_ap_on_the_other_bases_has_its_known_rho_in_the_papers_table():
 def test_ap_has_the_standard_error_of_a_mean_of_scores():
     teachers = pl.DataFrame({"base": "b", "teacher": ["x", "below"], "rank": [1, None], "car": [1.0, 2.0]})
     performance = pl.DataFrame(
-        {"base": "b", "teacher": ["x", "below"], "ap": [3.0, 4.0], "a.lc.se": 3.0, "c.wr.se": 4.0}
+        {"base": "b", "teacher": ["x", "below"], "ap": [3.0, 4.0], "ap_se": 2.5, "a.lc.se": 3.0, "c.wr.se": 4.0}
     )
     got = join_pairs(teachers, performance)
     assert got["teacher"].to_list() == ["x"] and got["ap_se"].to_list() == [2.5]
-    assert join_pairs(teachers, performance.select("base", "teacher", "ap"))["ap_se"].to_list() == [None]
+    with pytest.raises(SystemExit, match="no column ap_se: it is of an older version"):
+        join_pairs(teachers, performance.select("base", "teacher", "ap"))
+    assert performance.select(ap_error(performance)).to_series().to_list() == [2.5, 2.5]
     one = performance.with_columns(pl.lit(None).alias("c.wr.se"))  # an error of one score is not one of AP
     assert one.select(ap_error(one)).to_series().to_list() == [None, None]
     same = performance.rename({"a.lc.se": "c.accuracy.se"})  # two scores of the same judgments: 3 and 4 add up to 7
@@ -155,7 +158,7 @@ def test_ap_has_the_standard_error_of_a_mean_of_scores():
 def test_tables_with_different_teachers_are_refused():
     rows = [(base, teacher, 1, 1.0) for base in "ab" for teacher in "xyz"]
     teachers = pl.DataFrame(rows, schema=["base", "teacher", "rank", "car"], orient="row")
-    performance = teachers.select("base", "teacher", ap="car").filter(
+    performance = teachers.select("base", "teacher", ap="car", ap_se=pl.lit(0.0)).filter(
         ~((pl.col("base") == "b") & (pl.col("teacher") == "y"))
     )
     with pytest.raises(SystemExit, match="pairs in the ranking: 6, of these with a row here: 5"):

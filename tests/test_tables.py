@@ -129,7 +129,8 @@ def test_ap_is_the_mean_of_the_named_scores():
         {"benchmark": "other", "judge": "nobody", "wr": {"value": 99.0, "se": 2.0}},
     ]
     got = average([{"base": "b", "teacher": "t", **score} for score in scores], ["a.lc", "c.d.wr"])
-    scores = {"ap": 13.565, "a.lc": 16.13, "a.lc.se": 1.5, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
+    errors = {"ap_se": 1.25, "ap_margin": 1.96 * 1.25, "runs": 1, "seed_sd": None}  # (1.5^2 + 2^2)^.5 / 2
+    scores = {"ap": 13.565, **errors, "a.lc": 16.13, "a.lc.se": 1.5, "c.d.wr": 11.0, "c.d.wr.se": 2.0}
     assert got.to_dicts() == [{"base": "b", "teacher": "t", **scores, "judged_by": "a reward model, gpt", "note": None}]
 
 

@@ -10,7 +10,6 @@ import yaml
 
 from conftest import ROOT, link_workflow, snakemake
 from scripts.correlations import average_performance, compare_ap, correlate_metrics
-from scripts.correlations.pairs import ap_error
 from scripts.metrics.definitions import METRICS
 from scripts.scores import import_scores, score_judgments
 from scripts.tables.files import read_csv, write_table
@@ -176,7 +175,7 @@ def test_ap_is_the_mean_of_judged_exact_lm_eval_and_external_scores(tmp_path, mo
     assert dict(performance.select("teacher", "ap").rows()) == expected
     assert performance["judged_by"].unique().to_list() == [f"{table}, exact, j, lm_eval"]
     assert performance["note"].null_count() == 4
-    of_w = performance.filter(teacher="w").select(ap_error(performance)).item()
+    of_w = performance.filter(teacher="w")["ap_se"].item()
     assert of_w == pytest.approx((2**2 + 0**2 + 3**2 + 3**2) ** 0.5 / 4)  # all answers of w are right: no error
 
     run(compare_ap, monkeypatch, ap=ap, performance=[output], **files, output=[tmp_path / "differences.csv"])

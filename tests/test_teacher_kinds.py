@@ -38,14 +38,15 @@ def configuration(url: str) -> dict:
         "bases": {"alpha": {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", "gpus": 0}},
         "reward_models": {"right-answer": {"model": f"{world}/right-answer", "gpus": 0}},
         "reference_models": {"reference": {"model": f"{world}/terse-small", "max_length": 64, "gpus": 0}},
-        "scores": {
-            "path": "scores.csv",
-            "columns": {"base": "student", "teacher": "from", "scores": {"quiz.wr": "a", "exam.lc": "b"}},
-        },
+        "benchmarks": {"quiz": {"scores": table_of({"wr": "a"})}, "exam": {"scores": table_of({"lc": "b"})}},
         "ap": ["quiz.wr", "exam.lc"],
         "car": {"reward_model": "right-answer"},
         "api": {"prices": {"m": {"input": 2, "output": 10}}},
     }
+
+
+def table_of(scores: dict[str, str]) -> dict:
+    return {"path": "scores.csv", "columns": {"base": "student", "teacher": "from", "scores": scores}}
 
 
 @pytest.fixture(scope="module")

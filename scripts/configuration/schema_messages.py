@@ -41,6 +41,8 @@ def explain(error: ValidationError) -> list[str]:
             return [f"{name_of(found)} is not one of {allowed}"]
         case "minProperties" | "minItems":
             return ["at least one entry is needed"]
+        case "uniqueItems":
+            return [f"{found} has the same entry twice: delete one"]
         case "not":
             return [error.schema.get("description", "only a dataset of the hub has this key: delete it beside `path`")]
         case "const":

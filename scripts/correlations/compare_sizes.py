@@ -25,7 +25,7 @@ from scripts.tables.identity import with_sources
 def main():
     args = parse_args()
     performance = read_csv(args.performance).select("base", "teacher", "ap")
-    steps = size_steps(performance, args.teachers, read_differences(args.ap_differences))
+    steps = size_steps(performance, args.teachers, read_differences(args.ap_differences, "se"))
     table = pl.DataFrame(steps, schema=SCHEMA)
     write_table(with_sources(table, args.performance, args.ap_differences), args.output)
     print(f"steps in which the larger teacher gives the lower AP: {sum(s['inverted'] for s in steps)} of {len(steps)}")

@@ -6,7 +6,7 @@ python -m scripts.correlations.draw_conclusions --compare paired --teachers resu
     --ap-differences results/miniature/tables/ap_differences.csv --output results/miniature/tables/conclusions.csv
 
 best: the teacher with the highest average performance (AP); tied: those whose AP is not significantly
-lower, with the errors of the differences from ap_differences.csv.
+lower, with the 95 % intervals of the differences from ap_differences.csv.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.correlations.ap_errors import variance_of_seeds
 from scripts.correlations.pairs import join_pairs, read_differences
 from scripts.metrics.car import INSTRUCTIONS_DIFFER
 from scripts.metrics.rank_statistics import MIN_TEACHERS
@@ -27,15 +28,16 @@ def main():
     args = parse_args()
     performance, correlations, differences = map(read_csv, (args.performance, args.correlations, args.differences))
     pairs = join_pairs(read_csv(args.teachers), performance)
-    errors = read_differences(args.ap_differences)
+    margins = read_differences(args.ap_differences, "margin")
     rows = []
     for (base,), of_base in pairs.group_by("base", maintain_order=True):
         sentences = [*about_gaps(performance.filter(base=base)), *about_car(base, correlations, differences)]
         row = {"base": base, "best": None, "tied": None}
         if of_base["ap"].count():
-            sentences += [about_best(of_base, errors), about_choice(of_base)]
+            sentences += [about_best(of_base, margins), about_choice(of_base)]
+            sentences += about_runs(performance.filter(base=base))
             sentences += about_instructions(of_base) if args.compare == "unpaired" else []
-            row |= {"best": by_ap(of_base)[0]["teacher"], "tied": ", ".join(tied_with_best(of_base, errors))}
+            row |= {"best": by_ap(of_base)[0]["teacher"], "tied": ", ".join(tied_with_best(of_base, margins))}
         rows.append(row | {"conclusion": " ".join(sentences)})
     if len(rows) > 1:
         rows.append({"base": "average", "conclusion": " ".join(about_car("average", correlations, differences))})
@@ -80,19 +82,19 @@ def by_ap(pairs: pl.DataFrame) -> list[dict]:
     return pairs.drop_nulls("ap").sort("ap", "teacher", descending=[True, False]).to_dicts()
 
 
-def tied_with_best(pairs: pl.DataFrame, errors: dict[tuple, float | None]) -> list[str]:
+def tied_with_best(pairs: pl.DataFrame, margins: dict[tuple, float | None]) -> list[str]:
     """The teachers whose AP is not significantly lower than the highest one, best first.
 
-    `errors`: the standard error of the difference of two APs, by base and both teachers.
+    `margins`: half of the 95 % interval of the difference of two APs, by base and both teachers.
     """
     first, *rest = by_ap(pairs)
-    gaps = {t["teacher"]: (first["ap"] - t["ap"], errors[t["base"], first["teacher"], t["teacher"]]) for t in rest}
-    return [teacher for teacher, (gap, se) in gaps.items() if se is not None and gap <= 1.96 * se]
+    gaps = {t["teacher"]: (first["ap"] - t["ap"], margins[t["base"], first["teacher"], t["teacher"]]) for t in rest}
+    return [teacher for teacher, (gap, margin) in gaps.items() if margin is not None and gap <= margin]
 
 
-def about_best(pairs: pl.DataFrame, errors: dict[tuple, float | None]) -> str:
+def about_best(pairs: pl.DataFrame, margins: dict[tuple, float | None]) -> str:
     """The teacher with the highest AP, and those that it is tied with."""
-    first, tied = by_ap(pairs)[0], tied_with_best(pairs, errors)
+    first, tied = by_ap(pairs)[0], tied_with_best(pairs, margins)
     best = f"The highest AP is that of {first['teacher']} ({first['ap']:.1f})"
     if not first["ap_se"]:
         return f"{best}; its standard error is not known."
@@ -112,6 +114,21 @@ def about_choice(pairs: pl.DataFrame) -> str:
         lost = best["ap"] - choice["ap"]
         result = f"is {lost:.1f} points of AP below it" if lost else "has the same AP"
     return f"CAR's first choice, {choice['teacher']}, {result}."
+
+
+def about_runs(performance: pl.DataFrame) -> list[str]:
+    """Whether the errors of a base's APs contain the seeds of training, and how far these move a student."""
+    runs = performance["runs"].cast(pl.Int64).drop_nulls()
+    if not runs.len():
+        return []  # tables do not say how often the students of their scores were trained
+    variance, freedom = variance_of_seeds(
+        performance["runs"].to_list(), performance["seed_sd"].cast(pl.Float64).to_list()
+    )
+    if not freedom:
+        return ["One run each: how far another seed of training would move a student is not known."]
+    fewest, most = runs.filter(runs > 0).min(), runs.max()
+    count = f"{most} runs each" if fewest == most else f"{fewest} to {most} runs each"
+    return [f"{count}: seeds move a student by {variance**0.5:.1f} points of AP (standard deviation)."]
 
 
 def about_instructions(pairs: pl.DataFrame) -> list[str]:

@@ -21,10 +21,12 @@ def read_pairs(teachers: Path, performance: Path) -> pl.DataFrame:
 def join_pairs(teachers: pl.DataFrame, performance: pl.DataFrame) -> pl.DataFrame:
     """A row per base and compared teacher, sorted: its metrics, ap, and ap_se, the standard error of AP.
 
-    Exits if a ranked pair is missing in `performance`.
+    Exits if a ranked pair, or the errors, are missing in `performance`.
     """
     ranked = teachers.filter(pl.col("rank").is_not_null())
-    performance = performance.select("base", "teacher", "ap", ap_se=ap_error(performance))
+    if "ap_se" not in performance.columns:
+        raise SystemExit("performance.csv: no column ap_se: it is of an older version; `snakemake all` makes it again")
+    performance = performance.select("base", "teacher", "ap", pl.col("ap_se").cast(pl.Float64))
     pairs = ranked.join(performance, on=["base", "teacher"], validate="1:1")
     if pairs.height != ranked.height:
         raise SystemExit(
@@ -43,33 +45,10 @@ def complete(pairs: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter(pl.col("ap").is_not_null().all().over("teacher"))
 
 
-def ap_error(performance: pl.DataFrame) -> pl.Expr:
-    """The standard error of AP, the mean of the scores `benchmark.score`, from their errors; null if one has none.
-
-    Scores with the same source (see source_of) have errors that are added, since they depend on the same judgments.
-    Sources are independent.
-    """
-    errors = [name for name in performance.columns if name.endswith(".se")]
-    if not errors:
-        return pl.lit(None, pl.Float64)
-    by_source: dict[str, list[pl.Expr]] = {}
-    for name in errors:
-        error = pl.col(name).cast(pl.Float64)  # an empty column of a CSV is read as text
-        by_source.setdefault(source_of(name.removesuffix(".se")), []).append(error)
-    squares = [pl.sum_horizontal(of_scores, ignore_nulls=False) ** 2 for of_scores in by_source.values()]
-    return pl.sum_horizontal(squares, ignore_nulls=False).sqrt() / len(errors)
-
-
-def source_of(score: str) -> str:
-    """What a score `benchmark.score` was measured on: its benchmark, or its task for `benchmark.task:metric`."""
-    benchmark, _, name = score.rpartition(".")
-    return score.partition(":")[0] if ":" in name else benchmark
-
-
-def read_differences(path: Path) -> dict[tuple[str, str, str], float | None]:
-    """(base, teacher, other teacher), in both orders, to the standard error of the difference of their APs."""
-    rows = read_csv(path).select("base", "teacher_a", "teacher_b", pl.col("se").cast(pl.Float64)).rows()
-    return {key: se for base, a, b, se in rows for key in ((base, a, b), (base, b, a))}
+def read_differences(path: Path, column: str) -> dict[tuple[str, str, str], float | None]:
+    """(base, teacher, other teacher), in both orders, to the `se` or `margin` of the difference of their APs."""
+    rows = read_csv(path).select("base", "teacher_a", "teacher_b", pl.col(column).cast(pl.Float64)).rows()
+    return {key: value for base, a, b, value in rows for key in ((base, a, b), (base, b, a))}
 
 
 def with_transfer(pairs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

@@ -39,8 +39,8 @@ class FailedJobs(logging.Handler):
 
 
 def name_of(rule: str, wildcards: dict[str, str]) -> str:
-    """For example `finetune base=alpha teacher=plain-small`."""
-    return " ".join([rule, *(f"{name}={value}" for name, value in wildcards.items())])
+    """For example `finetune base=alpha teacher=plain-small`; `run=@1` only for another than the first training run."""
+    return " ".join([rule, *(f"{name}={value}" for name, value in wildcards.items() if value)])
 
 
 def end_of(log: Path) -> str:

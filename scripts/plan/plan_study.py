@@ -56,7 +56,7 @@ def print_plan(study: Study, costs: dict[str, list[tuple[Job, Cost]]], ratios: d
     print_table({target: by_rule(costs[target]) for target in TARGETS})
     print("Most expensive jobs")
     for job, cost in sorted(costs["all"], key=lambda pair: (-pair[1].expense, *pair[0].wildcards.values()))[:5]:
-        name = " ".join([job.rule, *job.wildcards.values()])
+        name = " ".join([job.rule, *filter(None, job.wildcards.values())])
         print(f"  {name}: {cost.seconds / 3600:.2f} GPU-hours, {cost.usd:.0f} $")
     needed = sum(cost.bytes for _, cost in costs["all"]) / 1e9
     starts = sum(cost.seconds > 0 for _, cost in costs["all"])

@@ -51,16 +51,15 @@ def styles(names: list[str | None]) -> dict[str | None, dict]:
     return looks | {None: {"color": "#767676", "marker": "o"}}
 
 
-def dots(table: pl.DataFrame, value: str, error: str | None, group: str, xlabel: str) -> str:
-    """A line per teacher, in the table's order, colored by group: its value with a 95 % interval from its error."""
+def dots(table: pl.DataFrame, value: str, margin: str, group: str, xlabel: str) -> str:
+    """A line per teacher, in the table's order, colored by group: its value -+ its margin, where that is known."""
     figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * table.height))
     looks = styles(table[group].to_list())
     for y, row in enumerate(table.iter_rows(named=True)):
         if row[value] is None:
             axes.text(0.01, y, "no value", transform=axes.get_yaxis_transform(), va="center", color="#767676")
             continue
-        interval = 1.96 * row[error] if error and row[error] is not None else None
-        axes.errorbar(row[value], y, xerr=interval, markersize=6, capsize=2, linestyle="none", **looks[row[group]])
+        axes.errorbar(row[value], y, xerr=row[margin], markersize=6, capsize=2, linestyle="none", **looks[row[group]])
     label_teachers(axes, table["teacher"].to_list())
     axes.set_xlabel(xlabel)
     add_legend(axes, {name: look for name, look in looks.items() if name in table[group].to_list() and name})

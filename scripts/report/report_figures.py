@@ -5,7 +5,6 @@ A figure is a dict of title, caption and svg.
 
 import polars as pl
 
-from scripts.correlations.pairs import ap_error
 from scripts.metrics.definitions import named_columns
 from scripts.report.draw_figures import dots, dots_of_bases, heat_map, lines, scatter
 
@@ -39,30 +38,31 @@ def figures_of_base(tables: dict[str, pl.DataFrame], base: str, variants: dict) 
 
 
 def with_ap(tables: dict[str, pl.DataFrame], base: str) -> pl.DataFrame:
-    """teacher, family, car, ap and ap_se of one base, the best AP first."""
+    """teacher, family, car, ap and ap_margin of one base, the best AP first."""
     teachers = tables["teachers"].filter(base=base).select("base", "teacher", "family", "car")
-    scores = tables["performance"].select("base", "teacher", "ap", ap_se=ap_error(tables["performance"]))
+    scores = tables["performance"].select("base", "teacher", "ap", pl.col("ap_margin").cast(pl.Float64))
     pairs = teachers.join(scores, on=["base", "teacher"], how="left")
     return pairs.sort("ap", "teacher", descending=[True, False], nulls_last=True)
 
 
 def figure_of_car(tables: dict[str, pl.DataFrame], base: str) -> dict:
     teachers = tables["teachers"].filter(base=base)
-    errors = tables["stability"].filter(base=base)
+    errors = tables["stability"].filter(base=base).select("teacher", margin=1.96 * pl.col("car_se").cast(pl.Float64))
     return {
         "title": f"CAR of the teachers for {base}",
         "caption": "With 95 % intervals over instructions. Colors show families.",
-        "svg": dots(teachers.join(errors, on="teacher", how="left"), "car", "car_se", "family", "CAR"),
+        "svg": dots(teachers.join(errors, on="teacher", how="left"), "car", "margin", "family", "CAR"),
     }
 
 
 def figure_of_ap(pairs: pl.DataFrame, base: str) -> dict:
-    unknown = pairs.drop_nulls("ap")["ap_se"].null_count()
+    unknown = pairs.drop_nulls("ap")["ap_margin"].null_count()
     no_interval = " A teacher with a score without a standard error has no interval." if unknown else ""
     return {
         "title": f"Average performance of {base} by teacher",
-        "caption": f"AP with 95 % intervals over judgments (the paper's Fig. 2). Colors show families.{no_interval}",
-        "svg": dots(pairs, "ap", "ap_se", "family", "AP"),
+        "caption": "AP with 95 % intervals over prompts, and over seeds if there are several runs each (the paper's "
+        f"Fig. 2). Colors show families.{no_interval}",
+        "svg": dots(pairs, "ap", "ap_margin", "family", "AP"),
     }
 
 
