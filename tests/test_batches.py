@@ -279,7 +279,7 @@ def test_a_judge_compares_all_pairs_at_once_one_batch_for_each(server, tmp_path)
     assert sorted(len(batch["lines"]) for batch in server.batches.values()) == [18, 18]
     assert server.most_open == 2
     verdicts = judgments.group_by("id", maintain_order=True).agg("text", "switched")
-    expected = {True: "A", False: "B"}  # where the longer answer, of the model, stands
+    expected = {True: "A", False: "B"}  # the place of the longer answer, which is the model's
     assert all(text == [expected[s] for s in switched] for _, text, switched in verdicts.rows() if _ not in "12")
     assert judgments["usd"].sum() == 18 * 15 / 2 and "$135.00" in printed
 

@@ -34,9 +34,9 @@ def spec_of(server, path="/v1", sampling=(), key="sk-secret-0123456789", **more)
     return spec | {"sampling": SAMPLING | dict(sampling)}
 
 
-def run(server, folder, prompts, path="/v1", sampling=(), **api):
+def run(server, folder, prompts, path="/v1", sampling=(), key="sk-secret-0123456789", **api):
     """Results of the prompts and no message, or None and the message of the job, which failed."""
-    spec = spec_of(server, path, sampling)
+    spec = spec_of(server, path, sampling, key)
     settings = API | {"ledger": str(folder / "spent_usd.txt")} | api
     ask = asker(spec, folder / "rows", loader(spec, settings))
     try:

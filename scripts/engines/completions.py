@@ -8,17 +8,9 @@ from scripts.tables.thinking import divide
 # names of other servers for the finish reasons of OpenAI
 FINISH_REASONS = dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete"), "stop")
 FINISH_REASONS |= dict.fromkeys(("max_tokens", "max_output_tokens"), "length")
-FILTERS = (
-    "safety",
-    "sensitive",
-    "refusal",
-    "recitation",
-    "prohibited_content",
-    "blocklist",
-    "spii",
-    "content_filtered",
-)
-FINISH_REASONS |= dict.fromkeys((*FILTERS, "guardrail_intervened"), "content_filter")
+FILTERS = ["safety", "sensitive", "refusal", "recitation", "prohibited_content", "blocklist", "spii"]
+FILTERS += ["content_filtered", "guardrail_intervened"]
+FINISH_REASONS |= dict.fromkeys(FILTERS, "content_filter")
 BYTES_PER_TOKEN = 3  # for estimates: English has about 4, Chinese about 3, code less
 
 
