@@ -99,8 +99,10 @@ def load_libraries(modules: list[str]) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
     from trl import SFTTrainer  # noqa: F401
 
+    path = [*sys.path]
     for module in modules:
         importlib.import_module(module)
+    sys.path[:] = path  # Snakemake adds a folder to it
 
 
 def reap(*_) -> None:
