@@ -280,6 +280,11 @@ def scored_by(script):
     return [name for name, benchmark in config["benchmarks"].items() if benchmark.get("protocol") in protocols]
 
 
+def memory_of(model, copies=1):
+    """Main memory in MB of a job with copies of a model: `mem_mb` for each GPU, or for each copy without GPUs."""
+    return model["mem_mb"] * max(model["gpus"], 1) * copies
+
+
 def judge_of(benchmark):
     """The entry of a benchmark's judge: a language model, or a reward model."""
     judge = config["judges"][config["benchmarks"][benchmark]["judge"]]

@@ -239,6 +239,16 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             "teachers.x: gpus is 2, but vllm.tensor_parallel_size is 1",
         ),
         (
+            "judges",
+            {"j": {"model": "a/b", "engine": "vllm", "gpus": 2}},
+            "judges.j: gpus is 2, but vllm.tensor_parallel_size is 1",
+        ),
+        (
+            "teachers/x",
+            {"model": "m", "engine": "openai", "gpus": 1},
+            "teachers.x: gpus is 1, but an endpoint uses no GPU",
+        ),
+        (
             "teachers/x",
             {"model": "a/b", "engine": "vllm", "openai": {"batch": True}},
             "teachers.x.openai.batch: the engine vllm has no Batch API: remove it, or set engine: openai",
@@ -304,6 +314,15 @@ def test_a_score_of_lm_eval_names_one_of_the_tasks_and_a_metric(score, known):
 def test_a_base_with_its_own_code_is_not_evaluated_by_lm_eval():
     config = put(put(example(), "benchmarks/k", TASKS), "bases/alpha/trust_remote_code", True)
     assert fill_and_check(config) == ["benchmarks.k: lm_eval runs no code of a model, which base alpha needs"]
+
+
+def test_a_job_that_asks_an_endpoint_requests_no_gpu_unlike_other_models():
+    config = put(example(), "teachers/x", {"model": "m", "engine": "openai"})
+    config = put(config, "teachers/y", {"model": "./results/world/plain-small"})
+    config["judges"] = {"j": {"model": "m", "engine": "openai"}}
+    fill_and_check(config)
+    assert config["teachers"]["x"]["gpus"] == config["judges"]["j"]["gpus"] == 0
+    assert config["teachers"]["y"]["gpus"] == 1
 
 
 MT_BENCH = {"path": "config/paper/scores.csv", "columns": {"id": "question_id", "user_turns": "turns"}}

@@ -11,7 +11,7 @@ import yaml
 from scripts.configuration.command_line import merge
 from scripts.configuration.config_files import missing_files
 from scripts.configuration.config_references import default_ap, wrong_references
-from scripts.configuration.config_values import fill_candidates, wrong_values
+from scripts.configuration.config_values import fill_candidates, fill_gpus_of_endpoints, wrong_values
 from scripts.configuration.schema import LOADER, fill_defaults, schema_errors
 from scripts.configuration.schema_messages import describe
 from scripts.configuration.yaml_keys import wrong_keys_of_files
@@ -36,6 +36,7 @@ def fill_and_check(config: dict) -> list[str]:
     problems = [line for error in errors for line in describe(error)]
     if any(error.validator != "additionalProperties" for error in errors):
         return problems
+    fill_gpus_of_endpoints(config)
     fill_defaults(config)
     config["ap"] = config["ap"] or default_ap(config)
     fill_candidates(config)
