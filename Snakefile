@@ -16,6 +16,9 @@ import os
 import sys
 from pathlib import Path
 
+if workflow.is_main_process and not os.path.samefile(workflow.basedir, "."):
+    sys.exit(f"the workflow runs in its own folder, and writes into its results/: cd {workflow.basedir}")
+
 if not workflow.overwrite_configfiles:
 
     # a file given with --configfile replaces the default one; without this condition, Snakemake merges the two

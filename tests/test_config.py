@@ -258,6 +258,8 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             {"model": "m", "engine": "openai", "gpus": 0, "openai": {"batch": "yes"}},
             "teachers.x.openai.batch: the text 'yes' is given, and true or",
         ),
+        ("study", "world", "study: world is a folder that the workflow itself writes: choose another name"),
+        ("study", "paper-table", "study: paper-table is a folder that"),
         ("api", {"poll_s": 0}, "api.poll_s: 0 is"),
         ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
         ("scores", SCORES, "scores: each benchmark names its own table: write benchmarks.<name>.scores with path"),

@@ -61,8 +61,10 @@ def on_slurm(root):
 
 def allocate(node):
     """Slurm's number of a job that has one of the two GPUs of a node."""
-    command = ["sbatch", "--parsable", "-p", "gpu", "-w", node, "--gres=gpu:1", "-o", "/dev/null"]
-    return subprocess.run([*command, "--wrap", "sleep 600"], capture_output=True, text=True, check=True).stdout.strip()
+    command = ["sbatch", "--parsable", "-p", "gpu", "-w", node, "--gres=gpu:1", "--mem=100"]
+    return subprocess.run(
+        [*command, "-o", "/dev/null", "--wrap", "sleep 600"], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def state_of(rule):
