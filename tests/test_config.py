@@ -10,6 +10,7 @@ import yaml
 
 from conftest import ROOT, snakemake
 from scripts.configuration.check_config import fill_and_check
+from scripts.configuration.included import include_files
 from scripts.configuration.schema import load_schema
 
 IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
@@ -43,10 +44,10 @@ def in_the_root_folder(monkeypatch):
 
 
 def test_the_shipped_configurations_are_correct_and_stay_the_same_when_filled_twice():
-    for path in ROOT.glob("config/*.yaml"):
+    for path in [*ROOT.glob("config/*.yaml"), *ROOT.glob("config/recipes/*.yaml")]:
         if path.name != "schema.yaml":
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
-            assert fill_and_check(config) == []
+            assert include_files(config) + fill_and_check(config) == []
             filled = copy.deepcopy(config)
             assert fill_and_check(config) == [] and config == filled
 
