@@ -89,7 +89,7 @@ if workflow.is_main_process and (note := notice_of_reuse(CODE_RECORD)):
     print(note, file=sys.stderr)
 
 if workflow.remote_exec:
-    os.environ["DEVICES_ASSIGNED"] = "yes"  # by the cluster
+    os.environ.update(DEVICES_ASSIGNED="yes")  # by the cluster
 
 failed_jobs = FailedJobs()
 logging.getLogger("snakemake.logging").addHandler(failed_jobs)
