@@ -359,6 +359,14 @@ def test_grades_need_no_baseline_and_a_template_for_one_answer(more, line):
     assert [p.startswith(f"benchmarks.mt_bench.{line}") for p in problems] == ([] if line is None else [True]), problems
 
 
+@pytest.mark.parametrize("turn, known", [("3", True), ("12", True), ("0", False), ("03", False), ("x", False)])
+def test_the_score_of_any_turn_can_be_named_in_ap(turn, known):
+    problems = fill_and_check(grading() | {"ap": ["mt_bench.grade", f"mt_bench.turn_{turn}"]})
+    assert [problem.startswith("ap: mt_bench has no such score") for problem in problems] == [True] * (not known)
+    config = grading(prompts=put(MT_BENCH, "columns", {"instruction": "turns"})) | {"ap": [f"mt_bench.turn_{turn}"]}
+    assert len(fill_and_check(config)) == 1
+
+
 def test_scores_of_turns_are_only_those_of_prompts_with_turns():
     config = grading(prompts=put(MT_BENCH, "columns", {"instruction": "turns"}))
     assert fill_and_check(config)[0].startswith("ap: mt_bench has no such score")

@@ -14,7 +14,7 @@ from scripts.metrics.definitions import METRICS
 from scripts.scores import import_scores, score_judgments
 from scripts.tables.files import read_csv, write_table
 from scripts.tasks import check_tasks, score_tasks
-from scripts.tasks.known_tasks import leaves, scores_of_task, wrong_task
+from scripts.tasks.known_tasks import are_own, leaves, scores_of_task, wrong_task
 
 ACC = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
 CONFIGS = {
@@ -55,6 +55,23 @@ def test_groups_and_tags_are_their_tasks_and_scores_are_named_by_task_metric_and
     assert scores_of_task("filtered", CONFIGS) == ["filtered:em:a", "filtered:em:b"]
     assert scores_of_task("own", CONFIGS) == ["own:mine"] and scores_of_task("mean", CONFIGS) == ["mean:acc"]
     assert scores_of_task("usual", CONFIGS) is None
+
+
+@pytest.mark.parametrize(
+    "names, own",
+    [
+        (["plain", "usual"], True),
+        (["list"], True),
+        (["gsm8k"], False),
+        (["plain", "mean"], False),  # a part of it has the tag `some`, which tasks of lm_eval may have, too
+        (["outer"], False),
+        (["some"], False),
+        (["nested"], False),
+    ],
+)
+def test_the_tasks_of_lm_eval_are_read_unless_all_tasks_and_their_parts_are_own(names, own):
+    nested = {"group": "nested", "task": [{"group": "new", "task": ["plain"]}]}
+    assert are_own(names, CONFIGS | {"nested": nested}, TAGS) is own
 
 
 def test_a_score_under_ap_that_a_task_does_not_have_is_named_with_those_that_it_has():

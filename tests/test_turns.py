@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 from costly_outputs import run
 from scripts.answers.answer_turns import answer_turns, every_turn
 from scripts.checks.check_sources import look
+from scripts.checks.checked_sources import sources_to_check
 from scripts.engines import engine_transformers
 from scripts.engines.generation import answer_instructions, loader
 from scripts.instructions.prepare_instructions import normalize
@@ -60,6 +61,15 @@ def test_the_turns_of_mt_bench_are_read_and_other_rows_have_a_reason(source):
     assert references["102"] == ["Yes."] and references["109"] == ["", "only of the second"]
     facts, problem = look(source | {"needed": ["instruction"]})
     assert problem is None and facts["usable"] >= 4
+
+
+def test_a_turn_under_ap_that_no_prompt_has_is_found_before_anything_is_computed(source):
+    config = {"compare": "paired", "instructions": {}, "teachers": {}, "benchmarks": {"b": {"prompts": source}}}
+    config["ap"] = ["b.grade", "b.turn_2", "b.turn_3", "c.wr"]
+    checked = sources_to_check(config)["benchmarks.b.prompts"]
+    _, problem = look(checked)
+    assert problem == f"{source['path']}: its prompts have at most 2 turns, and `ap` names turn_3"
+    assert look(checked | {"turn": 2})[1] is None
 
 
 def test_a_system_prompt_is_before_the_first_turn_of_all(source):

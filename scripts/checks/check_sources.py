@@ -5,8 +5,8 @@ python -m scripts.checks.check_sources \
     --output results/mine/checks/sources.json
 
 For each table: whether it can be read, whether it has the columns, how many of its first 1,000 rows have a text in the
-needed ones, and for an import whether an instruction has several different responses although it is no pool. An
-unreachable hub is not a problem: the table is then `not checked`.
+needed ones, for an import whether an instruction has several different responses although it is no pool, and whether
+prompts have as many turns as `ap` names. An unreachable hub is not a problem: the table is then `not checked`.
 """
 
 import argparse
@@ -54,6 +54,9 @@ def look(source: dict) -> tuple[dict, str | None]:
     facts = {"table": name, "rows": table.height, "usable": usable, "needed": needed}
     if not table.height and not source.get("match"):
         return facts, f"{name}: it has no row"
+    turns = table.filter(pl.col("unreadable").is_null())["n_turns"].max() if "turn" in source else None
+    if turns and turns < source["turn"] and table.height < FIRST:
+        return facts, f"{name}: its prompts have at most {turns} turns, and `ap` names turn_{source['turn']}"
     if table.height and not usable:
         return facts, f"{name}: none of its first {table.height:,} rows has a text in {' and '.join(needed)}"
     return facts, None

@@ -1,9 +1,12 @@
 """Names in a configuration that another section should define and does not."""
 
+import re
+
 from scripts.configuration.config_values import is_greedy, is_pool
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.tables.names import nearest
 
+TURN = re.compile(r"\.turn_([1-9]\d*)$")  # the end of the name of a score of one turn
 PAPERS_AP = ["alpaca_eval.lc", "arena_hard.wr"]
 
 
@@ -42,9 +45,14 @@ def wrong_scores(config: dict) -> list[str]:
             continue  # check_tasks asks lm_eval for the metrics of the task
         elif name not in scored:
             problems.append(f"ap: no benchmark {name} with a protocol or a table of scores{nearest(name, scored)}")
-        elif score not in scored[name]:
+        elif score not in scored[name] and not is_later_turn(score, scored[name]):
             problems.append(f"ap: {name} has no such score{nearest(score, scored[name])}")
     return problems
+
+
+def is_later_turn(score: str, known: list[str]) -> bool:
+    """Whether a score is that of a turn, if prompts have turns: how many they have is in the table of the prompts."""
+    return TURN.sub(".turn_1", score) in known and TURN.search(score) is not None
 
 
 def scores_of(name: str, benchmark: dict) -> list[str]:

@@ -15,7 +15,7 @@ class Protocol(NamedTuple):
     scored_by: str  # rule, and script in scripts/scores/
     scores: tuple[str, ...]  # names of the scores, as in `ap: [benchmark.score]`
     length_controlled: tuple[str, ...] = ()  # scores of a benchmark with `length_control`; empty: it is not allowed
-    of_turns: tuple[str, ...] = ()  # scores of prompts of several turns; empty: they are not allowed
+    of_turns: tuple[str, ...] = ()  # scores of prompts of several turns (also turn_3 ...); empty: they are not allowed
     baseline: bool = True  # whether answers are compared with those of a baseline
     n_prompts: int = 1000
     tokens_read: int = 0  # by a language model as judge, per prompt or turn, all comparisons together

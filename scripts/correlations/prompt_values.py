@@ -10,9 +10,8 @@ from scripts.correlations.ap_errors import teacher_of
 from scripts.scores.prompt_grades import SCALE, prompt_grades
 from scripts.tables.files import read_table
 
-# score to the column of the table of prompts whose mean it is, and the points of 1 in this column
+# score to the column of judgments whose mean it is, and the points of 1 in this column; grades have their own table
 OF_PROMPT = {"wr": ("preference", 100), "accuracy": ("correct", 100)}
-OF_PROMPT |= {name: (name, SCALE) for name in ("grade", "turn_1", "turn_2")}
 RESAMPLES, SEED = 2000, 0
 
 
@@ -26,8 +25,9 @@ def values_of_prompts(paths: Sequence[Path], ap: list[str]) -> dict[tuple, list[
         judgments = read_table(path)
         benchmark, base, run = judgments.select("benchmark", "base", "teacher").row(0)
         scores = [name.rpartition(".")[2] for name in ap if name.rpartition(".")[0] == benchmark]
-        of_prompt = prompt_grades(judgments) if "turn" in judgments.columns else judgments
-        columns = [OF_PROMPT.get(score, (None, 0)) for score in scores]
+        graded = "turn" in judgments.columns
+        of_prompt = prompt_grades(judgments) if graded else judgments
+        columns = [(score, SCALE) if graded else OF_PROMPT.get(score, (None, 0)) for score in scores]
         if columns and all(column in of_prompt.columns for column, _ in columns):
             value = sum(pl.col(column).cast(pl.Float64) * points for column, points in columns) / len(ap)
             of_run = of_prompt.select("id", value=value).drop_nulls()

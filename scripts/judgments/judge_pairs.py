@@ -16,17 +16,16 @@ asking the judge. Without a baseline answer nothing is compared. A failed reques
 it. If none of the first outputs can be read, the judge is not asked further.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from scripts.configuration.config_engines import is_batched
-from scripts.configuration.entries import ENGINE_KEYS, api_settings, entry_of
 from scripts.engines.generation import key_of_rows, loader
 from scripts.jobs.aligned import aligned
 from scripts.judgments.comparisons import PAIRWISE, STRICT, join_outputs, list_comparisons, undecided
+from scripts.judgments.judge_arguments import language_judge_parser
 from scripts.judgments.judge_requests import GREEDY, Judging, asking, outputs_of, run_pairs
 from scripts.judgments.judge_templates import PAIR, fill_template, read_template
 from scripts.tables.digests import digest, sha256
@@ -83,20 +82,10 @@ def request(comparison: dict, template: list[dict]) -> dict:
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = language_judge_parser(__doc__)
     parser.add_argument("--protocol", choices=sorted(PAIRWISE), required=True)
-    judge, sampling = entry_of("language_judge", *ENGINE_KEYS), entry_of("judge_sampling")
-    parser.add_argument("--judge", type=judge, required=True, help="engine, model, revision ... of the judge as JSON")
-    parser.add_argument("--sampling", type=sampling, default="{}", help="settings that differ from GREEDY, as JSON")
-    parser.add_argument("--strict-verdicts", action="store_true", help="read verdicts as arena-hard-auto does")
-    parser.add_argument("--template", type=Path, required=True, help="messages with {instruction}, {output_1} ...")
-    parser.add_argument("--api", type=api_settings, default="{}", help="section api as JSON, for the engine openai")
-    parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
-    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, by their names in the config")
-    parser.add_argument("--answers", type=Path, nargs="+", required=True, help="parquet of answers, one per pair")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the row stores of the pairs")
-    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of judgments, one per pair")
+    parser.add_argument("--strict-verdicts", action="store_true", help="read verdicts as arena-hard-auto does")
     return parser.parse_args()
 
 

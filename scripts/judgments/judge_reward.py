@@ -9,7 +9,6 @@ For users without a language model as judge. An empty answer loses; an answer th
 not judged.
 """
 
-import argparse
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ import polars as pl
 from scripts.configuration.entries import REWARD_MODEL_KEYS, entry_of
 from scripts.jobs.aligned import aligned
 from scripts.jobs.code import declared
+from scripts.judgments.judge_arguments import judge_parser
 from scripts.judgments.reasons import NEVER_ASKED
 from scripts.models.folder import key_of
 from scripts.tables.conversations import PROMPT, filled
@@ -88,15 +88,8 @@ def compare(prompts: pl.DataFrame, answers: pl.DataFrame, model: pl.DataFrame, b
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reward_model = entry_of("reward_model", *REWARD_MODEL_KEYS)
-    parser.add_argument("--judge", type=reward_model, required=True, help="model, revision, batch_tokens ... as JSON")
-    parser.add_argument("--prompts", type=Path, required=True, help="parquet with id and instruction")
+    parser = judge_parser(__doc__, entry_of("reward_model", *REWARD_MODEL_KEYS))
     parser.add_argument("--baseline", type=Path, required=True, help="parquet of the baseline's answers")
-    parser.add_argument("--pairs", nargs="+", required=True, help="base/teacher, by their names in the config")
-    parser.add_argument("--answers", type=Path, nargs="+", required=True, help="parquet of answers, one per pair")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the row stores of the pairs")
-    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="parquet of judgments, one per pair")
     return parser.parse_args()
 
 

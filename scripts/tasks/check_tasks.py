@@ -20,7 +20,7 @@ def main():
     args = parse_args()
     problems, facts = [], {}
     for name, benchmark in args.benchmarks.items():
-        configs, tags, _ = read_tasks(benchmark["include_path"])
+        configs, tags, _ = read_tasks(benchmark["include_path"], tuple(benchmark["tasks"]))
         wrong = [line for task in benchmark["tasks"] if (line := wrong_task(task, configs, tags))]
         problems += [f"benchmarks.{name}.tasks: {line} (lm_eval {version('lm_eval')})" for line in wrong]
         if not wrong:

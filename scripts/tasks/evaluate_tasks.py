@@ -63,7 +63,7 @@ def files_of_tasks(folder: str | None) -> dict[str, str]:
 
 def load(settings: dict, model: dict):
     """Load the model; a function from rows with a `task` to what is stored. Exits naming tasks that cannot run."""
-    configs, tags, manager = read_tasks(settings["include_path"])
+    configs, tags, manager = read_tasks(settings["include_path"], tuple(settings["tasks"]))
     if wrong := [line for task in settings["tasks"] if (line := wrong_task(task, configs, tags))]:
         raise SystemExit("\n".join(wrong))
     loaded = {"transformers": load_hf, "vllm": load_vllm}[model["engine"]](settings, model)

@@ -3,6 +3,8 @@
 `configs`: task or group to its configuration, as its YAML file has it. Nothing is downloaded, and no code runs.
 """
 
+from collections.abc import Iterable
+
 from scripts.tables.names import nearest
 
 METRIC_SEPARATOR = ":"
@@ -39,6 +41,21 @@ def leaves(name: str, configs: dict[str, dict], tags: dict[str, list[str]]) -> d
             if isinstance(one, str):
                 found |= {leaf: inner | own for leaf, inner in leaves(one, configs, tags).items()}
     return found
+
+
+def are_own(names: Iterable, configs: dict[str, dict], tags: dict[str, list[str]]) -> bool:
+    """Whether these tasks, and all parts of groups, are in `configs`, which has only own tasks.
+
+    False also for a tag, which lm_eval's own tasks may have, too.
+    """
+    for name in names:
+        if name in tags or name not in configs:
+            return False
+        parts = listed(configs[name]["task"]) if "group" in configs[name] else []
+        own = [part.get("task") or part.get("group") if isinstance(part, dict) else part for part in parts]
+        if not all(isinstance(part, str) for part in own) or not are_own(own, configs, tags):
+            return False
+    return True
 
 
 def scores_of_task(name: str, configs: dict[str, dict]) -> list[str] | None:
