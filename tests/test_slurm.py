@@ -111,7 +111,7 @@ def test_a_study_on_slurm_with_a_job_killed_in_the_middle_equals_the_local_one(s
     for path in sorted(local.glob("results/small/**/*")):
         if path.name == "model.safetensors" or (path.suffix in (".csv", ".parquet") and "rows" not in path.parts):
             assert sha(root / path.relative_to(local)) == sha(path), path
-    submitted = re.findall(r"gpu=(\d+)", log)
+    submitted = re.findall(r"\bgpu=(\d+)", log)
     # two teachers, a reward model and a base; two pairs, one of them twice
     assert sorted(submitted) == ["1"] * 4 + ["2"] * 3
 
