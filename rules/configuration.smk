@@ -15,6 +15,7 @@ from scripts.configuration.command_line import merge_sections
 from scripts.configuration.config_engines import engine_module, is_batched
 from scripts.configuration.config_files import is_workflow_output, own_files, workflow_files
 from scripts.configuration.config_values import is_pool
+from scripts.configuration.included import include_files
 from scripts.configuration.entries import BASE_KEYS, ENGINE_KEYS, FINETUNE_KEYS, REFERENCE_MODEL_KEYS, REWARD_MODEL_KEYS
 from scripts.configuration.protocols import PROTOCOLS, judge_template_of
 from scripts.configuration.yaml_keys import wrong_keys_of_files
@@ -26,7 +27,7 @@ from scripts.tables.source_files import name_of
 
 problems = wrong_keys_of_files(workflow.configfiles if workflow.is_main_process else [])
 problems += merge_sections(config, workflow.config_settings.config_args or [])
-problems = problems or fill_and_check(config)
+problems = problems or include_files(config) or fill_and_check(config)
 if problems:
     sys.exit("\n".join(["The configuration cannot be used:", *problems]))
 
@@ -278,6 +279,11 @@ def scored_by(script):
     """Names of the benchmarks whose protocol makes its scores with this script of scripts/scores/."""
     protocols = [name for name, protocol in PROTOCOLS.items() if protocol.scored_by == script]
     return [name for name, benchmark in config["benchmarks"].items() if benchmark.get("protocol") in protocols]
+
+
+def memory_of(model, copies=1):
+    """Main memory in MB of a job with copies of a model: `mem_mb` for each GPU, or for each copy without GPUs."""
+    return model["mem_mb"] * max(model["gpus"], 1) * copies
 
 
 def judge_of(benchmark):

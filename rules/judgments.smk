@@ -58,7 +58,7 @@ rule judge_reward:
         lambda wildcards: f"../envs/{judge_of(wildcards.benchmark)['env']}.yaml"
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"] * judge_of(wildcards.benchmark)["replicas"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"] * judge_of(wildcards.benchmark)["replicas"],
+        mem_mb=lambda wildcards: memory_of(judge_of(wildcards.benchmark), judge_of(wildcards.benchmark)["replicas"]),
         replicas=lambda wildcards: judge_of(wildcards.benchmark)["replicas"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
@@ -100,7 +100,7 @@ rule judge_grades:
         lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"] * judge_of(wildcards.benchmark)["replicas"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"] * judge_of(wildcards.benchmark)["replicas"],
+        mem_mb=lambda wildcards: memory_of(judge_of(wildcards.benchmark), judge_of(wildcards.benchmark)["replicas"]),
         replicas=lambda wildcards: judge_of(wildcards.benchmark)["replicas"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:
@@ -149,7 +149,7 @@ rule judge_pairs:
         lambda wildcards: environment_of(judge_of(wildcards.benchmark)["engine"])
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"] * judge_of(wildcards.benchmark)["replicas"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"] * judge_of(wildcards.benchmark)["replicas"],
+        mem_mb=lambda wildcards: memory_of(judge_of(wildcards.benchmark), judge_of(wildcards.benchmark)["replicas"]),
         replicas=lambda wildcards: judge_of(wildcards.benchmark)["replicas"],
         runtime=lambda wildcards: judge_of(wildcards.benchmark)["runtime"],
     params:

@@ -28,7 +28,7 @@ rule score_likelihoods:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] * config["bases"][wildcards.base]["replicas"],
-        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"] * config["bases"][wildcards.base]["replicas"],
+        mem_mb=lambda wildcards: memory_of(config["bases"][wildcards.base], config["bases"][wildcards.base]["replicas"]),
         replicas=lambda wildcards: config["bases"][wildcards.base]["replicas"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
@@ -73,8 +73,10 @@ use rule score_likelihoods as score_reference_likelihoods with:
     resources:
         gpu=lambda wildcards: config["reference_models"][wildcards.reference_model]["gpus"]
         * config["reference_models"][wildcards.reference_model]["replicas"],
-        mem_mb=lambda wildcards: config["reference_models"][wildcards.reference_model]["mem_mb"]
-        * config["reference_models"][wildcards.reference_model]["replicas"],
+        mem_mb=lambda wildcards: memory_of(
+            config["reference_models"][wildcards.reference_model],
+            config["reference_models"][wildcards.reference_model]["replicas"],
+        ),
         replicas=lambda wildcards: config["reference_models"][wildcards.reference_model]["replicas"],
         runtime=lambda wildcards: config["reference_models"][wildcards.reference_model]["runtime"],
     params:

@@ -28,7 +28,7 @@ rule generate_responses:
         lambda wildcards: environment_of(config["teachers"][wildcards.teacher]["engine"])
     resources:
         gpu=lambda wildcards: config["teachers"][wildcards.teacher]["gpus"],
-        mem_mb=lambda wildcards: config["teachers"][wildcards.teacher]["mem_mb"],
+        mem_mb=lambda wildcards: memory_of(config["teachers"][wildcards.teacher]),
         runtime=lambda wildcards: config["teachers"][wildcards.teacher]["runtime"],
     params:
         versions=lambda wildcards: versions_of(

@@ -27,8 +27,10 @@ rule score_rewards_apart:
     resources:
         gpu=lambda wildcards: config["reward_models"][wildcards.reward_model]["gpus"]
         * config["reward_models"][wildcards.reward_model]["replicas"],
-        mem_mb=lambda wildcards: config["reward_models"][wildcards.reward_model]["mem_mb"]
-        * config["reward_models"][wildcards.reward_model]["replicas"],
+        mem_mb=lambda wildcards: memory_of(
+            config["reward_models"][wildcards.reward_model],
+            config["reward_models"][wildcards.reward_model]["replicas"],
+        ),
         replicas=lambda wildcards: config["reward_models"][wildcards.reward_model]["replicas"],
         runtime=lambda wildcards: config["reward_models"][wildcards.reward_model]["runtime"],
     params:

@@ -47,7 +47,7 @@ rule evaluate_tasks:
         "../envs/lm_eval.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"],
-        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"],
+        mem_mb=lambda wildcards: memory_of(config["bases"][wildcards.base]),
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
         versions=versions_of("scripts.tasks.evaluate_tasks"),

@@ -1,4 +1,7 @@
-"""A real Slurm on this machine with two simulated GPUs: Debian's slurm-wlm and munge, started directly as root."""
+"""A real Slurm on this machine: two nodes with two simulated GPUs each; the node `n2` is in no partition `cpu`.
+
+Debian's slurm-wlm and munge, started directly as root.
+"""
 
 import os
 import shutil
@@ -14,7 +17,6 @@ CONFIG = """\
 ClusterName=here
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16817
-SlurmdPort=16818
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -25,11 +27,12 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 ReturnToService=2
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool.%n
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
+SlurmdParameters=config_overrides
 SchedulerType=sched/backfill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
@@ -37,9 +40,10 @@ GresTypes=gpu
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 MinJobAge=300
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=16000 Gres=gpu:2 State=UNKNOWN
-PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP
-PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=16818 CPUs=8 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=16819 CPUs=8 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
+PartitionName=cpu Nodes=n1 Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=n1,n2 MaxTime=INFINITE State=UP
 """
 
 
@@ -55,27 +59,31 @@ def missing() -> str | None:
 def cluster(folder: Path):
     """Slurm runs inside the block; its state and logs are in the folder."""
     host = socket.gethostname()
-    for name in ("state", "spool", "dev"):
+    for name in ("state", "spool.n1", "spool.n2", "dev"):
         (folder / name).mkdir(parents=True)
-    for i in range(2):  # Slurm only needs a device file
+    for i in range(4):  # Slurm only needs a device file
         subprocess.run(["mknod", "-m", "666", folder / f"dev/nvidia{i}", "c", "1", "3"], check=True)
     etc = Path("/etc/slurm")  # the Snakemake of a job finds the configuration only here
     etc.mkdir(exist_ok=True)
-    (etc / "slurm.conf").write_text(CONFIG.format(host=host, folder=folder, cpus=os.cpu_count()))
-    (etc / "gres.conf").write_text(f"NodeName={host} Name=gpu File={folder}/dev/nvidia[0-1]\n")
+    (etc / "slurm.conf").write_text(CONFIG.format(host=host, folder=folder))
+    devices = {"n1": "0-1", "n2": "2-3"}
+    lines = [f"NodeName={node} Name=gpu File={folder}/dev/nvidia[{few}]\n" for node, few in devices.items()]
+    (etc / "gres.conf").write_text("".join(lines))
     subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", "755", "/run/munge"], check=True)
-    daemons = [["runuser", "-u", "munge", "--", "munged", "--force"], ["slurmctld"], ["slurmd"]]
+    daemons = [["runuser", "-u", "munge", "--", "munged", "--force"], ["slurmctld"]]
+    daemons += [["slurmd", "-N", node] for node in devices]
     try:
         for daemon in daemons:
             subprocess.run(daemon, check=True, env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
         for _ in range(60):
-            if "idle" in subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout:
+            states = subprocess.run(["sinfo", "-h", "-N", "-p", "gpu", "-o", "%T"], capture_output=True, text=True)
+            if states.stdout.split() == ["idle", "idle"]:
                 break
             time.sleep(0.5)
         else:
-            raise RuntimeError(f"the node never became idle: see {folder}/slurmd.log")
+            raise RuntimeError(f"the nodes never became idle: see {folder}/slurmd.n1.log")
         yield
     finally:
-        for pid in (folder / "slurmd.pid", folder / "slurmctld.pid", Path("/run/munge/munged.pid")):
+        for pid in (*folder.glob("slurmd.*.pid"), folder / "slurmctld.pid", Path("/run/munge/munged.pid")):
             if pid.exists():
                 subprocess.run(["kill", pid.read_text().strip()])

@@ -10,6 +10,7 @@ import yaml
 
 from conftest import ROOT, snakemake
 from scripts.configuration.check_config import fill_and_check
+from scripts.configuration.included import include_files
 from scripts.configuration.schema import load_schema
 
 IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
@@ -43,10 +44,10 @@ def in_the_root_folder(monkeypatch):
 
 
 def test_the_shipped_configurations_are_correct_and_stay_the_same_when_filled_twice():
-    for path in ROOT.glob("config/*.yaml"):
+    for path in [*ROOT.glob("config/*.yaml"), *ROOT.glob("config/recipes/*.yaml")]:
         if path.name != "schema.yaml":
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
-            assert fill_and_check(config) == []
+            assert include_files(config) + fill_and_check(config) == []
             filled = copy.deepcopy(config)
             assert fill_and_check(config) == [] and config == filled
 
@@ -239,6 +240,16 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             "teachers.x: gpus is 2, but vllm.tensor_parallel_size is 1",
         ),
         (
+            "judges",
+            {"j": {"model": "a/b", "engine": "vllm", "gpus": 2}},
+            "judges.j: gpus is 2, but vllm.tensor_parallel_size is 1",
+        ),
+        (
+            "teachers/x",
+            {"model": "m", "engine": "openai", "gpus": 1},
+            "teachers.x: gpus is 1, but an endpoint uses no GPU",
+        ),
+        (
             "teachers/x",
             {"model": "a/b", "engine": "vllm", "openai": {"batch": True}},
             "teachers.x.openai.batch: the engine vllm has no Batch API: remove it, or set engine: openai",
@@ -248,6 +259,8 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             {"model": "m", "engine": "openai", "gpus": 0, "openai": {"batch": "yes"}},
             "teachers.x.openai.batch: the text 'yes' is given, and true or",
         ),
+        ("study", "world", "study: world is a folder that the workflow itself writes: choose another name"),
+        ("study", "paper-table", "study: paper-table is a folder that"),
         ("api", {"poll_s": 0}, "api.poll_s: 0 is"),
         ("reference_models", {"alpha": {"model": "a/b"}}, "reference_models.alpha: a base has this name too"),
         ("scores", SCORES, "scores: each benchmark names its own table: write benchmarks.<name>.scores with path"),
@@ -304,6 +317,15 @@ def test_a_score_of_lm_eval_names_one_of_the_tasks_and_a_metric(score, known):
 def test_a_base_with_its_own_code_is_not_evaluated_by_lm_eval():
     config = put(put(example(), "benchmarks/k", TASKS), "bases/alpha/trust_remote_code", True)
     assert fill_and_check(config) == ["benchmarks.k: lm_eval runs no code of a model, which base alpha needs"]
+
+
+def test_a_job_that_asks_an_endpoint_requests_no_gpu_unlike_other_models():
+    config = put(example(), "teachers/x", {"model": "m", "engine": "openai"})
+    config = put(config, "teachers/y", {"model": "./results/world/plain-small"})
+    config["judges"] = {"j": {"model": "m", "engine": "openai"}}
+    fill_and_check(config)
+    assert config["teachers"]["x"]["gpus"] == config["judges"]["j"]["gpus"] == 0
+    assert config["teachers"]["y"]["gpus"] == 1
 
 
 MT_BENCH = {"path": "config/paper/scores.csv", "columns": {"id": "question_id", "user_turns": "turns"}}

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT, snakemake
 from scripts.configuration.command_line import merge_sections
+from scripts.configuration.included import include_files
 from scripts.configuration.yaml_keys import wrong_keys
 
 CAR = {"reward_model": "right-answer", "beta": 1.0}
@@ -101,3 +102,48 @@ def test_check_config_reports_a_file_that_cannot_be_read_in_one_line(tmp_path, t
     command = [sys.executable, "-m", "scripts.configuration.check_config", "--config", "x.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.startswith(line) and len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Writes files into the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(**texts):
+        for name, text in texts.items():
+            (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    return write
+
+
+def test_later_files_win_and_the_file_itself_over_all_and_null_deletes_an_entry_but_is_a_value(files):
+    files(
+        a="study: a\ninstructions: {n: 5, path: x}\nap: [b.wr, c.wr]\n"
+        "teachers: {t: {model: m, gpus: 1}, u: {model: m}}\n",
+        b="include: [a.yaml]\nteachers: {u: null, v: {model: w}}\n",
+        c="car: {beta: 2}\nteachers: {t: {gpus: 2}}\n",
+    )
+    own = {"include": ["b.yaml", "c.yaml"], "study": "mine", "ap": ["b.wr"], "instructions": {"n": None}}
+    assert include_files(own) == []
+    assert own == {
+        "study": "mine",
+        "instructions": {"n": None, "path": "x"},
+        "teachers": {"t": {"model": "m", "gpus": 2}, "v": {"model": "w"}},
+        "ap": ["b.wr"],
+        "car": {"beta": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    "include, line",
+    [
+        ("a.yaml", "include: a list of files is needed, such as [config/paper.yaml]"),
+        (["no.yaml"], "no.yaml: cannot be read: [Errno 2] No such file or directory: 'no.yaml'"),
+        (["list.yaml"], "list.yaml: no configuration: there are no keys at its top level"),
+        (["one.yaml"], "include: one.yaml includes two.yaml includes one.yaml: a circle"),
+        (["twice.yaml"], "twice.yaml, line 2: study is already defined in line 1: rename or delete one of the two"),
+    ],
+)
+def test_a_wrong_include_is_one_line(files, include, line):
+    files(one="include: [two.yaml]\n", two="include: [one.yaml]\n", list="- a\n", twice="study: a\nstudy: b\n")
+    assert include_files({"include": include}) == [line]

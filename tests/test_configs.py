@@ -3,6 +3,8 @@
 import re
 import subprocess
 
+import pytest
+
 from conftest import ROOT, link_workflow, snakemake
 
 
@@ -124,3 +126,18 @@ def test_a_job_asks_for_the_gpus_its_model_needs(tmp_path):
         gpus[re.match(r"\w+", job)[0]] |= {int(n) for n in re.findall(r"gpu=(\d+)", job)}
     assert gpus["generate_responses"] == {1, 2, 4, 8}  # the last one is the 405B teacher
     assert (gpus["finetune"], gpus["judge_pairs"], gpus["import_responses"]) == ({4}, {4}, set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("recipes/new-bases", {"generate_responses": 18, "score_likelihoods": 3, "finetune": 19 * 3, "judge_pairs": 2}),
+        ("recipes/qwen3-24gb", {"generate_responses": 4, "score_likelihoods": 2, "finetune": 4 * 2, "judge_exact": 1}),
+        ("recipes/openrouter", {"generate_responses": 4, "score_likelihoods": 2}),
+    ],
+)
+def test_a_recipe_has_the_jobs_of_what_it_changes(name, expected):
+    of_models = ("generate_responses", "score_likelihoods", "finetune", "judge_pairs", "judge_exact")
+    jobs = jobs_of(name)
+    assert {rule: jobs[rule] for rule in of_models if rule in jobs} == expected

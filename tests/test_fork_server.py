@@ -88,11 +88,11 @@ def wait_for(condition, seconds=120):
         time.sleep(0.05)
 
 
-def test_a_job_in_slurm_or_with_other_settings_of_the_libraries_is_not_forked(server, monkeypatch):
+def test_a_job_of_a_cluster_or_with_other_settings_of_the_libraries_is_not_forked(server, monkeypatch):
     wait_for(loaded_mark(server).exists)
     script = ["scripts.configuration.save_config", "--help"]
     assert run_script(script) == 0
-    for name in ("SLURM_JOB_ID", "HF_HOME"):
+    for name in ("DEVICES_ASSIGNED", "HF_HOME"):
         with monkeypatch.context() as changed:
             changed.setenv(name, "1")
             assert run_script(script) is None

@@ -232,6 +232,16 @@ def test_a_copy_of_a_finished_study_has_nothing_to_do(study_copy):
     assert jobs(study_copy) == {}
 
 
+def test_without_its_records_a_study_is_adopted_by_touch_and_only_missing_files_are_made(study_copy):
+    shutil.rmtree(study_copy / ".snakemake")
+    (study_copy / "results/world/tokenizer.json").touch()  # as in a copy with other times
+    (study_copy / "results/miniature/report.html").unlink()
+    assert "finetune" in jobs(study_copy)
+    touched = snakemake("--touch", "--cores", "1", cwd=study_copy)
+    assert touched.returncode == 0, touched.stdout[-3000:]
+    assert jobs(study_copy) == {"write_report": 1}
+
+
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("change", CHANGES)
 def test_only_what_the_change_invalidates_reruns(study_copy, change):

@@ -36,7 +36,7 @@ def job(tmp_path):
 
     def start(gpus, name="job", seconds=0.3, **environment):
         own = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1,2,3"} | environment
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CUDA", "SLURM"))}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CUDA", "SLURM", "DEVICES"))}
         variables = inherited | {k: v for k, v in own.items() if v is not None}
         command = [*RUN_JOB, "--gpus", gpus, sys.executable, script, tmp_path / "notes", name, seconds]
         return subprocess.Popen(list(map(str, command)), env=variables, stderr=subprocess.PIPE, text=True)
@@ -100,17 +100,69 @@ def test_jobs_that_need_two_devices_are_not_delayed_by_each_other_or_by_later_sm
     assert {name.split("-")[0] for name in order[2:3]} == {"large"}  # the first of the queue was the next to run
 
 
-def test_devices_stay_locked_until_the_last_process_of_a_job_ends(job, tmp_path):
-    child = "import os, time; os.fork() or (os.setsid(), time.sleep(3), os._exit(0)); time.sleep(0.2)"
-    (tmp_path / "forks.py").write_text(child)
-    variables = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0"}
-    started = time.monotonic()
-    command = [*RUN_JOB, "--gpus", "1", sys.executable, str(tmp_path / "forks.py")]
-    parent = subprocess.Popen(command, env=variables)
-    parent.wait()
-    assert time.monotonic() - started < 2.5  # the job has ended, its child has not
-    assert job(1, "next", CUDA_VISIBLE_DEVICES="0").wait() == 0
-    assert notes(tmp_path)[0][1] - time.time() + time.monotonic() - started > 2.5
+# a job that starts a worker in a session of its own, as engines do; both write their numbers
+WORKER = """
+import os, pathlib, sys, time
+worker = os.fork()
+if not worker:
+    os.setsid()
+pathlib.Path(sys.argv[2 if worker else 1]).write_text(str(os.getpid()))
+time.sleep(0.5 if worker and len(sys.argv) > 3 else 60)
+"""
+
+
+@pytest.fixture
+def with_worker(tmp_path):
+    """Starts a job with a worker; the job itself may end soon, its worker does not."""
+    (tmp_path / "worker.py").write_text(WORKER)
+    command = [*RUN_JOB, "--gpus", "1", sys.executable, *(str(tmp_path / n) for n in ("worker.py", "worker", "job"))]
+
+    def start(*more, starter=()):
+        variables = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0"}
+        process = subprocess.Popen([*starter, *command, *more], env=variables)
+        wait_for(lambda: all((tmp_path / n).exists() and (tmp_path / n).read_text() for n in ("worker", "job")))
+        return process, int((tmp_path / "worker").read_text()), int((tmp_path / "job").read_text())
+
+    return start
+
+
+def runs(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and " Z " not in stat.read_text(encoding="utf-8")
+
+
+def test_a_worker_that_a_job_leaves_ends_with_it_and_its_device_is_free(with_worker, job):
+    process, worker, _ = with_worker("ends soon")
+    assert process.wait() == 0 and not runs(worker)
+    assert job(1, "next", CUDA_VISIBLE_DEVICES="0").wait(20) == 0
+
+
+@pytest.mark.fault(2)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_and_its_workers_end_with_the_process_that_started_them(with_worker, number):
+    code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    parent, worker, child = with_worker(starter=[sys.executable, "-c", code])
+    parent.send_signal(number)
+    wait_for(lambda: not runs(child) and not runs(worker))
+
+
+def test_a_job_that_is_stopped_says_so_and_one_that_is_killed_names_the_usual_cause(tmp_path):
+    stopped = subprocess.Popen([*RUN_JOB, "sleep", "60"], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text(encoding="utf-8"))
+    stopped.terminate()
+    assert stopped.communicate()[1] == "\nended: the run was stopped\n" and stopped.returncode == 1
+    killed = subprocess.run([*RUN_JOB, "sh", "-c", "kill -9 $$"], stderr=subprocess.PIPE, text=True)
+    assert "too little memory?" in killed.stderr and killed.returncode == 137
+
+
+def test_a_device_whose_job_was_killed_stays_locked_while_a_worker_lives_and_the_next_job_names_it(with_worker, job):
+    process, worker, child = with_worker()
+    process.send_signal(signal.SIGKILL)  # it cannot end the worker
+    wait_for(lambda: not runs(child))
+    waiting = job(1, "waiting", CUDA_VISIBLE_DEVICES="0")
+    assert waiting.stderr.readline() == f"waiting for GPUs: 1 needed. 0 is held by process {worker}\n"
+    os.kill(worker, signal.SIGKILL)
+    assert waiting.wait(20) == 0
 
 
 @pytest.mark.parametrize(
@@ -118,7 +170,8 @@ def test_devices_stay_locked_until_the_last_process_of_a_job_ends(job, tmp_path)
     [
         (1, {"CUDA_VISIBLE_DEVICES": "GPU-1a2b,GPU-3c4d"}, "GPU-1a2b"),  # UUIDs
         (0, {}, ""),  # a job without GPUs sees none
-        (3, {"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": "5,6,7"}, "5,6,7"),  # assigned by Slurm
+        (3, {"DEVICES_ASSIGNED": "yes", "CUDA_VISIBLE_DEVICES": "5,6,7"}, "5,6,7"),  # by a cluster
+        (1, {"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": "5,6,7"}, "5"),  # within an allocation
         (2, {"CUDA_VISIBLE_DEVICES": None, "PATH": "/nowhere"}, None),  # no nvidia-smi: a machine without a GPU
     ],
 )
@@ -184,18 +237,11 @@ def test_the_devices_are_those_of_nvidia_smi(job, tmp_path):
     assert notes(tmp_path)[0][2] == "GPU-aaaa,GPU-bbbb"
 
 
-@pytest.mark.fault(2)
-def test_a_job_dies_with_the_process_that_started_it(job, tmp_path):
-    script = tmp_path / "starts.py"
-    script.write_text(f"import subprocess; subprocess.Popen({[*RUN_JOB, 'sleep', '60']!r}).wait()")
-    parent = subprocess.Popen([sys.executable, str(script)])
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    wait_for(lambda: children.read_text(encoding="utf-8").split() and of(children, "comm") == "sleep\n")
-    child = children.read_text(encoding="utf-8").split()[0]
-    parent.send_signal(signal.SIGKILL)
-    stat = Path(f"/proc/{child}/stat")
-    wait_for(lambda: not stat.exists() or " Z " in stat.read_text(encoding="utf-8"))
-
-
-def of(children, name):
-    return Path(f"/proc/{children.read_text().split()[0]}/{name}").read_text(encoding="utf-8")
+def test_two_allocations_of_slurm_do_not_wait_for_each_other(job, tmp_path):
+    holder = job(1, "one", seconds=60, CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="1")
+    wait_for(lambda: (tmp_path / "notes").exists())
+    assert job(1, "two", CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="2").wait(20) == 0
+    same = job(1, "three", CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="1")
+    assert same.stderr.readline().startswith("waiting for GPUs: 1 needed. 0 is held by process ")
+    holder.terminate()
+    assert same.wait(20) == 0

@@ -16,12 +16,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.study, pytest.mark.skipif(bool(missi
 
 SNAKEMAKE = ROOT / ".venv-slurm/bin/snakemake"
 CHECKPOINTS = [f"results/small/checkpoints/alpha/{teacher}/manifest.json" for teacher in ("plain-small", "terse-small")]
+OF_MODELS = ["generate_responses", "score_rewards", "score_likelihoods", "finetune"]
 REQUESTED = {"gpus": 1, "mem_mb": 2000, "runtime": 20}
 
 
 def configuration() -> dict:
     world = "./results/world"
     answering = {"family": "small", "sampling": {"max_new_tokens": 20}, **REQUESTED}
+    base = {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", "processes": 2, **REQUESTED}
     return {
         "study": "small",
         "instructions": {
@@ -30,9 +32,9 @@ def configuration() -> dict:
             "n": 96,
         },
         "teachers": {name: {"model": f"{world}/{name}", **answering} for name in ("plain-small", "terse-small")},
-        "bases": {"alpha": {"model": f"{world}/alpha", "chat_template": "config/templates/plain.jinja", **REQUESTED}},
+        "bases": {"alpha": base},
         "reward_models": {"right-answer": {"model": f"{world}/right-answer", **REQUESTED}},
-        "finetune": {"epochs": 12, "learning_rate": 2e-3, "batch_size": 4, "micro_batch_size": 4, "max_length": 128}
+        "finetune": {"epochs": 12, "learning_rate": 2e-3, "batch_size": 4, "micro_batch_size": 2, "max_length": 128}
         | {"gradient_checkpointing": False, "checkpoint_minutes": 0.02},
         "car": {"reward_model": "right-answer"},
     }
@@ -52,9 +54,23 @@ def on_slurm(root):
     """Starts the study as on a cluster without accounting."""
     command = [SNAKEMAKE, "rank", *CHECKPOINTS, "--configfile", "small.yaml", "--workflow-profile", "profiles/slurm"]
     command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5"]
-    command += ["--default-resources", "slurm_partition=cpu", "mem_mb=1000", "runtime=10", "slurm_account=none"]
+    command += ["--default-resources", "nodes=1", "cpus_per_gpu=1", "mem_mb=1000", "runtime=10", "slurm_account=none"]
     log = open(root / "slurm.log", "w", encoding="utf-8")  # noqa: SIM115 (of the process)
     return subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
+
+
+def allocate(node):
+    """Slurm's number of a job that has one of the two GPUs of a node."""
+    command = ["sbatch", "--parsable", "-p", "gpu", "-w", node, "--gres=gpu:1", "--mem=100"]
+    return subprocess.run(
+        [*command, "-o", "/dev/null", "--wrap", "sleep 600"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def state_of(rule):
+    """Slurm's state of a job of a rule, for example PD (pending) or R (running); None if there is none."""
+    queue = subprocess.run(["squeue", "-h", "-o", "%t %P %k"], capture_output=True, text=True).stdout
+    return next((line.split()[0] for line in queue.splitlines() if rule in line), None)
 
 
 def job_of(rule_and_pair):
@@ -73,21 +89,31 @@ def test_a_study_on_slurm_with_a_job_killed_in_the_middle_equals_the_local_one(s
     assert done.returncode == 0, done.stdout[-3000:]
     root = folder(tmp_path_factory.mktemp("slurm") / "study", study)
     with cluster(tmp_path_factory.mktemp("daemons") / "slurm"):
+        # one GPU is free on each node, which is not enough for a job with two, as fine-tuning here
+        held = [allocate(node) for node in ("n1", "n2")]
         run = on_slurm(root)
+        while not state_of("finetune"):
+            assert run.poll() is None, (root / "slurm.log").read_text()[-3000:]
+            time.sleep(0.5)
+        assert state_of("finetune") == "PD"
+        subprocess.run(["scancel", *held], check=True)
         while not list(root.glob(f"results/small/rows/finetune/alpha/terse-small/*/checkpoint-*/{COMPLETE}")):
             assert run.poll() is None, (root / "slurm.log").read_text()[-3000:]
             time.sleep(0.1)
         number = job_of("finetune")
         subprocess.run(["scancel", "--signal=KILL", "--full", number], check=True)
         assert run.wait(timeout=900) == 0, (root / "slurm.log").read_text()[-5000:]
+        jobs = subprocess.run(["squeue", "-h", "-t", "all", "-o", "%P %D %k"], capture_output=True, text=True).stdout
+    for partition, n_nodes, comment in (line.split(maxsplit=2) for line in jobs.splitlines() if "rule" in line):
+        assert (partition, n_nodes) == ("gpu" if any(rule in comment for rule in OF_MODELS) else "cpu", "1"), comment
     log = (root / "slurm.log").read_text()
     assert "Trying to restart job" in log
     for path in sorted(local.glob("results/small/**/*")):
         if path.name == "model.safetensors" or (path.suffix in (".csv", ".parquet") and "rows" not in path.parts):
             assert sha(root / path.relative_to(local)) == sha(path), path
-    submitted = re.findall(r"gpu=(\d+)", log)
-    # two teachers, a reward model, a base, and two pairs, one of them twice
-    assert set(submitted) == {"1"} and len(submitted) == 7
+    submitted = re.findall(r"\bgpu=(\d+)", log)
+    # two teachers, a reward model and a base; two pairs, one of them twice
+    assert sorted(submitted) == ["1"] * 4 + ["2"] * 3
 
 
 def sha(path):

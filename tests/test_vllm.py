@@ -8,6 +8,7 @@ import sys
 import time
 
 import polars as pl
+import psutil
 import pytest
 
 from conftest import ROOT
@@ -28,6 +29,14 @@ NAMES = {"revision": None, "chat_template": None, "trust_remote_code": False}
 
 def generate(python, folder, instructions, model, candidates=1, **sampling):
     """Run the script and return its responses."""
+    command = [python, "-m", *script(folder, instructions, model, candidates, **sampling)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return pl.read_parquet(folder / "responses.parquet")
+
+
+def script(folder, instructions, model, candidates=1, **sampling) -> list[str]:
+    """The script with its arguments, and a folder with the instructions."""
     folder.mkdir(parents=True)
     instructions.write_parquet(folder / "instructions.parquet")
     arguments = {
@@ -40,11 +49,8 @@ def generate(python, folder, instructions, model, candidates=1, **sampling):
         "store": folder / "rows",
         "output": folder / "responses.parquet",
     }
-    command = [python, "-m", "scripts.responses.generate_responses"]
-    command += [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stdout[-3000:]
-    return pl.read_parquet(folder / "responses.parquet")
+    options = [str(part) for key, value in arguments.items() for part in (f"--{key}", value)]
+    return ["scripts.responses.generate_responses", *options]
 
 
 def vllm(teacher, **arguments):
@@ -71,6 +77,32 @@ def test_greedy_answers_agree_with_those_of_transformers(study, tmp_path, teache
     same = [a == b for a, b in zip(got.select(columns).rows(), expected.select(columns).rows(), strict=True)]
     print(f"{teacher}: {sum(same)} of {len(same)} answers agree")
     assert sum(same) >= 0.99 * len(same)  # another order of summation can change which of two equal tokens wins
+
+
+@pytest.mark.fault(2)
+def test_kill_9_of_a_run_also_ends_the_engine_that_vllm_starts_in_a_process_of_its_own(study, tmp_path):
+    instructions = pl.DataFrame({"id": [str(i) for i in range(20_000)], "instruction": ["Reverse ban"] * 20_000})
+    model = vllm("worked-large", max_model_len=256)
+    job = [str(PYTHON), "-m", "scripts.jobs.run_job", *script(tmp_path / "run", instructions, model)]
+    code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, *job], cwd=ROOT, env=ENVIRONMENT | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+    )
+    while not any("EngineCore" in name for name in map(title, psutil.Process(run.pid).children(recursive=True))):
+        assert run.poll() is None
+        time.sleep(0.1)
+    processes = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    gone, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive and len(gone) >= 3  # run_job, the script, the engine
+
+
+def title(process) -> str:
+    """What a process says that it is; empty if it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def test_every_prompt_has_a_row(study, tmp_path):

@@ -6,13 +6,12 @@ python -m scripts.configuration.check_config --config config/config.yaml
 import argparse
 from pathlib import Path
 
-import yaml
-
 from scripts.configuration.command_line import merge
 from scripts.configuration.config_files import missing_files
 from scripts.configuration.config_references import default_ap, wrong_references
-from scripts.configuration.config_values import fill_candidates, wrong_values
-from scripts.configuration.schema import LOADER, fill_defaults, schema_errors
+from scripts.configuration.config_values import fill_candidates, fill_gpus_of_endpoints, wrong_values
+from scripts.configuration.included import include_files, read_config
+from scripts.configuration.schema import fill_defaults, schema_errors
 from scripts.configuration.schema_messages import describe
 from scripts.configuration.yaml_keys import wrong_keys_of_files
 
@@ -22,7 +21,7 @@ def main():
     config = {}
     for path in args.config:
         merge(config, read_config(path))
-    problems = wrong_keys_of_files(args.config) or fill_and_check(config)
+    problems = wrong_keys_of_files(args.config) or include_files(config) or fill_and_check(config)
     if problems:
         raise SystemExit("\n".join(problems))
 
@@ -36,22 +35,11 @@ def fill_and_check(config: dict) -> list[str]:
     problems = [line for error in errors for line in describe(error)]
     if any(error.validator != "additionalProperties" for error in errors):
         return problems
+    fill_gpus_of_endpoints(config)
     fill_defaults(config)
     config["ap"] = config["ap"] or default_ap(config)
     fill_candidates(config)
     return [*problems, *wrong_references(config), *missing_files(config), *wrong_values(config)]
-
-
-def read_config(path: Path) -> dict:
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), LOADER)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise SystemExit(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict):
-        raise SystemExit(f"{path}: no configuration: there are no keys at its top level")
-    return config
 
 
 def parse_args():

@@ -43,9 +43,14 @@ def read_section(text: str):
 
 
 def merge(config: dict, new: dict) -> None:
-    """Put the values of `new` into a configuration, section by section: keys that `new` does not have stay."""
+    """Put the values of `new` into a configuration, section by section: keys that `new` does not have stay.
+
+    null deletes an entry or section.
+    """
     for key, value in new.items():
         if isinstance(value, dict) and isinstance(config.get(key), dict):
             merge(config[key], value)
+        elif value is None and isinstance(config.get(key), dict):
+            del config[key]
         else:
             config[key] = value

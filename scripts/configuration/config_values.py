@@ -41,15 +41,25 @@ def wrong_finetuning(config: dict) -> list[str]:
     return problems
 
 
+def fill_gpus_of_endpoints(config: dict) -> None:
+    """Jobs that ask an endpoint use no GPU, unlike those of other models; before the defaults are set."""
+    for section in ("teachers", "judges"):
+        for entry in config.get(section, {}).values():
+            if is_endpoint(entry):
+                entry.setdefault("gpus", 0)
+
+
 def wrong_gpus(config: dict) -> list[str]:
     """Models whose engine needs another number of GPUs than their jobs ask for."""
     problems = []
-    for section in ("teachers", "bases"):
+    for section in ("teachers", "bases", "judges"):
         for name, entry in config[section].items():
             if setting := gpus_setting(entry):
                 needed, gpus = entry[entry["engine"]][setting], entry["gpus"]
                 if gpus not in (0, needed):
                     problems.append(f"{section}.{name}: gpus is {gpus}, but {entry['engine']}.{setting} is {needed}")
+            elif is_endpoint(entry) and entry["gpus"]:
+                problems.append(f"{section}.{name}: gpus is {entry['gpus']}, but an endpoint uses no GPU")
     return problems
 
 

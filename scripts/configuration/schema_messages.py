@@ -36,6 +36,8 @@ def explain(error: ValidationError) -> list[str]:
             return [f"{found!r} is not allowed: {allowed[0].lower()}{allowed[1:]}"]
         case "maxLength":
             return [f"{found[:20]!r}... has {len(found)} characters, and {rule} are allowed: it becomes a file name"]
+        case "not" if rule:
+            return [f"{found} is a folder that the workflow itself writes: choose another name"]
         case "enum":
             allowed = ", ".join("null" if value is None else str(value) for value in rule)
             return [f"{name_of(found)} is not one of {allowed}"]

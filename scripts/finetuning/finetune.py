@@ -43,7 +43,6 @@ from scripts.finetuning.sft_settings import (
     is_first_process,
     settings,
 )
-from scripts.jobs.parent_death import die_with_parent
 from scripts.models.chat import Chat
 from scripts.models.folder import key_of, publish, publish_again, publish_failure
 from scripts.models.loading import context_length, load_chat, load_complete_model, load_config, pretrained
@@ -145,5 +144,4 @@ def parse_args():
 
 
 if __name__ == "__main__":
-    die_with_parent()  # run_job.py does not see the processes that torchrun starts
     main()

@@ -26,8 +26,8 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
+from scripts.jobs.descendants import adopt_orphans, die_with_parent, end_descendants
 from scripts.jobs.forking import loaded_mark, socket_path
-from scripts.jobs.parent_death import die_with_parent
 
 
 def serve_and_run() -> None:
@@ -115,22 +115,22 @@ def reap(*_) -> None:
 def start_and_watch(connection: socket.socket) -> tuple[dict, list[int]]:
     """Start the job that a connection asks for as a child of this process, in which alone this function returns."""
     die_with_parent()
+    adopt_orphans()
     line, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, 3)
     while line and not line.endswith(b"\n"):
         line += connection.recv(1 << 16)
     job = os.fork()
     if job == 0:
         return json.loads(line), descriptors
-    os.setpgid(job, job)  # so that it can be killed with all its processes
     for descriptor in descriptors:
         os.close(descriptor)
     with suppress(BrokenPipeError):
         connection.sendall(b"started\n")
     ended = os.pidfd_open(job)
-    if connection in select.select([connection, ended], [], [])[0]:
-        with suppress(ProcessLookupError):
-            os.killpg(job, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
+    status = -signal.SIGKILL
+    if connection not in select.select([connection, ended], [], [])[0]:
+        status = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
+    end_descendants()
     with suppress(BrokenPipeError):
         connection.sendall(b"%d\n" % status)
     os._exit(0)
@@ -138,7 +138,6 @@ def start_and_watch(connection: socket.socket) -> tuple[dict, list[int]]:
 
 def become(request: dict, descriptors: list[int]) -> None:
     """Give this process what `python -m arguments` would have, in the folder and with the environment of a request."""
-    os.setpgid(0, 0)  # as its parent does, whichever comes first
     die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for standard, descriptor in enumerate(descriptors):

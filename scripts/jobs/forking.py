@@ -39,7 +39,7 @@ def run_script(arguments: list[str]) -> int | None:
 
     A script that loads a model waits for the server to load the libraries; it would take as long itself.
     """
-    if "FORK_SERVER" not in os.environ or "SLURM_JOB_ID" in os.environ:  # a job of Slurm stays where Slurm put it
+    if "FORK_SERVER" not in os.environ or "DEVICES_ASSIGNED" in os.environ:  # a job of a cluster stays where it is
         return None
     path = socket_path(Path(os.environ["FORK_SERVER"]), os.environ)
     if not loaded_mark(path).exists() and not loads_models(arguments[0]):

@@ -4,122 +4,81 @@ python -m scripts.jobs.run_job --gpus 2 scripts.finetuning.finetune --base alpha
 python -m scripts.jobs.run_job \
     --gpus 4 torchrun --standalone --nproc-per-node 4 -m scripts.finetuning.finetune --base alpha ...
 
-Snakemake counts GPUs but does not assign them: two jobs would use the first one. So each job locks as many devices as
-it needs, all or none, and CUDA_VISIBLE_DEVICES names only these. A lock is on one file per device. The job and all its
-child processes hold it; the kernel releases it when the last of them ends, even after kill -9. Waiting jobs form a
-queue, so jobs that need few devices do not delay a job that needs many.
+When Snakemake ends, also by kill -9, or the job fails, its processes are killed: all that it has started, such as the
+workers of an engine, also those in sessions of their own.
+
+Each job locks as many GPUs as it needs (devices.py), all or none, and CUDA_VISIBLE_DEVICES names only these.
 
 With --replicas n the script runs n times at once, each time on an n-th of the devices and for every n-th teacher or
 pair (aligned.py). If one of them fails, the others are ended.
 
-The devices are those in CUDA_VISIBLE_DEVICES (numbers or UUIDs), else those of nvidia-smi. Without a GPU, and in a job
-of Slurm, which assigns devices itself, nothing is locked. A job with --gpus 0 sees no device.
+The devices are those in CUDA_VISIBLE_DEVICES (numbers or UUIDs), else those of nvidia-smi. Nothing is locked without a
+GPU, and in a job that Snakemake has sent to a cluster, which assigns devices itself (the Snakefile then sets
+DEVICES_ASSIGNED). A job with --gpus 0 sees no device.
 
 On a machine without GPUs, a script does not start Python if fork_server.py can start it faster.
 """
 
 import argparse
-import fcntl
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
+from scripts.jobs.descendants import adopt_orphans, die_with_parent, end_descendants
+from scripts.jobs.devices import devices, lock_devices, lock_folder
 from scripts.jobs.forking import run_script
-from scripts.jobs.parent_death import die_with_parent
 
 
 def main():
     args = parse_args()
-    die_with_parent()
+    for ending in (signal.SIGTERM, signal.SIGINT):  # the new line ends one of a progress bar
+        signal.signal(ending, lambda *_: sys.exit("\nended: the run was stopped"))
+    die_with_parent(signal.SIGTERM)
     os.environ["PYTHONUTF8"] = "1"  # files and logs are UTF-8 in every locale
-    if "SLURM_JOB_ID" not in os.environ:
+    if "DEVICES_ASSIGNED" not in os.environ:
         lock_devices(args.gpus, devices(), lock_folder())
     script = args.command[0].startswith("scripts.")
     command = [sys.executable, "-m", *args.command] if script else args.command
-    if args.replicas > 1:
-        sys.exit(run_replicas(command, args.replicas))
-    if script and not os.environ.get("CUDA_VISIBLE_DEVICES") and (status := run_script(args.command)) is not None:
-        sys.exit(status)
-    os.execvp(command[0], command)
+    status = None
+    if script and args.replicas == 1 and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        status = run_script(args.command)
+    if status is None:
+        status = run(command, args.replicas)
+    if status == 128 + signal.SIGKILL:
+        print("\nkilled by SIGKILL: did the machine, or the job's mem_mb, have too little memory?", file=sys.stderr)
+    sys.exit(status)
 
 
-def devices() -> list[str]:
-    """Numbers or UUIDs of the GPUs that jobs may use; empty on a machine without GPUs."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip()]
-    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return []
+def run(command: list[str], replicas: int) -> int:
+    """Run a command, or several at once, each with its share of the devices; 0, or the exit status of one that failed.
 
-
-def lock_folder() -> Path:
-    """The folder of the lock files: the same for all studies of a user on this machine."""
-    folder = Path(tempfile.gettempdir()) / f"gpu-leases-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
-
-
-def lock_devices(n: int, names: list[str], folder: Path, pause: float = 0.2) -> None:
-    """Wait until n devices are free, lock them, and set CUDA_VISIBLE_DEVICES to them.
-
-    Checks every `pause` seconds. Exits if the machine has GPUs, but fewer than n.
+    At the end, however it comes, none of its processes is left.
     """
-    if not names:
-        return
-    if n > len(names):
-        sys.exit(f"GPUs needed by this job: {n}; available: {len(names)} ({','.join(names)}). See `gpus` in the config")
-    locks: list[tuple[str, int]] = []
-    if n:
-        queue = open_lock(folder / "queue")
-        fcntl.flock(queue, fcntl.LOCK_EX)  # only the first job of the queue tries to lock devices
-        while len(locks := lock_free_devices(names, folder)) < n:
-            for _, lock in locks:
-                os.close(lock)
-            time.sleep(pause)
-        for _, lock in locks[n:]:
-            os.close(lock)
-        os.close(queue)
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(name for name, _ in locks[:n])
-
-
-def lock_free_devices(names: list[str], folder: Path) -> list[tuple[str, int]]:
-    """Lock every free device; name and descriptor of each lock."""
-    locks = []
-    for name in names:
-        lock = open_lock(folder / f"{name.replace('/', '-')}.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locks.append((name, lock))
-        except BlockingIOError:
-            os.close(lock)
-    return locks
-
-
-def run_replicas(command: list[str], n: int) -> int:
-    """Run a command n times at once, each with its share of the devices; 0, or the exit status of one that failed."""
     names = devices()
-    share = len(names) // n
-    replicas = []
-    for i in range(n):
-        own = {"REPLICA": f"{i}/{n}", "CUDA_VISIBLE_DEVICES": ",".join(names[i * share : (i + 1) * share])}
-        replicas.append(subprocess.Popen(command, env=os.environ | own, preexec_fn=die_with_parent))
-    while None in (found := [replica.poll() for replica in replicas]) and not any(found):
-        time.sleep(0.2)
-    for replica in replicas:
-        replica.kill()  # one that has ended is left alone
-    return next((status for status in found if status), 0)
+    share = len(names) // replicas
+    adopt_orphans()
+    try:
+        started = []
+        for i in range(replicas):
+            own = {"CUDA_VISIBLE_DEVICES": ",".join(names[i * share : (i + 1) * share]), "REPLICA": f"{i}/{replicas}"}
+            environment = os.environ | (own if replicas > 1 else {})
+            started.append(subprocess.Popen(command, env=environment, close_fds=False, preexec_fn=die_with_parent))
+        return status_of(started)
+    finally:
+        end_descendants()
 
 
-def open_lock(path: Path) -> int:
-    """A descriptor of a lock file; child processes inherit it."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    os.set_inheritable(lock, True)
-    return lock
+def status_of(started: list[subprocess.Popen]) -> int:
+    """Wait until all processes have ended, or one has failed; its exit status as a shell says it, or 0."""
+    while None in (found := [process.poll() for process in started]) and not any(found):
+        if len(started) == 1:
+            started[0].wait()
+        else:
+            time.sleep(0.2)
+    status = next((status for status in found if status), 0)
+    return status if status >= 0 else 128 - status
 
 
 def parse_args():

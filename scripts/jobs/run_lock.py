@@ -5,6 +5,8 @@ import os
 import socket
 from pathlib import Path
 
+from scripts.tables.text_files import exit_if_unwritable
+
 
 def hold_run_lock(path: Path) -> None:
     """Lock the file until this process ends, and write host and process into it.
@@ -12,7 +14,8 @@ def hold_run_lock(path: Path) -> None:
     The kernel releases the lock when the process ends, even after kill -9, so a lock is never left behind. Exits with
     the owner's host and process if another run holds the lock.
     """
-    lock = os.open(path, os.O_RDWR | os.O_CREAT)
+    with exit_if_unwritable(path, 0):
+        lock = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,19 +10,19 @@ import polars as pl
 import pyarrow
 import pyarrow.parquet
 
-from scripts.tables.text_files import exit_if_disk_full
+from scripts.tables.text_files import exit_if_unwritable
 
 
 def write_table(frame: pl.DataFrame, path: Path, computed_from: dict[str, str] | None = None) -> None:
     """Write parquet, CSV or JSON lines (by the suffix of `path`) to a temporary file, flush it and rename it.
 
     Parquet gets a checksum in every page, which read_table verifies, and what it was computed from (identity.py). Exits
-    naming the path if the disk is full.
+    naming the path if it cannot be written.
     """
     parquet = partial(write_parquet, metadata={"computed_from": json.dumps(computed_from or {}, sort_keys=True)})
     writers = {".parquet": parquet, ".csv": pl.DataFrame.write_csv, ".jsonl": pl.DataFrame.write_ndjson}
     temporary = path.with_name(f".{path.name}.tmp")
-    with exit_if_disk_full(temporary, frame.estimated_size()):
+    with exit_if_unwritable(temporary, frame.estimated_size()):
         writers[path.suffix](frame, temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())

@@ -19,7 +19,7 @@ import polars as pl
 from tqdm import tqdm
 
 from scripts.tables.digests import digest
-from scripts.tables.text_files import exit_if_disk_full, write_text
+from scripts.tables.text_files import exit_if_unwritable, write_text
 
 Compute = Callable[[list[dict]], list[dict | Exception]]
 
@@ -56,15 +56,16 @@ class RowStore:
     def __init__(self, folder: Path, spec: dict, version: int):
         self.key = digest({"spec": spec, "version": version})[:24]
         self.folder = folder / self.key
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = open(self.folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (open until the process ends)
+        with exit_if_unwritable(self.folder / "lock", 0):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.lock = open(self.folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (open until the process ends)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.lock.seek(0)
             raise SystemExit(f"{self.folder}: another job is writing here: {self.lock.read().strip()}") from None
         self.lock.truncate(0)
-        with exit_if_disk_full(self.folder / "shard.tmp", 0):
+        with exit_if_unwritable(self.folder / "shard.tmp", 0):
             print(f"host {socket.gethostname()}, process {os.getpid()}", file=self.lock, flush=True)
         self.done = self._read_shards()
         self.last = self.folder / "last.json"  # keys of rows that failed: they are computed after all others
@@ -146,7 +147,7 @@ class RowStore:
             return exceptions
         frame = pl.DataFrame([{"key": key, **row} for key, row in good.items()], infer_schema_length=None)
         temporary = self.folder / "shard.tmp"
-        with exit_if_disk_full(temporary, frame.estimated_size()):
+        with exit_if_unwritable(temporary, frame.estimated_size()):
             frame.write_parquet(temporary)
         os.replace(temporary, self.folder / f"{hashlib.sha256(temporary.read_bytes()).hexdigest()}.parquet")
         self.done |= good

@@ -1,12 +1,16 @@
 """Full disks, damaged files and invalid text: a one-line error, no incomplete file, and no lost results."""
 
+import errno
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,7 +18,7 @@ import pytest
 from conftest import snakemake
 from scripts.tables.files import read_table, write_table
 from scripts.tables.row_store import RowStore
-from scripts.tables.text_files import write_json
+from scripts.tables.text_files import exit_if_unwritable, write_json
 
 
 @contextmanager
@@ -44,6 +48,47 @@ def test_a_full_disk_keeps_the_old_file_and_the_error_names_path_and_size(tmp_pa
         with pytest.raises(SystemExit, match=rf"disk/.{name}.tmp: no space left on the disk .0.\d MB free, up to 0.\d"):
             write(new, disk / name)
         assert os.listdir(disk) == [name] and (disk / name).read_bytes() == before
+
+
+@needs_mount
+@pytest.mark.fault(4)
+def test_a_disk_without_inodes_says_so(tmp_path):
+    with small_disk(tmp_path / "disk", "1m,nr_inodes=3") as disk:
+        for name in "ab":
+            (disk / name).touch()
+        with pytest.raises(SystemExit, match=r"disk/.t.json.tmp: no more files fit on the disk .no free inodes.:"):
+            write_json({}, disk / "t.json")
+
+
+@pytest.mark.fault(4)
+@pytest.mark.parametrize(
+    "number, line",
+    [
+        (errno.EDQUOT, "your disk quota of bytes or files is used up"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.EACCES, "no right to write into {folder} of user {uid}: get it, or run in a folder of your own"),
+    ],
+)
+def test_a_quota_or_right_that_forbids_to_write_is_one_line(tmp_path, number, line):
+    line = line.format(folder=tmp_path, uid=tmp_path.stat().st_uid)
+    expected = pytest.raises(SystemExit, match=f"^{re.escape(f'{tmp_path}/t.json: {line}')}")
+    with expected, exit_if_unwritable(tmp_path / "t.json", 0):
+        raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("path", ["run.lock", "a/rows"])
+def test_a_run_of_another_user_in_this_folder_is_refused_in_one_line(tmp_path, path):
+    code = "import os, sys; from pathlib import Path; from scripts.jobs.run_lock import hold_run_lock\n"
+    code += "from scripts.tables.row_store import RowStore; os.chdir(sys.argv[1]); os.seteuid(65534)\n"
+    code += {"run.lock": "hold_run_lock(Path('run.lock'))", "a/rows": "RowStore(Path('a/rows'), {}, 1)"}[path]
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    for parent in (folder, *folder.parents[:3]):
+        parent.chmod(0o755)
+    (folder / "run.lock").touch()
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+    line = rf"[^\n]*{path}[^\n]*: no right to write into [^\n]* of user 0: get it, or run in a folder of your own\n"
+    assert re.fullmatch(line, done.stderr), done.stderr
 
 
 @needs_mount
