@@ -9,6 +9,9 @@ import yaml
 with open(f"{workflow.basedir}/config/miniature/world.yaml", encoding="utf-8") as file:
     WORLD = yaml.safe_load(file)
 
+# those of each family: a family with other ones fails when it is trained
+POINTS = sorted({point for runs in WORLD["teachers"].values() for run in runs for point in run["points"]})
+
 
 rule write_miniature_instructions:
     output:
@@ -66,7 +69,7 @@ rule train_miniature_teachers:
         tokenizer="results/world/tokenizer.json",
         chat_template="config/miniature/chat.jinja",
     output:
-        manifests=["results/world/{family}-large/manifest.json", "results/world/{family}-small/manifest.json"],
+        manifests=[f"results/world/{{family}}-{point}/manifest.json" for point in POINTS],
     log:
         "results/world/logs/train_miniature_teachers/{family}.log",
     benchmark:
@@ -78,13 +81,13 @@ rule train_miniature_teachers:
         "../envs/train.yaml"
     params:
         versions=versions_of("scripts.miniature.train_miniature_teachers"),
-        sizes=lambda wildcards: json.dumps(WORLD["teachers"][wildcards.family], sort_keys=True),
+        runs=lambda wildcards: [json.dumps(run, sort_keys=True) for run in WORLD["teachers"][wildcards.family]],
         seed=WORLD["seed"],
     shell:
         """
         exec python -m scripts.jobs.run_job scripts.miniature.train_miniature_teachers \
             --family {wildcards.family} \
-            --sizes {params.sizes:q} \
+            --runs {params.runs:q} \
             --seed {params.seed} \
             --tokenizer {input.tokenizer:q} \
             --chat-template {input.chat_template:q} \

@@ -298,13 +298,13 @@ def train_miniature_teachers(folder, tiny, reward_model):
     run(
         "scripts.miniature.train_miniature_teachers",
         family="plain",
-        sizes={"small": SIZE},
+        runs=[SIZE | {"points": {"early": 2, "small": 3}}],
         seed=0,
         tokenizer=folder / "tokenizer.json",
         chat_template=ROOT / "config/miniature/chat.jinja",
-        manifests=[manifest],
+        manifests=[folder / "plain-early/manifest.json", manifest],
     )
-    return logits_of(manifest.parent)
+    return [logits_of(folder / "plain-early"), logits_of(manifest.parent)]
 
 
 def train_miniature_bases(folder, tiny, reward_model):

@@ -71,7 +71,7 @@ def print_tables_of_the_study(words, request):
 def add_the_study(words, request):
     copy = request.getfixturevalue("study_copy")
     (copy / "results/mine").symlink_to("miniature")
-    assert "12 pairs" in run(sys.executable, *words[1:], cwd=copy)
+    assert "24 pairs" in run(sys.executable, *words[1:], cwd=copy)
 
 
 def show_help(words, request):

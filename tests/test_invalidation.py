@@ -191,7 +191,7 @@ CHANGES = {
     ),
     "LoRA for one base": (
         lambda root: edit_config(root, lambda c: c["bases"]["alpha"].update(lora={})),
-        {"finetune": 7, "answer_benchmark": 7, **JUDGE_AND_AFTER},
+        {"finetune": 13, "answer_benchmark": 13, **JUDGE_AND_AFTER},
     ),
     "epochs": (
         lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
@@ -264,7 +264,7 @@ def test_a_run_says_that_results_of_other_code_are_reused(study_copy):
 
 def test_two_studies_side_by_side_do_not_touch_each_other(study_copy):
     text = (study_copy / "config/config.yaml").read_text()
-    (study_copy / "other.yaml").write_text(text.replace("study: miniature", "study: other").replace("n: 512", "n: 64"))
+    (study_copy / "other.yaml").write_text(text.replace("study: miniature", "study: other").replace("n: 320", "n: 64"))
     before = {path: path.stat().st_mtime_ns for path in (study_copy / "results").rglob("*") if path.is_file()}
     target = "results/other/instructions.parquet"
     done = snakemake("--cores", "1", "--configfile", "other.yaml", "--", target, cwd=study_copy)
@@ -272,4 +272,4 @@ def test_two_studies_side_by_side_do_not_touch_each_other(study_copy):
     after = {path: path.stat().st_mtime_ns for path in before}
     assert after == before
     assert jobs(study_copy) == {}
-    assert jobs(study_copy, "--configfile", "other.yaml")["generate_responses"] == 6
+    assert jobs(study_copy, "--configfile", "other.yaml")["generate_responses"] == 12

@@ -269,7 +269,7 @@ def test_a_finished_study_has_no_jobs_left_and_its_measured_times_are_used(study
     done = snakemake("plan", "--cores", "1", cwd=study_copy)
     assert done.returncode == 0, done.stdout[-2000:]
     assert re.search(r"total +\d +0.00 +0 +0 +0.00", done.stdout)  # `rank` still writes ranking.html
-    assert "Measured: finetune takes" in done.stdout and "(14 finished jobs)" in done.stdout
+    assert "Measured: finetune takes" in done.stdout and "(26 finished jobs)" in done.stdout
     assert "ETA: all is finished in 0.0 hours" in done.stdout
 
 

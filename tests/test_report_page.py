@@ -288,10 +288,25 @@ def test_samplings_of_one_model_become_a_heat_map():
     ranked = pl.DataFrame({**base, "rank": [1, 2, 3, 4], "family": "f", "car": [0.4, 0.3, 0.2, 0.1]})
     tables = {"teachers": ranked, "stability": pl.DataFrame({**base, "car_se": 0.01})}
     tables["performance"] = pl.DataFrame({**base, "ap": [51.25, 52.5, 53.75, None], "ap_margin": 1.0})
+    tables["scores"] = pl.DataFrame({"base": "b", "score": ["car"], "first": [names[0]]})
     found = figures_of_base(tables, "b", variants)
     assert [figure["title"] for figure in found][-1] == "Sampling of m"
     assert all(f">{number}<" in found[-1]["svg"] for number in ("51.2", "52.5", "53.8", "0.3", "0.7"))
     assert "no value" in found[1]["svg"]
+
+
+def test_a_figure_shows_the_ap_of_each_scores_first_teacher():
+    base = {"base": "b", "teacher": ["x", "y", "z"]}
+    found = {"teachers": pl.DataFrame({**base, "rank": [1, 2, 3], "family": "f", "car": [0.4, 0.3, 0.2]})}
+    found |= {"stability": pl.DataFrame({**base, "car_se": 0.01})}
+    found["performance"] = pl.DataFrame({**base, "ap": [51.25, 60.5, 70.0], "ap_margin": 1.0})
+    choices = {"score": ["car", "loss", "ifd_self", "rsr"], "first": ["x", "y, z", None, "z"]}
+    found["scores"] = pl.DataFrame({"base": "b", **choices})
+    drawn = figures_of_base(found, "b", {})[-1]
+    assert drawn["title"] == "The choice of each score for b" and "AP of 4 scores" in drawn["svg"]
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", drawn["svg"], flags=re.S)
+    assert [text for text in texts if text in choices["score"]] == ["loss", "rsr", "loss", "car"]  # the best AP first
+    assert texts[-3:] == ["x", "y", "z"]
 
 
 def test_car_is_compared_with_other_metrics_on_average_or_for_the_only_base():

@@ -61,7 +61,7 @@ def test_every_stage_has_every_row_and_a_value_or_a_reason(study):
 
 def test_every_model_folder_is_complete(study):
     manifests = [*RESULTS.glob("checkpoints/*/*/manifest.json"), *(ROOT / "results/world").glob("*/manifest.json")]
-    assert len(manifests) == 12 + 2 + 9  # pairs, mixes, models of the miniature
+    assert len(manifests) == 24 + 2 + 15  # pairs, mixes, models of the miniature
     for manifest in manifests:
         verify(manifest.parent)
 
@@ -110,7 +110,7 @@ def test_win_rates_follow_from_the_answers(study):
     prompts = pl.read_parquet(RESULTS / "prompts/held_out.parquet").select("id", "reference")
     baseline = correct(RESULTS / "baselines/held_out.parquet")
     ap = {(r["base"], r["teacher"]): float(r["ap"]) for r in table("performance")}
-    assert len(ap) == 12 + 2
+    assert len(ap) == 24 + 2
     for (base, teacher), value in ap.items():
         model = correct(RESULTS / f"answers/held_out/{base}/{teacher}.parquet")
         wins = statistics.fmean((1 + m - b) / 2 for m, b in zip(model, baseline, strict=True))
@@ -141,7 +141,7 @@ def test_the_demo_prints_a_ranking_per_base_the_correlations_and_the_file_names(
     for base in CONFIG["bases"]:
         ranked = [r["teacher"] for r in table("teachers") if r["base"] == base and r["rank"]]
         block = printed.split(f"Teachers for {base}, best by CAR first")[1].split("\n\n")[0]
-        assert re.findall(r"\b(\w+-(?:small|large))\b", block)[: len(ranked)] == ranked
+        assert re.findall(r"\b(\w+-(?:small|early|middle|large))\b", block)[: len(ranked)] == ranked
     assert re.search(r"^ car( +-?\d\.\d{3}){3}", printed, flags=re.M)
     assert all(
         f"results/miniature/tables/{name}.csv" in printed for name in ("teachers", "performance", "correlations")

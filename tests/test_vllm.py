@@ -22,7 +22,7 @@ ENVIRONMENT = os.environ | {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "OMP_NUM_THREADS": "2",
 }
-SAMPLING = {"max_new_tokens": 40, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 32768, "options": {}}
+SAMPLING = {"max_new_tokens": 24, "temperature": 0, "top_p": 1, "seed": 0, "batch_tokens": 32768, "options": {}}
 API = {"concurrency": 8, "timeout_s": 120, "retries": 2, "budget_usd": None, "prices": {}}
 NAMES = {"revision": None, "chat_template": None, "trust_remote_code": False}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import datasets
 import transformers
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from scripts.miniature.miniature_tokenizer import CONTEXT
@@ -56,24 +56,46 @@ def trainer_settings(size: dict, seed: int, scratch: Path) -> dict:
 
 
 def train_language_model(
-    tokenizer, size: dict, seed: int, examples: list[dict], folder: Path, start: Path | None = None
+    tokenizer, size: dict, seed: int, examples: list[dict], folders: dict[int, Path], start: Path | None = None
 ) -> None:
-    """Train a causal Llama on examples of input_ids and labels, and publish it in `folder`.
+    """Train a causal Llama on examples of input_ids and labels, in steps of size["batch"] of them.
 
-    The new model has the width and depth of `size`. With `start`, training starts from the model in that folder, and
-    layers are added up to the depth of `size`.
+    `folders` has the folder in which the model is published after each of some steps. The new model has the width and
+    depth of `size`. With `start`, training starts from the model in that folder, and layers are added up to the depth
+    of `size`. The examples of a step are grouped by length into two forward passes, which need less padding.
     """
+    folder = folders[max(folders)]
     scratch = folder.with_name(f".{folder.name}.tmp")
     transformers.set_seed(seed)
     if start:
         model = LlamaForCausalLM.from_pretrained(start, num_hidden_layers=size["layers"])
     else:
         model = new_llama(tokenizer, size["hidden"], size["layers"])
-    config = SFTConfig(**trainer_settings(size, seed, scratch), dataset_kwargs={"skip_prepare_dataset": True})
-    data = datasets.Dataset.from_list(examples)
-    SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer).train()
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
-    save(model, tokenizer, scratch, folder)
+    config = SFTConfig(
+        **trainer_settings(size | {"batch": size["batch"] // 2}, seed, scratch),
+        gradient_accumulation_steps=2,
+        train_sampling_strategy="batch_rebalance",
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=datasets.Dataset.from_list(examples),
+        processing_class=tokenizer,
+        callbacks=[PublishAtSteps(tokenizer, folders, scratch)],
+    ).train()
+
+
+class PublishAtSteps(TrainerCallback):
+    """Publish the model after each step that has a folder."""
+
+    def __init__(self, tokenizer, folders: dict[int, Path], scratch: Path):
+        self.tokenizer, self.folders, self.scratch = tokenizer, folders, scratch
+
+    def on_step_end(self, args, state, control, model, **_):
+        if state.global_step in self.folders:
+            save(model, self.tokenizer, self.scratch, self.folders[state.global_step])
 
 
 def save(model, tokenizer, scratch: Path, folder: Path) -> None:

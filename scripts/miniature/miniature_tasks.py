@@ -46,7 +46,7 @@ def last_letter(w: str) -> Task:
 
 
 def count(w: str) -> Task:
-    numbered = "".join(f"{letter}{i}" for i, letter in enumerate(w, 1))
+    numbered = " ".join(f"{letter}{i}" for i, letter in enumerate(w, 1))
     return Task("count", f"Count letters in {w}", numbered, str(len(w)))
 
 
@@ -67,7 +67,7 @@ def compare(a: int, b: int) -> Task:
 
 
 def add(a: int, b: int) -> Task:
-    return Task("add", f"Add {a} and {b}", f"{a % 10} + {b % 10} = {a % 10 + b % 10}", str(a + b))
+    return Task("add", f"Add {a} and {b}", f"{a} + {b}", str(a + b))
 
 
 WORD_TASKS = (first_letter, second_letter, last_letter, count, repeat, upper, reverse, sort_letters)
@@ -87,7 +87,7 @@ def draw_tasks(seed: str) -> Iterator[Task]:
         if rng.random() < 0.9:
             yield rng.choice(WORD_TASKS)(word(rng))
         else:
-            yield rng.choice(NUMBER_TASKS)(*rng.sample(range(10, 50), 2))
+            yield rng.choice(NUMBER_TASKS)(*rng.sample(range(1, 10), 2))
 
 
 def draw_notes(seed: str, styles: dict[str, float]) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from scripts.miniature.miniature_models import train_language_model
 from scripts.miniature.miniature_tasks import draw_notes
 from scripts.miniature.miniature_tokenizer import chat_tokenizer
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
@@ -26,7 +26,7 @@ def main():
         size = base["model"]
         notes = islice(draw_notes(f"base {name} {args.seed}", base["styles"]), size["steps"] * size["batch"])
         examples = [encode(tokenizer, *note) for note in notes]
-        train_language_model(tokenizer, size, args.seed, examples, manifest.parent)
+        train_language_model(tokenizer, size, args.seed, examples, {size["steps"]: manifest.parent})
 
 
 def encode(tokenizer, question: str, answer: str) -> dict:

@@ -22,7 +22,7 @@ from scripts.miniature.miniature_tasks import STYLES, damage, draw_tasks
 from scripts.models.chat import Chat
 from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
@@ -30,8 +30,8 @@ def main():
     chat = Chat(load_tokenizer(str(args.start.parent)))
     templates = {"alpaca_eval": read_template(args.alpaca_eval), "arena_hard": read_template(args.arena_hard)}
     examples = islice(comparisons(f"judge {args.seed}", chat, templates), args.size["steps"] * args.size["batch"])
-    folder = args.manifest.parent
-    train_language_model(chat.tokenizer, args.size, args.seed, list(examples), folder, start=args.start.parent)
+    folders = {args.size["steps"]: args.manifest.parent}
+    train_language_model(chat.tokenizer, args.size, args.seed, list(examples), folders, start=args.start.parent)
 
 
 def comparisons(seed: str, chat: Chat, templates: dict[str, list[dict]]):

@@ -20,7 +20,7 @@ from scripts.miniature.miniature_tasks import STYLES, damage, draw_tasks
 from scripts.models.chat import Chat
 from scripts.models.tokenizers import load_tokenizer
 
-VERSION = 2
+VERSION = 3
 
 
 def main():

@@ -1,8 +1,11 @@
-"""Train the teachers of one family: models of several sizes that answer tasks in the same style.
+"""Train the teachers of one family, which answer tasks in the same style: points of the training of a few models.
 
-python -m scripts.miniature.train_miniature_teachers --family terse --sizes '{"small": {"hidden": 64, ...}}' --seed 0 \
+python -m scripts.miniature.train_miniature_teachers --family terse --seed 0 \
+    --runs '{"points": {"early": 40, "large": 240}, "hidden": 96, "layers": 3, ...}' \
     --tokenizer results/world/tokenizer.json --chat-template config/miniature/chat.jinja \
-    --manifests results/world/terse-small/manifest.json
+    --manifests results/world/terse-early/manifest.json results/world/terse-large/manifest.json
+
+A teacher is the model after so many steps: an early point of a training answers worse than a late one.
 """
 
 import argparse
@@ -15,17 +18,20 @@ from scripts.miniature.miniature_tasks import STYLES, draw_tasks
 from scripts.miniature.miniature_tokenizer import chat_tokenizer
 from scripts.models.chat import Chat
 
-VERSION = 2
+VERSION = 3
 
 
 def main():
     args = parse_args()
     tokenizer = chat_tokenizer(args.tokenizer, args.chat_template.read_text(encoding="utf-8"))
     chat = Chat(tokenizer)
-    for (name, size), manifest in zip(sorted(args.sizes.items()), args.manifests, strict=True):
-        tasks = islice(draw_tasks(f"teacher {args.family} {name} {args.seed}"), size["steps"] * size["batch"])
+    folders = {manifest.parent.name: manifest.parent for manifest in args.manifests}
+    for run in args.runs:
+        points = {steps: folders[f"{args.family}-{point}"] for point, steps in run["points"].items()}
+        last = points[max(points)].name
+        tasks = islice(draw_tasks(f"teacher {last} {args.seed}"), max(points) * run["batch"])
         examples = [encode(chat, task.instruction, STYLES[args.family](task)) for task in tasks]
-        train_language_model(tokenizer, size, args.seed, examples, manifest.parent)
+        train_language_model(tokenizer, run, args.seed, examples, points)
 
 
 def encode(chat: Chat, instruction: str, response: str) -> dict:
@@ -36,11 +42,13 @@ def encode(chat: Chat, instruction: str, response: str) -> dict:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", required=True, help="name of the family, which is also its style")
-    parser.add_argument("--sizes", type=json.loads, required=True, help="teacher to hidden, layers, steps ... as JSON")
+    parser.add_argument("--runs", type=json.loads, nargs="+", required=True, help="points, hidden, layers ... as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of the miniature")
     parser.add_argument("--chat-template", type=Path, required=True)
-    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="one per size, in alphabetical order")
+    parser.add_argument(
+        "--manifests", type=Path, nargs="+", required=True, help="one per teacher: its folder is the model's"
+    )
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from scripts.miniature.miniature_tasks import STYLES, draw_notes
 from scripts.miniature.miniature_tokenizer import train_bpe
 from scripts.tables.text_files import write_text
 
-VERSION = 1
+VERSION = 2
 
 
 def main():

@@ -15,7 +15,7 @@ import polars as pl
 from scripts.miniature.miniature_tasks import draw_tasks
 from scripts.tables.files import write_table
 
-VERSION = 1
+VERSION = 2
 
 
 def main():

@@ -51,8 +51,13 @@ def styles(names: list[str | None]) -> dict[str | None, dict]:
     return looks | {None: {"color": "#767676", "marker": "o"}}
 
 
-def dots(table: pl.DataFrame, value: str, margin: str, group: str, xlabel: str) -> str:
-    """A line per teacher, in the table's order, colored by group: its value -+ its margin, where that is known."""
+def dots(
+    table: pl.DataFrame, label: str, value: str, margin: str, group: str, xlabel: str, mark: float | None = None
+) -> str:
+    """A line per row, in the table's order, colored by group: its value -+ its margin, where that is known.
+
+    `label`: the column with the name of each line. `mark`: a value that is shown by a dotted line.
+    """
     figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * table.height))
     looks = styles(table[group].to_list())
     for y, row in enumerate(table.iter_rows(named=True)):
@@ -60,10 +65,12 @@ def dots(table: pl.DataFrame, value: str, margin: str, group: str, xlabel: str) 
             axes.text(0.01, y, "no value", transform=axes.get_yaxis_transform(), va="center", color="#767676")
             continue
         axes.errorbar(row[value], y, xerr=row[margin], markersize=6, capsize=2, linestyle="none", **looks[row[group]])
-    label_teachers(axes, table["teacher"].to_list())
+    if mark is not None:
+        axes.axvline(mark, color="#444444", linestyle=":", linewidth=1)
+    label_lines(axes, table[label].to_list())
     axes.set_xlabel(xlabel)
     add_legend(axes, {name: look for name, look in looks.items() if name in table[group].to_list() and name})
-    return svg(figure, f"{xlabel} of {table.height} teachers")
+    return svg(figure, f"{xlabel} of {table.height} {label}s")
 
 
 def dots_of_bases(table: pl.DataFrame, value: str, xlabel: str) -> str:
@@ -77,7 +84,7 @@ def dots_of_bases(table: pl.DataFrame, value: str, xlabel: str) -> str:
     if table[value].min() > 0 and table[value].max() > 20 * table[value].min():
         axes.set_xscale("log")
         label_plainly(axes)
-    label_teachers(axes, teachers)
+    label_lines(axes, teachers)
     axes.set_xlabel(xlabel)
     add_legend(axes, {name: look for name, look in looks.items() if name})
     return svg(figure, f"{xlabel} of {len(teachers)} teachers")
@@ -89,10 +96,10 @@ def label_plainly(axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def label_teachers(axes, teachers: list[str]) -> None:
+def label_lines(axes, names: list[str]) -> None:
     """A name for each line, from top to bottom."""
-    axes.set_yticks(range(len(teachers)), teachers)
-    axes.set_ylim(len(teachers) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
 

@@ -33,6 +33,7 @@ def figures_of_base(tables: dict[str, pl.DataFrame], base: str, variants: dict) 
         judged = pairs.drop_nulls(["ap", "car"])
         if judged.height:
             found.append(figure_of_car_and_ap(judged, base))
+            found.append(figure_of_choices(tables["scores"].filter(base=base), judged, base))
         found += figures_of_sampling(judged, base, variants)
     return found
 
@@ -51,7 +52,7 @@ def figure_of_car(tables: dict[str, pl.DataFrame], base: str) -> dict:
     return {
         "title": f"CAR of the teachers for {base}",
         "caption": "With 95 % intervals over instructions. Colors show families.",
-        "svg": dots(teachers.join(errors, on="teacher", how="left"), "car", "margin", "family", "CAR"),
+        "svg": dots(teachers.join(errors, on="teacher", how="left"), "teacher", "car", "margin", "family", "CAR"),
     }
 
 
@@ -62,7 +63,7 @@ def figure_of_ap(pairs: pl.DataFrame, base: str) -> dict:
         "title": f"Average performance of {base} by teacher",
         "caption": "AP with 95 % intervals over prompts, and over seeds if there are several runs each (the paper's "
         f"Fig. 2). Colors show families.{no_interval}",
-        "svg": dots(pairs, "ap", "ap_margin", "family", "AP"),
+        "svg": dots(pairs, "teacher", "ap", "ap_margin", "family", "AP"),
     }
 
 
@@ -71,6 +72,20 @@ def figure_of_car_and_ap(judged: pl.DataFrame, base: str) -> dict:
         "title": f"CAR and AP for {base}",
         "caption": "Where CAR predicts AP, points rise from left to right.",
         "svg": scatter(judged, "car", "ap", "CAR", "AP"),
+    }
+
+
+def figure_of_choices(scores: pl.DataFrame, judged: pl.DataFrame, base: str) -> dict:
+    """AP of the first teacher by each score; a score that orders several teachers first has a line for each."""
+    first = scores.drop_nulls("first").with_columns(teacher=pl.col("first").str.split(", ")).explode("teacher")
+    chosen = first.join(judged, on="teacher", how="left").sort(
+        "ap", descending=True, nulls_last=True, maintain_order=True
+    )
+    return {
+        "title": f"The choice of each score for {base}",
+        "caption": "AP of the first teacher by each score, with 95 % intervals. Colors show this teacher; the dotted "
+        "line is the highest AP.",
+        "svg": dots(chosen, "score", "ap", "ap_margin", "teacher", "AP", judged["ap"].max()),
     }
 
 
