@@ -1,7 +1,6 @@
 """What a causal model predicts for the tokens of a response: two forward passes per row."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -9,12 +8,11 @@ from transformers import AutoModelForCausalLM
 from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.forward_pass import Scored, score_answer, score_prompt_and_answer
 from scripts.likelihoods.similarity import up_projection
-from scripts.likelihoods.steps import first_tokens
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
+from scripts.likelihoods.tokens import Tokens, encode
 from scripts.models.batching import batch_size_that_agrees, batches, longest_together, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText
 from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_chat, load_model, pretrained
-from scripts.models.template import Unrenderable
 from scripts.models.tokenizers import load_tokenizer
 
 VERSION = 3
@@ -63,59 +61,6 @@ def score_rows(
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
     scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
     return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
-
-
-class Tokens(NamedTuple):
-    """Token ids of one row, and whether they are only the start of the row.
-
-    turns: for each message of the assistant the ids before it, of its text, and of its end of turn. first: for each
-    token of all its texts, whether a step begins with it.
-    """
-
-    turns: list[tuple[list[int], list[int], list[int]]]
-    truncated: bool
-    first: list[bool]
-
-    def parts(self) -> tuple[list[int], ...]:
-        """The ids in their order, by turns given and scored."""
-        return tuple(part for context, text, end in self.turns for part in (context, text + end))
-
-    def response(self) -> list[int]:
-        """The ids of the assistant's texts."""
-        return [token for _, text, _ in self.turns for token in text]
-
-    def ends(self) -> torch.Tensor:
-        """For each scored token, whether it is of an end of turn."""
-        return torch.tensor([of for _, text, end in self.turns for of in [False] * len(text) + [True] * len(end)])
-
-
-def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
-    """Token ids of a row, at most `limit`; or the reason why it has none: see score_rows.
-
-    Through a chat template, a longer row does not fit: a truncated row would have another loss. A longer row of plain
-    text is truncated to its start, as in Superfiltering (2402.00530).
-    """
-    try:
-        turns = text.turns(row)
-    except Unrenderable as error:
-        return error.reason
-    over_long = length(turns) > limit
-    if over_long and isinstance(text, PlainText):
-        prompt, response, _ = turns[0]
-        turns = [(prompt, response[: max(limit - len(prompt), 0)], [])]
-    if length(turns) > limit or not turns[0][1]:
-        return "over_long"
-    return Tokens(turns, over_long, [first for _, ids, _ in turns for first in begins_step(text, ids)])
-
-
-def begins_step(text: Chat | PlainText, ids: list[int]) -> list[bool]:
-    """For each token of a text, whether a step begins with it."""
-    starts = set(first_tokens(text.encoder.tokenizer.convert_ids_to_tokens(ids)))
-    return [number in starts for number in range(len(ids))]
-
-
-def length(turns: list[tuple]) -> int:
-    return sum(len(part) for turn in turns for part in turn)
 
 
 def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list[int]]:
