@@ -37,6 +37,7 @@ BY_VERSION = {
     "responses": {"generate_responses", "import_responses", "select_responses"},
     "rewards": {"score_rewards", "import_rewards", "select_rewards"},
     "likelihoods": {"score_likelihoods"},
+    "gradients": {"score_gradients"},
     "mixes": {"mix_responses", "take_mixed"},
     "finetuning": {"finetune"},
     "answers": {"answer_benchmark", "import_baseline"},

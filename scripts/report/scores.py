@@ -21,6 +21,21 @@ def scores_in_words(scores: pl.DataFrame) -> str:
     return f"{same}. First is {named}. {lowest(ordered)}"
 
 
+def sampled_in_words(teachers: pl.DataFrame) -> str:
+    """Which scores of a table of teachers are from sampled instructions, and how many; empty if there are none."""
+    sentences = [
+        f"{scores} are from {numbers_of(teachers[column])} sampled instructions."
+        for column, scores in {"n_gradients": "g_norm, g_vendi and grace"}.items()
+        if column in teachers.columns
+    ]
+    return " ".join(sentences)
+
+
+def numbers_of(counts: pl.Series) -> str:
+    lowest, highest = counts.min(), counts.max()
+    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
+
+
 def lowest(ordered: pl.DataFrame) -> str:
     """How many pairs of scores have a tau below 0, and the pair with the lowest one."""
     taus = [
