@@ -36,7 +36,7 @@ BY_VERSION = {
     "instructions": {"prepare_instructions"},
     "responses": {"generate_responses", "import_responses", "select_responses"},
     "rewards": {"score_rewards", "import_rewards", "select_rewards"},
-    "likelihoods": {"score_likelihoods"},
+    "likelihoods": {"score_likelihoods", "score_lalp"},
     "gradients": {"score_gradients"},
     "mixes": {"mix_responses", "take_mixed"},
     "finetuning": {"finetune"},

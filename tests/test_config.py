@@ -85,6 +85,8 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
         ("finetune/seeds", [], "finetune.seeds: at least one entry is needed"),
         ("finetune/seeds", [1, 1], "finetune.seeds: [1, 1] has the same entry twice: delete one"),
         ("finetune/seeds", [-1], "finetune.seeds.0: -1 is less than the minimum of 0"),
+        ("lalp", {"steps_before": -1}, "lalp.steps_before: -1 is less than the minimum of 0"),
+        ("lalp", {"k": 4}, "lalp: unknown key k"),
         ("gradients", {"n": 1}, "gradients.n: 1 is less than the minimum of 2"),
         ("gradients", {"lora": {}}, "gradients.lora: a section is given, and true or false is needed"),
         ("gradients", None, "gradients: nothing is given, and a section (keys and values) is needed"),

@@ -1,18 +1,17 @@
 """What a causal model predicts for the tokens of a response: two forward passes per row."""
 
-from collections.abc import Callable
-
 import torch
 from transformers import AutoModelForCausalLM
 
+from scripts.likelihoods.batched_scores import direct_nlls, in_batches, nll_alone
 from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.forward_pass import Scored, score_answer, score_prompt_and_answer
 from scripts.likelihoods.similarity import up_projection
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.likelihoods.tokens import Tokens, encode
-from scripts.models.batching import batch_size_that_agrees, batches, longest_together, refuse_unless_causal
+from scripts.models.batching import batch_size_that_agrees, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText
-from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_chat, load_model, pretrained
+from scripts.models.loading import context_length, load_chat, load_model, pretrained
 from scripts.models.tokenizers import load_tokenizer
 
 VERSION = 3
@@ -111,26 +110,3 @@ def token_scores(
     """For each row, given and scored ids by turns, what the model predicts: see scripts/likelihoods/forward_pass.py."""
     head = output_head(model)
     return in_batches(model, rows, batch_tokens, lambda rows: score_prompt_and_answer(model, head, rows, left_out))
-
-
-def direct_nlls(model, rows: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[torch.Tensor]:
-    """nll in nats (float64) of the scored ids of each row."""
-    head = output_head(model)
-    return in_batches(model, rows, batch_tokens, lambda rows: score_answer(model, head, rows))
-
-
-def in_batches(model, rows: list[tuple[list[int], ...]], batch_tokens: int, score: Callable[[list], list]) -> list:
-    """score(rows) of rows grouped by length, in the order of the rows."""
-    scores, lengths = [None] * len(rows), [sum(map(len, row)) for row in rows]
-    for batch in batches(lengths, batch_tokens, longest_together(model.config)):
-        for i, scored in zip(batch, halve_if_out_of_memory(score, [rows[i] for i in batch]), strict=True):
-            scores[i] = scored
-    return scores
-
-
-@torch.inference_mode()
-def nll_alone(model, row: list[int]) -> torch.Tensor:
-    """nll of the tokens of one row after its first, from the model's own logits, without padding or mask."""
-    ids = torch.tensor([row], device=device())
-    logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-    return torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")

@@ -127,6 +127,9 @@ SAMPLED_METRICS = {
     "g_vendi": DataSetMetric(
         "higher", "exp of the entropy of the eigenvalues of the normalized gradients' second moment (2505.20161)"
     ),
+    "lalp": DataSetMetric(
+        "higher", "mean log-probability of a step given at most four steps before it, mean over steps (2510.03988)"
+    ),
     "grace": DataSetMetric(
         "lower",
         "held-out gradients, measured by the inverse second moment of the others, normalized "

@@ -17,7 +17,7 @@ from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.identity import common_identity
 
 VERSION = 1
-VALUES = ("reward", "nll", "gradient_norm")  # a table has one of them, null only with a reason
+VALUES = ("reward", "nll", "gradient_norm", "step_log_prob")  # a table has one of them, null only with a reason
 
 
 def main():

@@ -19,6 +19,8 @@ from scripts.plan.plan_costs import (
 )
 from scripts.plan.study_sizes import TRAINED, Study
 
+STEP = 25  # tokens of a step of a response
+
 
 def cost_of(study: Study, job: Job) -> Cost:
     return COSTS[job.rule](study, job) if job.rule in COSTS else Cost()
@@ -44,6 +46,20 @@ def score_likelihoods(study: Study, job: Job) -> Cost:
 def score_reference_likelihoods(study: Study, job: Job) -> Cost:
     size = study.parameters("reference_models", job.wildcards["reference_model"])
     return scoring(size, likelihood_tokens(study, job), study.gpu)
+
+
+def score_lalp(study: Study, job: Job) -> Cost:
+    """The first steps share a window; each further one has its own, with the instruction and the steps before it."""
+    section, prompt, teachers = study.config["lalp"], study.prompt_tokens(), job.written()
+    study.assumed.add(f"tokens per step = {STEP}")
+    window = STEP * (section["steps_before"] + 1)
+    tokens = 0
+    for name in teachers:
+        response = study.response_tokens(name)
+        further = max(response - window, 0) / STEP
+        rows = min(section["n"], study.instructions(name))
+        tokens += rows * (prompt + min(response, window) + further * (prompt + window))
+    return scoring(study.parameters("bases", job.wildcards["base"]), tokens, study.gpu)
 
 
 def score_gradients(study: Study, job: Job) -> Cost:
@@ -135,6 +151,7 @@ COSTS = {
     "score_rewards_apart": score_rewards,
     "score_likelihoods": score_likelihoods,
     "score_reference_likelihoods": score_reference_likelihoods,
+    "score_lalp": score_lalp,
     "score_gradients": score_gradients,
     "finetune": finetune,
     "answer_benchmark": answer_benchmark,

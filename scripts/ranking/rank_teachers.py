@@ -12,7 +12,8 @@ are over those for which it has every metric. A teacher with `compare: false` ha
 these instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of
 CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens. If a teacher thinks,
 there are also thinking_tokens, their mean, and cut_in_thinking, the share of rows that ended inside the thinking. With
---gradients there are g_norm, g_vendi and grace, of n_gradients sampled instructions that all compared teachers have.
+--gradients there are g_norm, g_vendi and grace, of n_gradients sampled instructions that all compared teachers have,
+and with --lalp lalp, of n_lalp.
 Exits if the losses or rewards of two teachers are by different models.
 """
 
@@ -26,7 +27,7 @@ from scripts.metrics.car import car, preferred
 from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, further_columns, named_columns
 from scripts.ranking.common_instructions import KEYS, by_base, refuse_gaps, rows_that_count
 from scripts.ranking.relative_metrics import aslec_casl, lark, reward_minus_ppl
-from scripts.ranking.sampled_metrics import of_base, scores_of_gradients
+from scripts.ranking.sampled_metrics import of_base, scores_of_gradients, scores_of_steps
 from scripts.ranking.thinking_shares import thinking_shares, with_thinking_shares
 from scripts.tables.files import read_table, write_table
 from scripts.tables.identity import common_identity
@@ -48,6 +49,8 @@ def main():
         means = with_relative_metrics(means, paths, counting, compared, args.compare)
         if gradients := of_base(args.gradients, base):
             means = joined(means, scores_of_gradients(gradients, counting, compared))
+        if steps := of_base(args.lalp, base):
+            means = joined(means, scores_of_steps(steps, counting, compared))
         table = with_thinking_shares(rank(means, compared, families, **args.car), shares)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
@@ -111,7 +114,7 @@ def rank(
             *named_columns(means),
             *METRICS,
             *further_columns(means),
-            pl.col("^n_(gradients)$"),
+            pl.col("^n_(gradients|lalp)$"),
             pl.col("^sigmoid:.*$"),
             "cut",
             "note",
@@ -157,6 +160,9 @@ def parse_args():
     parser.add_argument("--responses", type=Path, nargs="*", default=[], help="parquet, one per teacher")
     parser.add_argument(
         "--gradients", type=Path, nargs="*", default=[], help="parquet per base and teacher, if they are computed"
+    )
+    parser.add_argument(
+        "--lalp", type=Path, nargs="*", default=[], help="parquet of steps per base and teacher, if they are computed"
     )
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()

@@ -29,6 +29,15 @@ def scores_of_gradients(paths: list[Path], counting: pl.DataFrame, compared: lis
     return pl.DataFrame(found, schema={"teacher": pl.String, "n_gradients": pl.Int64, **columns})
 
 
+def scores_of_steps(paths: list[Path], counting: pl.DataFrame, compared: list[str]) -> pl.DataFrame:
+    """teacher, lalp and n_lalp, the number of instructions, from the scored steps of one base."""
+    found = [
+        (teacher, rows.height, (rows["step_log_prob"] / rows["n_steps"]).mean())
+        for teacher, rows in sampled_rows(paths, counting, compared, ["n_steps", "step_log_prob"])
+    ]
+    return pl.DataFrame(found, schema={"teacher": pl.String, "n_lalp": pl.Int64, "lalp": pl.Float64}, orient="row")
+
+
 def sampled_rows(
     paths: list[Path], counting: pl.DataFrame, compared: list[str], columns: list[str]
 ) -> Iterator[tuple[str, pl.DataFrame]]:

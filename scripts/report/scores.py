@@ -2,6 +2,8 @@
 
 import polars as pl
 
+SAMPLED = {"n_gradients": "g_norm, g_vendi and grace are", "n_lalp": "lalp is"}
+
 
 def scores_in_words(scores: pl.DataFrame) -> str:
     """Sentences on the rows of scores.csv of one base; empty if fewer than two scores order the teachers."""
@@ -24,8 +26,8 @@ def scores_in_words(scores: pl.DataFrame) -> str:
 def sampled_in_words(teachers: pl.DataFrame) -> str:
     """Which scores of a table of teachers are from sampled instructions, and how many; empty if there are none."""
     sentences = [
-        f"{scores} are from {numbers_of(teachers[column])} sampled instructions."
-        for column, scores in {"n_gradients": "g_norm, g_vendi and grace"}.items()
+        f"{scores} from {numbers_of(teachers[column])} sampled instructions."
+        for column, scores in SAMPLED.items()
         if column in teachers.columns
     ]
     return " ".join(sentences)
