@@ -23,12 +23,13 @@ values of each token are stored too, those of the end of turn last: a new metric
 
 import argparse
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry_of
 from scripts.jobs.aligned import aligned
 from scripts.jobs.code import declared
+from scripts.likelihoods.known_prompts import Known, remember
 from scripts.likelihoods.scored_rows import Scores, write_scores
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.models.folder import key_of
@@ -42,8 +43,9 @@ def main():
     args = parse_args()
     spec = {**args.model, **args.limits, "prompt": args.prompt}
     columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
-    scores = Scores(f"model {args.name}", columns, "nll", cache(lambda: scorer_of(spec)), declared(ROWS, "BLOCK"))
-    key = key_of(spec)
+    known, key = {}, key_of(spec)
+    load = cache(lambda: scorer_of(spec, known))
+    scores = Scores(f"model {args.name}", columns, "nll", load, declared(ROWS, "BLOCK"), seen=partial(remember, known))
     for teacher, *files in aligned(args, "teachers", "instructions", "responses", "outputs"):
         store = RowStore(args.store / teacher, key, declared(ROWS, "VERSION"))
         likelihoods = write_scores(scores, store, *files)
@@ -52,10 +54,10 @@ def main():
         print(f"truncated rows: {likelihoods['truncated'].sum()}")
 
 
-def scorer_of(spec: dict) -> Callable:
+def scorer_of(spec: dict, known: Known) -> Callable:
     from scripts.likelihoods.token_scores import load_scorer  # it loads torch, which stored rows do not need
 
-    return load_scorer(spec)
+    return load_scorer(spec, known)
 
 
 def parse_args():

@@ -22,6 +22,7 @@ class Scores(NamedTuple):
     load: Callable  # returns the function from rows to results; it is called only if a row is missing in the store
     block: int  # rows stored at a time
     n: int | None = None  # instructions; all if it is None
+    seen: Callable | None = None  # is given the rows of each teacher and their results
 
 
 def write_scores(scores: Scores, store: RowStore, instructions: Path, responses: Path, output: Path) -> pl.DataFrame:
@@ -31,7 +32,10 @@ def write_scores(scores: Scores, store: RowStore, instructions: Path, responses:
     asked = pl.col("id").is_in(first_by_digest(prompts["id"], scores.n))
     conversations = answers.join(prompts, on="id", validate="m:1", maintain_order="left")
     rows = conversations.filter(pl.col("reason").is_null(), asked).select("id", *CONVERSATION, "finish_reason")
-    results = store.fill(filled(rows.to_dicts()), scores.load, scores.block)
+    asked_rows = filled(rows.to_dicts())
+    results = store.fill(asked_rows, scores.load, scores.block)
+    if scores.seen:
+        scores.seen(asked_rows, results)
     found = rows.select("id").hstack(pl.DataFrame(results, schema={**scores.columns, "unusable": pl.String}))
     table = answers.drop("n_tokens").join(found, on="id", how="left", validate="1:1", maintain_order="left")
     table = table.select(

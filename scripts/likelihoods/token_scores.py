@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM
 from scripts.likelihoods.batched_scores import direct_nlls, in_batches, nll_alone
 from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.forward_pass import Scored, score_answer, score_prompt_and_answer
+from scripts.likelihoods.known_prompts import Known, key_of_prompt
 from scripts.likelihoods.similarity import up_projection
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.likelihoods.tokens import Tokens, encode
@@ -18,7 +19,7 @@ VERSION = 3
 BLOCK = 512  # rows stored at a time
 
 
-def load_scorer(spec: dict):
+def load_scorer(spec: dict, known: Known):
     """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
         text = load_chat(spec)
@@ -37,11 +38,17 @@ def load_scorer(spec: dict):
         spec["model"],
     )
     limits = spec["max_length"], batch_tokens, spec["per_token"]
-    return lambda rows: score_rows(text, model, rows, *limits)
+    return lambda rows: score_rows(text, model, rows, *limits, known)
 
 
 def score_rows(
-    text: Chat | PlainText, model, rows: list[dict], max_length: int, batch_tokens: int, per_token: bool = False
+    text: Chat | PlainText,
+    model,
+    rows: list[dict],
+    max_length: int,
+    batch_tokens: int,
+    per_token: bool = False,
+    known: Known | None = None,
 ) -> list[dict]:
     """One result per row: SUMS, PER_TOKEN if `per_token` is set, and `unusable`, the reason why they are null.
 
@@ -49,16 +56,26 @@ def score_rows(
     scripts/tables/conversations.py). Its two forward passes are with and without what is not of the assistant.
     `unusable` is `over_long` for a row that does not fit into max_length or the model's context, `unrenderable` for
     texts that the chat template refuses, `tools_left_out` for tools or calls that it does not write, and `not_finite`
-    for a likelihood that is NaN or infinite.
+    for a likelihood that is NaN or infinite. The sums of `known` prompts are taken from there.
     """
     limit = min(max_length, context_length(model.config))
     encoded = [encode(text, row, limit) for row in rows]
     fitting = [tokens for tokens in encoded if isinstance(tokens, Tokens)]
     left_out = {text.encoder.tokenizer.convert_tokens_to_ids(token) for token in text.encoder.control}
-    with_prompt = token_scores(model, [tokens.parts() for tokens in fitting], batch_tokens, left_out)
+    prompts = [
+        (known or {}).get(key_of_prompt(row))
+        for row, tokens in zip(rows, encoded, strict=True)
+        if isinstance(tokens, Tokens)
+    ]
+    with_prompt = [None] * len(fitting)
+    for new in (True, False):
+        numbers = [number for number, prompt in enumerate(prompts) if (prompt is None) == new]
+        scored = token_scores(model, [fitting[i].parts() for i in numbers], batch_tokens, left_out, prompts=new)
+        for number, found in zip(numbers, scored, strict=True):
+            with_prompt[number] = found
     direct = direct_nlls(model, [without_prompt(text.bos, tokens.response()) for tokens in fitting], batch_tokens)
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
-    scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
+    scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, prompts, strict=True))
     return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
 
 
@@ -67,12 +84,18 @@ def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list
     return (bos, response) if bos else (response[:1], response[1:])
 
 
-def summarize(tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, columns: list[str]) -> dict:
-    """The columns of one row, from what is predicted for each of its targets in both forward passes."""
+def summarize(
+    tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, prompt: tuple[int, float] | None, columns: list[str]
+) -> dict:
+    """The columns of one row, from what is predicted for each of its targets in both forward passes.
+
+    prompt: number of tokens and nll of the prompt, if they are known.
+    """
     (nll, rank, entropy, brier), end = with_prompt.predictions, tokens.ends()
     if not all(values.isfinite().all() for values in (nll, with_prompt.prompt_nll, direct_nll)):
         return unusable("not_finite", columns)
     first = torch.tensor(tokens.first, dtype=torch.bool)
+    prompt_n_tokens, prompt_nll = prompt or (len(with_prompt.prompt_nll), with_prompt.prompt_nll.sum().item())
     values = {
         "n_tokens": (~end).sum().item(),
         "nll": nll[~end].sum().item(),
@@ -86,8 +109,8 @@ def summarize(tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, col
         "end_rank_sum": rank[end].sum().item(),
         "end_entropy": entropy[end].sum().item(),
         "end_brier": brier[end].sum().item(),
-        "prompt_n_tokens": len(with_prompt.prompt_nll),
-        "prompt_nll": with_prompt.prompt_nll.sum().item(),
+        "prompt_n_tokens": prompt_n_tokens,
+        "prompt_nll": prompt_nll,
         "answer_similarity": with_prompt.answer_similarity,
         "prompt_similarity": with_prompt.prompt_similarity,
         "direct_n_tokens": len(direct_nll),
@@ -105,8 +128,14 @@ def unusable(reason: str, columns: list[str]) -> dict:
 
 
 def token_scores(
-    model, rows: list[tuple[list[int], ...]], batch_tokens: int, left_out: set[int] = frozenset()
+    model,
+    rows: list[tuple[list[int], ...]],
+    batch_tokens: int,
+    left_out: set[int] = frozenset(),
+    prompts: bool = True,
 ) -> list[Scored]:
     """For each row, given and scored ids by turns, what the model predicts: see scripts/likelihoods/forward_pass.py."""
     head = output_head(model)
-    return in_batches(model, rows, batch_tokens, lambda rows: score_prompt_and_answer(model, head, rows, left_out))
+    return in_batches(
+        model, rows, batch_tokens, lambda rows: score_prompt_and_answer(model, head, rows, left_out, prompts)
+    )
