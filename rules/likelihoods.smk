@@ -111,7 +111,7 @@ rule score_lalp:
         "../envs/train.yaml"
     resources:
         gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] * config["bases"][wildcards.base]["replicas"],
-        mem_mb=lambda wildcards: config["bases"][wildcards.base]["mem_mb"] * config["bases"][wildcards.base]["replicas"],
+        mem_mb=lambda wildcards: memory_of(config["bases"][wildcards.base], config["bases"][wildcards.base]["replicas"]),
         replicas=lambda wildcards: config["bases"][wildcards.base]["replicas"],
         runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
     params:
