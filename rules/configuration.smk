@@ -185,6 +185,11 @@ def deciding_rewards(selection):
     return [f"{RESULTS}/rewards/{selection['reward_model']}/{selection['pool']}.parquet"]
 
 
+def sampled(section):
+    """The tables of scores that are computed on request, for each pair; none if the configuration has no such section."""
+    return [f"<results>/{section}/{pair}.parquet" for pair in PAIRS if section in config]
+
+
 # rewards: imported with the responses, or computed; selections and mixes take those of other teachers
 
 IMPORTED_REWARDS = [

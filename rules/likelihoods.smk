@@ -3,8 +3,9 @@
 Inputs: <results>/instructions.parquet, <results>/responses/{teacher}.parquet, the model's folder if it is local and, for
 a base, the chat template that the config names.
 Outputs: <results>/likelihoods/{base}/{teacher}.parquet and <results>/likelihoods/{reference_model}/{teacher}.parquet (id,
-model, teacher, sums over tokens, truncated, reason); <results>/tables/seams.csv (for how many answers ids differ at the
-seam of prompt and answer).
+model, teacher, sums over tokens, truncated, reason); <results>/lalp/{base}/{teacher}.parquet, if `lalp` is set (id, model,
+teacher, n_steps, step_log_prob, reason); <results>/tables/seams.csv (for how many answers ids differ at the seam of prompt
+and answer).
 """
 
 UNMIXED = [teacher for teacher in TEACHERS if teacher not in MIXES]
@@ -90,6 +91,51 @@ use rule score_likelihoods as score_reference_likelihoods with:
         ),
         teachers=UNMIXED,
         store=f"{RESULTS}/rows/likelihoods/{{reference_model}}",
+
+
+rule score_lalp:
+    input:
+        check=lambda wildcards: check_of("bases", wildcards.base),
+        model=lambda wildcards: model_inputs(config["bases"][wildcards.base]),
+        instructions=instructions_of(UNMIXED),
+        responses=expand("<results>/responses/{teacher}.parquet", teacher=UNMIXED),
+    output:
+        lalp=expand("<results>/lalp/{{base}}/{teacher}.parquet", teacher=UNMIXED),
+    log:
+        "<results>/logs/score_lalp/{base}.log",
+    benchmark:
+        "<results>/timings/score_lalp/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(BASES),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=lambda wildcards: config["bases"][wildcards.base]["gpus"] * config["bases"][wildcards.base]["replicas"],
+        mem_mb=lambda wildcards: memory_of(config["bases"][wildcards.base], config["bases"][wildcards.base]["replicas"]),
+        replicas=lambda wildcards: config["bases"][wildcards.base]["replicas"],
+        runtime=lambda wildcards: config["bases"][wildcards.base]["runtime"],
+    params:
+        versions=versions_of("scripts.likelihoods.score_lalp"),
+        files=lambda wildcards: model_files(config["bases"][wildcards.base]),
+        model=lambda wildcards: as_json(config["bases"][wildcards.base], *BASE_KEYS),
+        settings=lambda wildcards: as_json(config["lalp"]),
+        limits=as_json(config["likelihoods"], "max_length", "batch_tokens"),
+        teachers=UNMIXED,
+        store=f"{RESULTS}/rows/lalp/{{base}}",
+    shell:
+        """
+        exec python -m scripts.jobs.run_job --gpus {resources.gpu} --replicas {resources.replicas} \
+            scripts.likelihoods.score_lalp \
+            --name {wildcards.base} \
+            --teachers {params.teachers} \
+            --model {params.model:q} \
+            --settings {params.settings:q} \
+            --limits {params.limits:q} \
+            --instructions {input.instructions:q} \
+            --responses {input.responses:q} \
+            --store {params.store:q} \
+            --outputs {output.lalp:q} &>{log:q}
+        """
 
 
 rule count_seams:

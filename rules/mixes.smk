@@ -2,9 +2,10 @@
 
 Inputs, for each teacher in the mix: <results>/responses/{teacher}.parquet, the rewards by CAR's reward model in
 <results>/rewards/{reward_model}/{teacher}.parquet and the base's likelihoods in
-<results>/likelihoods/{model}/{teacher}.parquet.
+<results>/likelihoods/{model}/{teacher}.parquet, and its gradients and steps if they are asked for.
 Outputs: <results>/responses/{mix}.parquet (with mixed_from), and the rows of the chosen responses in
-<results>/rewards/{reward_model}/{mix}.parquet and <results>/likelihoods/{model}/{mix}.parquet. No model is loaded.
+<results>/rewards/{reward_model}/{mix}.parquet, <results>/likelihoods/{model}/{mix}.parquet and
+<results>/{gradients,lalp}/{base}/{mix}.parquet. No model is loaded.
 """
 
 
@@ -93,5 +94,27 @@ use rule mix_rewards as mix_likelihoods with:
     wildcard_constraints:
         teacher=one_of(MIXES),
         model=one_of([*config["bases"], *config["reference_models"]]),
+    params:
+        versions=versions_of("scripts.mixes.take_mixed"),
+
+
+use rule mix_rewards as mix_sampled_scores with:
+    input:
+        responses="<results>/responses/{teacher}.parquet",
+        sources=lambda wildcards: expand(
+            "<results>/{section}/{base}/{source}.parquet",
+            section=wildcards.section,
+            base=wildcards.base,
+            source=sources_of(wildcards.teacher),
+        ),
+    output:
+        scores="<results>/{section}/{base}/{teacher}.parquet",
+    log:
+        "<results>/logs/mix_sampled_scores/{section}/{base}/{teacher}.log",
+    benchmark:
+        "<results>/timings/mix_sampled_scores/{section}/{base}/{teacher}.tsv"
+    wildcard_constraints:
+        section="gradients|lalp",
+        teacher=one_of(MIXES),
     params:
         versions=versions_of("scripts.mixes.take_mixed"),

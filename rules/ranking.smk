@@ -1,7 +1,8 @@
 """Metrics of each row, their means for each teacher, and the ranking of teachers by CAR.
 
-Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{teacher}.parquet and
-<results>/rewards/{reward_model}/{teacher}.parquet.
+Inputs: <results>/responses/{teacher}.parquet, <results>/likelihoods/{base}/{teacher}.parquet,
+<results>/rewards/{reward_model}/{teacher}.parquet and, if they are asked for, <results>/gradients/{base}/{teacher}.parquet
+and <results>/lalp/{base}/{teacher}.parquet.
 Outputs: <results>/diversity/{teacher}.parquet, <results>/metrics/{base}/{teacher}.parquet, and in <results>/tables/:
 teachers.csv (metrics and the ranking by CAR), stability.csv and sample_size.csv (how certain the ranking is),
 sensitivity.csv (the first teacher with other betas, reward models and transforms), scores.csv (the first teacher by
@@ -96,6 +97,8 @@ rule rank_teachers:
     input:
         metrics=expand("<results>/metrics/{pair}.parquet", pair=PAIRS),
         responses=expand("<results>/responses/{teacher}.parquet", teacher=TEACHERS),
+        gradients=sampled("gradients"),
+        lalp=sampled("lalp"),
     output:
         teachers=report("<results>/tables/teachers.csv", caption="captions/teachers.rst", category="Tables"),
     log:
@@ -123,6 +126,8 @@ rule rank_teachers:
             --max-set-aside {params.max_set_aside} \
             --metrics {input.metrics:q} \
             --responses {input.responses:q} \
+            --gradients {input.gradients:q} \
+            --lalp {input.lalp:q} \
             --output {output.teachers:q} &>{log:q}
         """
 

@@ -166,6 +166,49 @@ def score_likelihoods(folder, tiny, reward_model):
     return found
 
 
+def score_lalp(folder, tiny, reward_model):
+    inputs = write_inputs(folder)
+    steps = pl.read_parquet(inputs["responses"]).with_columns(response=pl.col("response") + ". So? It is. B. c.\nEnd")
+    steps.write_parquet(inputs["responses"])
+    run(
+        "scripts.likelihoods.score_lalp",
+        name="m",
+        teachers="t",
+        model={"model": str(tiny), "chat_template": TEMPLATE},
+        settings={"n": 6, "steps_before": 2},
+        limits={"max_length": 60, "batch_tokens": 128},
+        instructions=inputs["instructions"],
+        responses=inputs["responses"],
+        store=folder / "rows",
+        outputs=folder / "steps.parquet",
+    )
+    return rows_of(folder / "steps.parquet")
+
+
+def score_gradients(folder, tiny, reward_model):
+    """Of all weights and of adapters; of each projection the first numbers, which are small."""
+    inputs, found = write_inputs(folder), {}
+    for lora in (False, True):
+        run(
+            "scripts.gradients.score_gradients",
+            name="m",
+            teachers="t",
+            model={"model": str(tiny), "chat_template": TEMPLATE},
+            settings={"n": 5, "lora": lora, "max_length": 40},
+            instructions=inputs["instructions"],
+            responses=inputs["responses"],
+            store=folder / "rows",
+            outputs=folder / "gradients.parquet",
+        )
+        first = [row | {"projection": starts(row["projection"])} for row in rows_of(folder / "gradients.parquet")]
+        found["adapters" if lora else "weights"] = first
+    return found
+
+
+def starts(projection: list[float] | None) -> list[float] | None:
+    return projection and [1000 * value for value in projection[:6]]
+
+
 def finetune(folder, tiny, reward_model):
     """The manifest, how the model is to generate, and what it then thinks of ten tokens."""
     inputs = write_inputs(folder)

@@ -32,6 +32,8 @@ SCRIPTS = {
     "scripts.judgments.judge_reward": ["--judge"],
     "scripts.rewards.score_rewards": ["--model"],
     "scripts.likelihoods.score_likelihoods": ["--model", "--limits"],
+    "scripts.likelihoods.score_lalp": ["--model", "--settings", "--limits"],
+    "scripts.gradients.score_gradients": ["--model", "--settings"],
     "scripts.finetuning.finetune": ["--model", "--hyperparameters"],
 }
 TEMPLATE = "config/templates/plain.jinja"

@@ -197,6 +197,11 @@ CHANGES = {
         lambda root: edit_config(root, lambda c: c["finetune"].update(epochs=1)),
         {"finetune": MIXED, "answer_benchmark": MIXED, **JUDGE_AND_AFTER},
     ),
+    "scores on request": (
+        lambda root: edit_config(root, lambda c: c.update(gradients={"n": 8}, lalp={})),
+        {"score_gradients": BASES, "score_lalp": BASES, "mix_sampled_scores": 2 * BASES, "compare_sizes": 1}
+        | {**RANKING, **STATISTICS},
+    ),
     "a further seed": (
         lambda root: edit_config(root, lambda c: c["finetune"].update(seeds=[0, 1])),
         {"finetune": MIXED, "answer_benchmark": MIXED, **JUDGE_AND_AFTER},  # only the new runs are trained

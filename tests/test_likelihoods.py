@@ -1,6 +1,7 @@
 """Likelihoods equal a direct computation with any batches; the scored tokens are those of fine-tuning."""
 
 import random
+import shutil
 
 import datasets
 import polars as pl
@@ -18,8 +19,10 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from conftest import ROOT
+from costly_outputs import run, write_inputs
 from scripts.finetuning.sft_examples import encode_examples
 from scripts.likelihoods.chunked_head import output_head
+from scripts.likelihoods.known_prompts import key_of_prompt, remember
 from scripts.likelihoods.token_scores import score_rows, token_scores
 from scripts.metrics.definitions import METRICS
 from scripts.models.chat import Chat, PlainText
@@ -175,3 +178,44 @@ def test_a_reference_model_reads_instruction_newline_response_and_truncates_long
         assert sums["direct_nll"] == pytest.approx(sum(direct_scores(model, bos, response)[0]), rel=1e-5)
     assert [sums["truncated"] for sums in got] == [False] * 5 + [True, None]
     assert [sums["unusable"] for sums in got] == [None] * 6 + ["over_long"]
+
+
+def test_the_nll_of_a_prompt_is_computed_with_the_first_teacher_and_used_for_the_others(chat, model):
+    first = rows(8)
+    other = [row | {"response": f"Another answer to {row['instruction']}"} for row in first]
+    alone = score_rows(chat, model, other, 4096, 256)
+    known = {}
+    remember(known, first[:6], score_rows(chat, model, first[:6], 4096, 256))  # the others are new
+    together = score_rows(chat, model, other, 4096, 256, known=known)
+    for one, same in zip(together, alone, strict=True):
+        assert one == {name: value if value is None else pytest.approx(value, rel=1e-5) for name, value in same.items()}
+    key = key_of_prompt(first[3])
+    taken = score_rows(chat, model, other, 4096, 256, known=known | {key: (7, 70.0)})
+    assert [(row["prompt_n_tokens"], row["prompt_nll"]) for row in taken].count((7, 70.0)) == 1
+    assert (taken[3]["prompt_n_tokens"], taken[3]["prompt_nll"]) == (7, 70.0)
+    assert key != key_of_prompt(first[4]) != key_of_prompt(first[4] | {"tools": "[]"})
+    assert key_of_prompt(first[3] | {"turns": "[]"}) is None
+
+
+def test_a_job_that_begins_again_takes_prompts_from_stored_rows(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    inputs, names = write_inputs(tmp_path), ("one", "two")
+    tables = [tmp_path / f"{name}.parquet" for name in names]
+
+    def score_both():
+        run(
+            "scripts.likelihoods.score_likelihoods",
+            name="b",
+            prompt="chat",
+            teachers=list(names),
+            model={"model": str(tiny), "chat_template": TEMPLATE},
+            instructions=inputs["instructions"],
+            responses=inputs["responses"],
+            store=tmp_path / "rows",
+            outputs=tables,
+        )
+        return [table.read_bytes() for table in tables]
+
+    before = score_both()
+    shutil.rmtree(tmp_path / "rows/two")
+    assert score_both() == before

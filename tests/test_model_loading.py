@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from scripts.engines.engine_transformers import within_memory
-from scripts.finetuning.sft_settings import adapters, freeze_non_text_parts
 from scripts.models.loading import load_model
+from scripts.models.trained_parts import adapters, freeze_non_text_parts
 
 SMALL = {"vocab_size": 270, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
 SMALL |= {"num_attention_heads": 4, "num_key_value_heads": 2}

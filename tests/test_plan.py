@@ -113,6 +113,13 @@ def test_the_cost_of_a_job_by_hand():
     tokens = 2000 * (50 + 500) * 2
     assert (cost.tokens, cost.flop, cost.bytes) == (tokens, 6 * 1.5e9 * tokens, 2 * 1.5e9)
     assert cost.seconds == pytest.approx(60 + cost.flop / (989e12 * 0.38))
+    sampled, names = study(), ("qwen2.5-7b-instruct", "qwen2.5-1.5b-instruct")
+    job = Job("score_gradients", {"base": "qwen2.5-1.5b"}, [f"results/x/{name}.parquet" for name in names])
+    for section, flop in (({"n": 512, "lora": False}, 6), ({"n": 9999, "lora": True}, 4)):
+        sampled.config["gradients"], rows = section, 2 * min(section["n"], 2000)
+        cost = cost_of(sampled, job)
+        assert (cost.tokens, cost.flop) == (rows * 550, flop * 1.5e9 * rows * 550)
+        assert cost.bytes == rows * 512 * (8 + 4)
     job = Job("generate_responses", {"teacher": "qwen2.5-7b-instruct"})
     assert cost_of(study(response_tokens=3000), job).tokens == 2000 * (50 + 1024)  # the limit of its sampling
     assert cost_of(study(), Job("rank_teachers")) == Cost()

@@ -34,6 +34,8 @@ STAGES = {
     "import_baseline": ["scripts.answers.import_baseline"],
     "score_rewards": ["scripts.rewards.score_rewards"],
     "score_likelihoods": ["scripts.likelihoods.score_likelihoods"],
+    "score_lalp": ["scripts.likelihoods.score_lalp"],
+    "score_gradients": ["scripts.gradients.score_gradients"],
     "finetune": ["scripts.finetuning.finetune"],
     "answer_benchmark": ["scripts.answers.answer_benchmark", TRANSFORMERS],
     "judge_pairs": ["scripts.judgments.judge_pairs", OPENAI],

@@ -38,14 +38,13 @@ from scripts.finetuning.sft_settings import (
     LossNotFinite,
     OrderOfEpoch,
     StopAtNaN,
-    adapters,
-    freeze_non_text_parts,
     is_first_process,
     settings,
 )
 from scripts.models.chat import Chat
 from scripts.models.folder import key_of, publish, publish_again, publish_failure
 from scripts.models.loading import context_length, load_chat, load_complete_model, load_config, pretrained
+from scripts.models.trained_parts import adapters, freeze_non_text_parts
 from scripts.tables.digests import digest
 from scripts.tables.text_files import write_json
 

@@ -1,16 +1,12 @@
-"""Settings for fine-tuning with TRL: batches, adapters, frozen parts, and when to stop."""
+"""Settings for fine-tuning with TRL: batches, and when to stop."""
 
 import math
 import os
-import re
 from pathlib import Path
 
 import torch
-from peft import LoraConfig
 from transformers import TrainerCallback
 from trl import SFTConfig
-
-NON_TEXT = re.compile(r"(.*\.)?(vision|visual|audio|multi_modal)\w*\..*")  # parts of models such as Gemma 3
 
 
 def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
@@ -56,26 +52,6 @@ def settings(hyper: dict, fsdp: bool, scratch: Path) -> SFTConfig:
             f"one process sees {config.n_gpu} GPUs: set `processes` for the base, or set CUDA_VISIBLE_DEVICES"
         )
     return config
-
-
-def adapters(lora: dict, model) -> LoraConfig:
-    """Adapters on every linear layer except the head and the parts that do not read text."""
-    has_non_text_parts = any(NON_TEXT.match(name) for name, _ in model.named_modules())
-    return LoraConfig(
-        r=lora["rank"],
-        lora_alpha=lora["alpha"],
-        lora_dropout=lora["dropout"],
-        target_modules="all-linear",
-        exclude_modules=NON_TEXT.pattern if has_non_text_parts else None,
-        task_type="CAUSAL_LM",
-    )
-
-
-def freeze_non_text_parts(model) -> None:
-    """Do not train the parts that read images or sound: text gives them no gradient."""
-    for name, weight in model.named_parameters():
-        if NON_TEXT.match(name):
-            weight.requires_grad_(False)
 
 
 class OrderOfEpoch(TrainerCallback):

@@ -28,7 +28,10 @@ class Scored(NamedTuple):
 
 
 @torch.inference_mode()
-def score_prompt_and_answer(model, head, rows: list[tuple[list[int], ...]], left_out: set[int]) -> list[Scored]:
+def score_prompt_and_answer(
+    model, head, rows: list[tuple[list[int], ...]], left_out: set[int], prompts: bool = True
+) -> list[Scored]:
+    """What a model predicts for each row; without `prompts`, prompt_nll is empty."""
     given, scored = ([list(spans(row))[first::2] for row in rows] for first in (0, 1))
     groups = [
         tuple(torch.tensor(places(row, of_row, left_out), dtype=torch.long) for of_row in pair)
@@ -37,12 +40,17 @@ def score_prompt_and_answer(model, head, rows: list[tuple[list[int], ...]], left
     with observed(up_projection(model), groups) as similarities:
         ids, hidden = states_of(model, rows)
     answers = at_spans(predict, head, ids, hidden, scored)
-    prompts = at_spans(nll_of, head, ids, hidden, [[(max(start, 1), end) for start, end in row] for row in given])
+    predicted = [[(max(start, 1), end) for start, end in row] for row in given]
+    prompt_nlls = at_spans(nll_of, head, ids, hidden, predicted) if prompts else [None] * len(rows)
     kept = [[token not in left_out for token in given_tokens(row)[1:]] for row in rows]
     return [
-        Scored(Predictions(*answer), nll[torch.tensor(keep, dtype=torch.bool)], *similar)
-        for answer, (nll,), keep, similar in zip(answers, prompts, kept, similarities, strict=True)
+        Scored(Predictions(*answer), kept_of(*nll, keep) if nll else torch.empty(0), *similar)
+        for answer, nll, keep, similar in zip(answers, prompt_nlls, kept, similarities, strict=True)
     ]
+
+
+def kept_of(nll: torch.Tensor, keep: list[bool]) -> torch.Tensor:
+    return nll[torch.tensor(keep, dtype=torch.bool)]
 
 
 @torch.inference_mode()

@@ -23,19 +23,16 @@ values of each token are stored too, those of the end of turn last: a new metric
 
 import argparse
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-
-import polars as pl
 
 from scripts.configuration.entries import BASE_KEYS, REFERENCE_MODEL_KEYS, entry_of
 from scripts.jobs.aligned import aligned
 from scripts.jobs.code import declared
+from scripts.likelihoods.known_prompts import Known, remember
+from scripts.likelihoods.scored_rows import Scores, write_scores
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
 from scripts.models.folder import key_of
-from scripts.tables.conversations import CONVERSATION, PROMPT, filled
-from scripts.tables.digests import sha256
-from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.row_store import RowStore
 
 VERSION = 1  # of the table; the rows have that of the module that computes them
@@ -45,50 +42,22 @@ ROWS = "scripts.likelihoods.token_scores"
 def main():
     args = parse_args()
     spec = {**args.model, **args.limits, "prompt": args.prompt}
-    key, load = key_of(spec), cache(lambda: scorer_of(spec))
+    columns = SUMS | (PER_TOKEN if args.limits["per_token"] else {})
+    known, key = {}, key_of(spec)
+    load = cache(lambda: scorer_of(spec, known))
+    scores = Scores(f"model {args.name}", columns, "nll", load, declared(ROWS, "BLOCK"), seen=partial(remember, known))
     for teacher, *files in aligned(args, "teachers", "instructions", "responses", "outputs"):
         store = RowStore(args.store / teacher, key, declared(ROWS, "VERSION"))
-        score(args.name, teacher, store, load, args.limits["per_token"], *files)
+        likelihoods = write_scores(scores, store, *files)
+        nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
+        print(f"{args.name} on {teacher}: {nll / max(n, 1):.4f} nats per token over {n} tokens")
+        print(f"truncated rows: {likelihoods['truncated'].sum()}")
 
 
-def scorer_of(spec: dict) -> Callable:
+def scorer_of(spec: dict, known: Known) -> Callable:
     from scripts.likelihoods.token_scores import load_scorer  # it loads torch, which stored rows do not need
 
-    return load_scorer(spec)
-
-
-def score(
-    name: str,
-    teacher: str,
-    store: RowStore,
-    load: Callable,
-    per_token: bool,
-    instructions: Path,
-    responses: Path,
-    output: Path,
-) -> None:
-    """Write the likelihoods of one teacher's responses; name: that of the model, load: loads its scorer."""
-    answers = read_table(responses)
-    prompts = read_table(instructions).select("id", *PROMPT)
-    conversations = answers.join(prompts, on="id", validate="m:1", maintain_order="left")
-    rows = conversations.filter(pl.col("reason").is_null()).select("id", *CONVERSATION, "finish_reason")
-    results = store.fill(filled(rows.to_dicts()), load, declared(ROWS, "BLOCK"))
-    columns = SUMS | (PER_TOKEN if per_token else {})
-    sums = rows.select("id").hstack(pl.DataFrame(results, schema={**columns, "unusable": pl.String}))
-    likelihoods = answers.drop("n_tokens").join(sums, on="id", how="left", validate="1:1", maintain_order="left")
-    likelihoods = likelihoods.select(
-        "id",
-        pl.lit(name).alias("model"),
-        "teacher",
-        "finish_reason",
-        *columns,
-        pl.coalesce("reason", "unusable").alias("reason"),
-    )
-    check_rows(likelihoods, answers["id"].to_list(), value="nll")
-    write_table(likelihoods, output, {f"model {name}": store.key, "responses": sha256(responses)})
-    nll, n = likelihoods["nll"].sum(), likelihoods["n_tokens"].sum()
-    print(f"{name} on {teacher}: {nll / max(n, 1):.4f} nats per token over {n} tokens")
-    print(f"truncated rows: {likelihoods['truncated'].sum()}")
+    return load_scorer(spec, known)
 
 
 def parse_args():

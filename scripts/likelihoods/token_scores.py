@@ -1,27 +1,25 @@
 """What a causal model predicts for the tokens of a response: two forward passes per row."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 from transformers import AutoModelForCausalLM
 
+from scripts.likelihoods.batched_scores import direct_nlls, in_batches, nll_alone
 from scripts.likelihoods.chunked_head import output_head
 from scripts.likelihoods.forward_pass import Scored, score_answer, score_prompt_and_answer
+from scripts.likelihoods.known_prompts import Known, key_of_prompt
 from scripts.likelihoods.similarity import up_projection
-from scripts.likelihoods.steps import first_tokens
 from scripts.likelihoods.sums import PER_TOKEN, SUMS
-from scripts.models.batching import batch_size_that_agrees, batches, longest_together, refuse_unless_causal
+from scripts.likelihoods.tokens import Tokens, encode
+from scripts.models.batching import batch_size_that_agrees, refuse_unless_causal
 from scripts.models.chat import Chat, PlainText
-from scripts.models.loading import context_length, device, halve_if_out_of_memory, load_chat, load_model, pretrained
-from scripts.models.template import Unrenderable
+from scripts.models.loading import context_length, load_chat, load_model, pretrained
 from scripts.models.tokenizers import load_tokenizer
 
 VERSION = 3
 BLOCK = 512  # rows stored at a time
 
 
-def load_scorer(spec: dict):
+def load_scorer(spec: dict, known: Known):
     """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
         text = load_chat(spec)
@@ -40,11 +38,17 @@ def load_scorer(spec: dict):
         spec["model"],
     )
     limits = spec["max_length"], batch_tokens, spec["per_token"]
-    return lambda rows: score_rows(text, model, rows, *limits)
+    return lambda rows: score_rows(text, model, rows, *limits, known)
 
 
 def score_rows(
-    text: Chat | PlainText, model, rows: list[dict], max_length: int, batch_tokens: int, per_token: bool = False
+    text: Chat | PlainText,
+    model,
+    rows: list[dict],
+    max_length: int,
+    batch_tokens: int,
+    per_token: bool = False,
+    known: Known | None = None,
 ) -> list[dict]:
     """One result per row: SUMS, PER_TOKEN if `per_token` is set, and `unusable`, the reason why they are null.
 
@@ -52,70 +56,27 @@ def score_rows(
     scripts/tables/conversations.py). Its two forward passes are with and without what is not of the assistant.
     `unusable` is `over_long` for a row that does not fit into max_length or the model's context, `unrenderable` for
     texts that the chat template refuses, `tools_left_out` for tools or calls that it does not write, and `not_finite`
-    for a likelihood that is NaN or infinite.
+    for a likelihood that is NaN or infinite. The sums of `known` prompts are taken from there.
     """
     limit = min(max_length, context_length(model.config))
     encoded = [encode(text, row, limit) for row in rows]
     fitting = [tokens for tokens in encoded if isinstance(tokens, Tokens)]
     left_out = {text.encoder.tokenizer.convert_tokens_to_ids(token) for token in text.encoder.control}
-    with_prompt = token_scores(model, [tokens.parts() for tokens in fitting], batch_tokens, left_out)
+    prompts = [
+        (known or {}).get(key_of_prompt(row))
+        for row, tokens in zip(rows, encoded, strict=True)
+        if isinstance(tokens, Tokens)
+    ]
+    with_prompt = [None] * len(fitting)
+    for new in (True, False):
+        numbers = [number for number, prompt in enumerate(prompts) if (prompt is None) == new]
+        scored = token_scores(model, [fitting[i].parts() for i in numbers], batch_tokens, left_out, prompts=new)
+        for number, found in zip(numbers, scored, strict=True):
+            with_prompt[number] = found
     direct = direct_nlls(model, [without_prompt(text.bos, tokens.response()) for tokens in fitting], batch_tokens)
     columns = [*SUMS, *(PER_TOKEN if per_token else {})]
-    scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, strict=True))
+    scored = (summarize(*scores, columns) for scores in zip(fitting, with_prompt, direct, prompts, strict=True))
     return [next(scored) if isinstance(row, Tokens) else unusable(row, columns) for row in encoded]
-
-
-class Tokens(NamedTuple):
-    """Token ids of one row, and whether they are only the start of the row.
-
-    turns: for each message of the assistant the ids before it, of its text, and of its end of turn. first: for each
-    token of all its texts, whether a step begins with it.
-    """
-
-    turns: list[tuple[list[int], list[int], list[int]]]
-    truncated: bool
-    first: list[bool]
-
-    def parts(self) -> tuple[list[int], ...]:
-        """The ids in their order, by turns given and scored."""
-        return tuple(part for context, text, end in self.turns for part in (context, text + end))
-
-    def response(self) -> list[int]:
-        """The ids of the assistant's texts."""
-        return [token for _, text, _ in self.turns for token in text]
-
-    def ends(self) -> torch.Tensor:
-        """For each scored token, whether it is of an end of turn."""
-        return torch.tensor([of for _, text, end in self.turns for of in [False] * len(text) + [True] * len(end)])
-
-
-def encode(text: Chat | PlainText, row: dict, limit: int) -> Tokens | str:
-    """Token ids of a row, at most `limit`; or the reason why it has none: see score_rows.
-
-    Through a chat template, a longer row does not fit: a truncated row would have another loss. A longer row of plain
-    text is truncated to its start, as in Superfiltering (2402.00530).
-    """
-    try:
-        turns = text.turns(row)
-    except Unrenderable as error:
-        return error.reason
-    over_long = length(turns) > limit
-    if over_long and isinstance(text, PlainText):
-        prompt, response, _ = turns[0]
-        turns = [(prompt, response[: max(limit - len(prompt), 0)], [])]
-    if length(turns) > limit or not turns[0][1]:
-        return "over_long"
-    return Tokens(turns, over_long, [first for _, ids, _ in turns for first in begins_step(text, ids)])
-
-
-def begins_step(text: Chat | PlainText, ids: list[int]) -> list[bool]:
-    """For each token of a text, whether a step begins with it."""
-    starts = set(first_tokens(text.encoder.tokenizer.convert_ids_to_tokens(ids)))
-    return [number in starts for number in range(len(ids))]
-
-
-def length(turns: list[tuple]) -> int:
-    return sum(len(part) for turn in turns for part in turn)
 
 
 def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list[int]]:
@@ -123,12 +84,18 @@ def without_prompt(bos: list[int], response: list[int]) -> tuple[list[int], list
     return (bos, response) if bos else (response[:1], response[1:])
 
 
-def summarize(tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, columns: list[str]) -> dict:
-    """The columns of one row, from what is predicted for each of its targets in both forward passes."""
+def summarize(
+    tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, prompt: tuple[int, float] | None, columns: list[str]
+) -> dict:
+    """The columns of one row, from what is predicted for each of its targets in both forward passes.
+
+    prompt: number of tokens and nll of the prompt, if they are known.
+    """
     (nll, rank, entropy, brier), end = with_prompt.predictions, tokens.ends()
     if not all(values.isfinite().all() for values in (nll, with_prompt.prompt_nll, direct_nll)):
         return unusable("not_finite", columns)
     first = torch.tensor(tokens.first, dtype=torch.bool)
+    prompt_n_tokens, prompt_nll = prompt or (len(with_prompt.prompt_nll), with_prompt.prompt_nll.sum().item())
     values = {
         "n_tokens": (~end).sum().item(),
         "nll": nll[~end].sum().item(),
@@ -142,8 +109,8 @@ def summarize(tokens: Tokens, with_prompt: Scored, direct_nll: torch.Tensor, col
         "end_rank_sum": rank[end].sum().item(),
         "end_entropy": entropy[end].sum().item(),
         "end_brier": brier[end].sum().item(),
-        "prompt_n_tokens": len(with_prompt.prompt_nll),
-        "prompt_nll": with_prompt.prompt_nll.sum().item(),
+        "prompt_n_tokens": prompt_n_tokens,
+        "prompt_nll": prompt_nll,
         "answer_similarity": with_prompt.answer_similarity,
         "prompt_similarity": with_prompt.prompt_similarity,
         "direct_n_tokens": len(direct_nll),
@@ -161,31 +128,14 @@ def unusable(reason: str, columns: list[str]) -> dict:
 
 
 def token_scores(
-    model, rows: list[tuple[list[int], ...]], batch_tokens: int, left_out: set[int] = frozenset()
+    model,
+    rows: list[tuple[list[int], ...]],
+    batch_tokens: int,
+    left_out: set[int] = frozenset(),
+    prompts: bool = True,
 ) -> list[Scored]:
     """For each row, given and scored ids by turns, what the model predicts: see scripts/likelihoods/forward_pass.py."""
     head = output_head(model)
-    return in_batches(model, rows, batch_tokens, lambda rows: score_prompt_and_answer(model, head, rows, left_out))
-
-
-def direct_nlls(model, rows: list[tuple[list[int], list[int]]], batch_tokens: int) -> list[torch.Tensor]:
-    """nll in nats (float64) of the scored ids of each row."""
-    head = output_head(model)
-    return in_batches(model, rows, batch_tokens, lambda rows: score_answer(model, head, rows))
-
-
-def in_batches(model, rows: list[tuple[list[int], ...]], batch_tokens: int, score: Callable[[list], list]) -> list:
-    """score(rows) of rows grouped by length, in the order of the rows."""
-    scores, lengths = [None] * len(rows), [sum(map(len, row)) for row in rows]
-    for batch in batches(lengths, batch_tokens, longest_together(model.config)):
-        for i, scored in zip(batch, halve_if_out_of_memory(score, [rows[i] for i in batch]), strict=True):
-            scores[i] = scored
-    return scores
-
-
-@torch.inference_mode()
-def nll_alone(model, row: list[int]) -> torch.Tensor:
-    """nll of the tokens of one row after its first, from the model's own logits, without padding or mask."""
-    ids = torch.tensor([row], device=device())
-    logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-    return torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")
+    return in_batches(
+        model, rows, batch_tokens, lambda rows: score_prompt_and_answer(model, head, rows, left_out, prompts)
+    )

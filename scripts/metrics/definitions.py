@@ -102,7 +102,7 @@ PARTS = {
 MAX_CUT = 0.05  # a teacher with a larger share of responses cut at max_new_tokens is marked
 
 
-class RelativeMetric(NamedTuple):
+class DataSetMetric(NamedTuple):
     better: str
     source: str
 
@@ -110,13 +110,31 @@ class RelativeMetric(NamedTuple):
 # values of a data set that depend on the other compared teachers of the base: scripts/ranking/relative_metrics.py;
 # column `reward_minus_ppl:<reward model>`
 RELATIVE_METRICS = {
-    "lark": RelativeMetric(
+    "lark": DataSetMetric(
         "higher", "learnability among the teachers' responses to the same instruction (2605.30651, lark/score_lark.py)"
     ),
-    "aslec_casl": RelativeMetric(
+    "aslec_casl": DataSetMetric(
         "higher", "log-probability per token, without the effect of the share of first tokens of steps (2604.06834)"
     ),
-    "reward_minus_ppl": RelativeMetric("higher", "z of the mean reward minus z of the mean log-perplexity: no beta"),
+    "reward_minus_ppl": DataSetMetric("higher", "z of the mean reward minus z of the mean log-perplexity: no beta"),
+}
+
+# values of a data set from sampled instructions, if the configuration asks for them: scripts/ranking/sampled_metrics.py
+SAMPLED_METRICS = {
+    "g_norm": DataSetMetric(
+        "lower", "length of the gradient of a response's mean loss, mean over responses (2511.02833)"
+    ),
+    "g_vendi": DataSetMetric(
+        "higher", "exp of the entropy of the eigenvalues of the normalized gradients' second moment (2505.20161)"
+    ),
+    "lalp": DataSetMetric(
+        "higher", "mean log-probability of a step given at most four steps before it, mean over steps (2510.03988)"
+    ),
+    "grace": DataSetMetric(
+        "lower",
+        "held-out gradients, measured by the inverse second moment of the others, normalized "
+        "(2511.02833, GRACE_computation.py)",
+    ),
 }
 
 # metrics of a response under a reference model: columns `ppl:<name>` and `ifd:<name>`
@@ -131,14 +149,14 @@ def named_columns(rows: pl.DataFrame) -> list[str]:
     return [name for name in rows.columns if name.partition(":")[0] in ("reward", *REFERENCE_METRICS) and ":" in name]
 
 
-def relative_columns(teachers: pl.DataFrame) -> list[str]:
-    """The columns of a table of teachers that depend on the other teachers, as reward_minus_ppl:<reward model>."""
-    return [name for name in teachers.columns if name.partition(":")[0] in RELATIVE_METRICS]
+def further_columns(teachers: pl.DataFrame) -> list[str]:
+    """The columns with RELATIVE_METRICS, as reward_minus_ppl:<reward model>, and with SAMPLED_METRICS."""
+    return [name for name in teachers.columns if name.partition(":")[0] in RELATIVE_METRICS | SAMPLED_METRICS]
 
 
 def scores_in(teachers: pl.DataFrame) -> list[str]:
     """The metrics of a table of teachers that are computed from their responses, CAR first: all but the baselines."""
-    return ["car", *named_columns(teachers), *METRICS, *relative_columns(teachers)]
+    return ["car", *named_columns(teachers), *METRICS, *further_columns(teachers)]
 
 
 def data_set_values(names: list[str]) -> list[pl.Expr]:
@@ -149,6 +167,6 @@ def data_set_values(names: list[str]) -> list[pl.Expr]:
 
 def better(metric: str) -> str:
     """higher or lower: the declared direction of the better teacher. Rewards, CAR and the baselines: higher."""
-    declared = METRICS | REFERENCE_METRICS | RELATIVE_METRICS
+    declared = METRICS | REFERENCE_METRICS | RELATIVE_METRICS | SAMPLED_METRICS
     name = metric.partition(":")[0]
     return declared[name].better if name in declared else "higher"

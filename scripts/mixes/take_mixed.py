@@ -1,10 +1,10 @@
-"""Take the rewards or likelihoods of a mix's responses from those of the teachers they were chosen from.
+"""Take the rewards, likelihoods or gradients of a mix's responses from those of the teachers they were chosen from.
 
 python -m scripts.mixes.take_mixed --teacher mix-alpha --responses results/miniature/responses/mix-alpha.parquet \
     --sources results/miniature/rewards/right-answer/terse-large.parquet ... \
     --output results/miniature/rewards/right-answer/mix-alpha.parquet
 
-The same response has the same reward and the same likelihood, so no model is loaded.
+The same response has the same reward, likelihood and gradient, so no model is loaded.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from scripts.tables.files import check_rows, read_table, write_table
 from scripts.tables.identity import common_identity
 
 VERSION = 1
+VALUES = ("reward", "nll", "gradient_norm", "step_log_prob")  # a table has one of them, null only with a reason
 
 
 def main():
@@ -35,7 +36,8 @@ def main():
         pl.coalesce("why_unmixed", "reason").alias("reason"),
     )
     taken = taken.select(frames[0].columns)
-    check_rows(taken, mixed["id"].to_list(), value="reward" if "reward" in taken.columns else "nll")
+    value = next(name for name in VALUES if name in taken.columns)
+    check_rows(taken, mixed["id"].to_list(), value=value)
     identity = common_identity(args.sources, "responses") | {"responses": sha256(args.responses)}
     write_table(taken, args.output, identity)
     print(f"{args.teacher}: {taken['reason'].null_count()} of {taken.height} rows taken")

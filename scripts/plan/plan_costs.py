@@ -53,6 +53,16 @@ def scoring(size: float, tokens: float, gpu: str) -> Cost:
     return on_gpu("score", 2 * size * tokens, tokens, gpu)
 
 
+def differentiating(size: float, tokens: float, gpu: str, adapters: bool) -> Cost:
+    """A forward pass and its gradients, three times the FLOP of a forward pass; twice for those of adapters only."""
+    return on_gpu("train", (4 if adapters else 6) * size * tokens, tokens, gpu)
+
+
+def projection_bytes(rows: float) -> float:
+    """Disk space of projected gradients: 512 numbers, of 8 bytes in rows/ and of 4 in their table."""
+    return rows * 512 * (8 + 4)
+
+
 def text_bytes(tokens: float) -> float:
     """Disk space of texts in rows/ and in their table, at 4 bytes per token, without compression."""
     return 2 * 4 * tokens

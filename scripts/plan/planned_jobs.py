@@ -6,8 +6,20 @@ Each function has the name of its rule; its arguments are the study and the job.
 from scripts.configuration.config_engines import is_endpoint, price_share
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.plan.dry_run import Job
-from scripts.plan.plan_costs import MODEL_START, Cost, asking, generating, scoring, text_bytes, training
+from scripts.plan.plan_costs import (
+    MODEL_START,
+    Cost,
+    asking,
+    differentiating,
+    generating,
+    projection_bytes,
+    scoring,
+    text_bytes,
+    training,
+)
 from scripts.plan.study_sizes import TRAINED, Study
+
+STEP = 25  # tokens of a step of a response
 
 
 def cost_of(study: Study, job: Job) -> Cost:
@@ -34,6 +46,29 @@ def score_likelihoods(study: Study, job: Job) -> Cost:
 def score_reference_likelihoods(study: Study, job: Job) -> Cost:
     size = study.parameters("reference_models", job.wildcards["reference_model"])
     return scoring(size, likelihood_tokens(study, job), study.gpu)
+
+
+def score_lalp(study: Study, job: Job) -> Cost:
+    """The first steps share a window; each further one has its own, with the instruction and the steps before it."""
+    section, prompt, teachers = study.config["lalp"], study.prompt_tokens(), job.written()
+    study.assumed.add(f"tokens per step = {STEP}")
+    window = STEP * (section["steps_before"] + 1)
+    tokens = 0
+    for name in teachers:
+        response = study.response_tokens(name)
+        further = max(response - window, 0) / STEP
+        rows = min(section["n"], study.instructions(name))
+        tokens += rows * (prompt + min(response, window) + further * (prompt + window))
+    return scoring(study.parameters("bases", job.wildcards["base"]), tokens, study.gpu)
+
+
+def score_gradients(study: Study, job: Job) -> Cost:
+    """Each response to a sampled instruction is read once, after its instruction."""
+    section, teachers = study.config["gradients"], job.written()
+    rows = {name: min(section["n"], study.instructions(name)) for name in teachers}
+    tokens = sum(rows[name] * (study.prompt_tokens() + study.response_tokens(name)) for name in teachers)
+    cost = differentiating(study.parameters("bases", job.wildcards["base"]), tokens, study.gpu, section["lora"])
+    return cost + Cost(bytes=projection_bytes(sum(rows.values())))
 
 
 def finetune(study: Study, job: Job) -> Cost:
@@ -116,6 +151,8 @@ COSTS = {
     "score_rewards_apart": score_rewards,
     "score_likelihoods": score_likelihoods,
     "score_reference_likelihoods": score_reference_likelihoods,
+    "score_lalp": score_lalp,
+    "score_gradients": score_gradients,
     "finetune": finetune,
     "answer_benchmark": answer_benchmark,
     "answer_as_baseline": answer_as_baseline,

@@ -11,8 +11,10 @@ the same questions; n is their number. With `--compare unpaired` each teacher ha
 are over those for which it has every metric. A teacher with `compare: false` has no rank; its means are over those of
 these instructions for which it has every metric. sigmoid:<reward model> is the mean of sigmoid(reward), which is r of
 CAR if `car.transform` is sigmoid; cut is the share of responses that ended at max_new_tokens. If a teacher thinks,
-there are also thinking_tokens, their mean, and cut_in_thinking, the share of rows that ended inside the thinking. Exits
-if the losses or rewards of two teachers are by different models.
+there are also thinking_tokens, their mean, and cut_in_thinking, the share of rows that ended inside the thinking. With
+--gradients there are g_norm, g_vendi and grace, of n_gradients sampled instructions that all compared teachers have,
+and with --lalp lalp, of n_lalp.
+Exits if the losses or rewards of two teachers are by different models.
 """
 
 import argparse
@@ -22,9 +24,10 @@ from pathlib import Path
 import polars as pl
 
 from scripts.metrics.car import car, preferred
-from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, named_columns, relative_columns
+from scripts.metrics.definitions import MAX_CUT, METRICS, data_set_values, further_columns, named_columns
 from scripts.ranking.common_instructions import KEYS, by_base, refuse_gaps, rows_that_count
 from scripts.ranking.relative_metrics import aslec_casl, lark, reward_minus_ppl
+from scripts.ranking.sampled_metrics import of_base, scores_of_gradients, scores_of_steps
 from scripts.ranking.thinking_shares import thinking_shares, with_thinking_shares
 from scripts.tables.files import read_table, write_table
 from scripts.tables.identity import common_identity
@@ -44,6 +47,10 @@ def main():
             [means_of(read_table(path), counting) for path in paths]
         )  # one file at a time: they may be large
         means = with_relative_metrics(means, paths, counting, compared, args.compare)
+        if gradients := of_base(args.gradients, base):
+            means = joined(means, scores_of_gradients(gradients, counting, compared))
+        if steps := of_base(args.lalp, base):
+            means = joined(means, scores_of_steps(steps, counting, compared))
         table = with_thinking_shares(rank(means, compared, families, **args.car), shares)
         tables.append(table.with_columns(baselines(args.teachers, compared, args.families[base])))
     write_table(pl.concat(tables, how="diagonal"), args.output)
@@ -71,8 +78,13 @@ def with_relative_metrics(
     if compare == "paired":
         found.append(lark(paths, counting, compared))
     for values in found:
-        means = means.join(values, on="teacher", how="left", validate="1:1", maintain_order="left")
+        means = joined(means, values)
     return means.with_columns(reward_minus_ppl(reward, compared) for reward in rewards)
+
+
+def joined(means: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
+    """The teachers of one base with further values of each."""
+    return means.join(values, on="teacher", how="left", validate="1:1", maintain_order="left")
 
 
 def rank(
@@ -101,7 +113,8 @@ def rank(
             "car",
             *named_columns(means),
             *METRICS,
-            *relative_columns(means),
+            *further_columns(means),
+            pl.col("^n_(gradients|lalp)$"),
             pl.col("^sigmoid:.*$"),
             "cut",
             "note",
@@ -145,6 +158,12 @@ def parse_args():
     )
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="parquet, one per base and teacher")
     parser.add_argument("--responses", type=Path, nargs="*", default=[], help="parquet, one per teacher")
+    parser.add_argument(
+        "--gradients", type=Path, nargs="*", default=[], help="parquet per base and teacher, if they are computed"
+    )
+    parser.add_argument(
+        "--lalp", type=Path, nargs="*", default=[], help="parquet of steps per base and teacher, if they are computed"
+    )
     parser.add_argument("--output", type=Path, required=True, help="CSV, one row per base and teacher")
     return parser.parse_args()
 

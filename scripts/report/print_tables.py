@@ -16,7 +16,7 @@ from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
 from scripts.report.present_tables import present_tables, shows
 from scripts.report.response_costs import DOLLARS, costs_in_words, known_costs, with_dollars
-from scripts.report.scores import scores_in_words
+from scripts.report.scores import sampled_in_words, scores_in_words
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
 
@@ -77,7 +77,9 @@ def print_teachers(tables: dict[str, pl.DataFrame], performance: pl.DataFrame) -
         print_paragraph(size["advice"])
         print_paragraph(in_words(tables["sensitivity"].filter(base=base)))
         print_paragraph(parts_in_words(size))
-        print_paragraph(scores_in_words(tables["scores"].filter(base=base)))
+        words = scores_in_words(tables["scores"].filter(base=base))
+        ranked = teachers.filter(pl.col("rank").is_not_null(), base=base)
+        print_paragraph(" ".join(filter(None, [words, sampled_in_words(ranked)])))
 
 
 def title_of(base: str, performance: pl.DataFrame) -> str:

@@ -8,7 +8,7 @@ from scripts.report.ceiling import ceiling_in_words
 from scripts.report.parts import parts_in_words
 from scripts.report.report_figures import figures_of_base, figures_of_car
 from scripts.report.response_costs import costs_in_words, known_costs, with_dollars
-from scripts.report.scores import scores_in_words
+from scripts.report.scores import sampled_in_words, scores_in_words
 from scripts.report.seams import seams_in_words
 from scripts.report.sensitivity import in_words
 from scripts.report.size_steps import worse_steps
@@ -31,6 +31,7 @@ def about_base(base: str, tables: dict[str, pl.DataFrame], variants: dict) -> di
         "parts": parts_in_words(size),
         "scores": tables["scores"].filter(base=base).to_dicts(),
         "scores_in_words": scores_in_words(tables["scores"].filter(base=base)),
+        "sampled": sampled_in_words(teachers.drop_nulls("rank")),
         "seams": seams_in_words(tables["seams"].filter(base=base)),
         "conclusion": conclusion(tables, base),
         "without_ap": without_ap(tables, base),

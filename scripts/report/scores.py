@@ -2,6 +2,8 @@
 
 import polars as pl
 
+SAMPLED = {"n_gradients": "g_norm, g_vendi and grace are", "n_lalp": "lalp is"}
+
 
 def scores_in_words(scores: pl.DataFrame) -> str:
     """Sentences on the rows of scores.csv of one base; empty if fewer than two scores order the teachers."""
@@ -19,6 +21,21 @@ def scores_in_words(scores: pl.DataFrame) -> str:
         else f"{agree} of {n} scores have the same first teacher"
     )
     return f"{same}. First is {named}. {lowest(ordered)}"
+
+
+def sampled_in_words(teachers: pl.DataFrame) -> str:
+    """Which scores of a table of teachers are from sampled instructions, and how many; empty if there are none."""
+    sentences = [
+        f"{scores} from {numbers_of(teachers[column])} sampled instructions."
+        for column, scores in SAMPLED.items()
+        if column in teachers.columns
+    ]
+    return " ".join(sentences)
+
+
+def numbers_of(counts: pl.Series) -> str:
+    lowest, highest = counts.min(), counts.max()
+    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
 
 
 def lowest(ordered: pl.DataFrame) -> str:

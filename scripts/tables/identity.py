@@ -1,8 +1,9 @@
 """What a table was computed from: tables of one name whose sources differ are never joined.
 
-A parquet file has it in its metadata: of `model <name>`, `reward model <name>` and `judge` the key under which their
-rows are stored, of the files `responses`, `prompts` and `baseline` the SHA-256. A CSV has it in its column
-`computed_from`. A table that does not say it, imported or written by an older version, fits every other.
+A parquet file has it in its metadata: of `model <name>`, `gradients <name>`, `lalp <name>`, `reward model <name>` and
+`judge` the key under which their rows are stored, of the files `responses`, `prompts` and `baseline` the SHA-256. A CSV
+has it in its column `computed_from`. A table that does not say it, imported or written by an older version, fits every
+other.
 """
 
 import json
@@ -18,6 +19,7 @@ LIKELIHOODS = "score_likelihoods score_reference_likelihoods"
 REWARDS = "score_rewards score_rewards_apart"
 REMAKE = {"model": LIKELIHOODS, "reward": REWARDS, "responses": f"{LIKELIHOODS} {REWARDS} import_rewards"}
 REMAKE["responses"] += " select_rewards measure_diversity"
+REMAKE |= {"gradients": "score_gradients", "lalp": "score_lalp"}
 JUDGMENTS = "judge_exact judge_grades judge_pairs judge_reward"
 
 

@@ -210,11 +210,11 @@ def memory_for(gib: float, rows: int):
     """Leave only so much GPU memory, or on a CPU let larger batches fail; the sizes of batches that did not fit."""
     failures, score = [], token_scores.score_prompt_and_answer
 
-    def watched(model, head, batch, left_out):
+    def watched(model, head, batch, *how):
         try:
             if not torch.cuda.is_available() and len(batch) > rows:
                 raise torch.OutOfMemoryError("simulated")
-            return score(model, head, batch, left_out)
+            return score(model, head, batch, *how)
         except torch.OutOfMemoryError:
             failures.append(len(batch))
             raise
