@@ -181,10 +181,12 @@ def test_further_pilots_are_for_the_teachers_that_may_be_the_best_and_larger_one
 
 
 def test_the_draws_are_the_same_every_time_and_follow_what_is_clear():
-    cells = cells_with([[50, 60], [20, 30]], seeds=0.25)
+    cells = cells_with([[50, 60], [20, 30]], seeds=0.25)._replace(freedom=1000)
     drawn = draw_curves(cells, at_size(2, 5000), 5000)
     assert (drawn == draw_curves(cells, at_size(2, 5000), 5000)).all()
     assert p_best(drawn)[0] > 0.99 and 60 < drawn[:, 0].mean() < 70
     at_measured = draw_curves(cells, Points(np.array([0, 1]), np.array([1000.0, 1000.0])), 5000)
     assert at_measured.mean(0) == pytest.approx([60, 30], abs=0.5)
-    assert at_measured.std(0) == pytest.approx([0.35, 0.35], abs=0.1)  # 0.5 / 2^0.5
+    assert at_measured.std(0) == pytest.approx([0.35, 0.35], abs=0.05)  # 0.5 / 2^0.5
+    few = draw_curves(cells._replace(freedom=4), Points(np.array([0]), np.array([1000.0])), 5000)
+    assert few.std() > 0.4  # the error over seeds is less known
