@@ -3,7 +3,7 @@
 import numpy as np
 
 from scripts.pilots.crossings import Crossing
-from scripts.pilots.curves import p_best
+from scripts.pilots.curves import Cells, accelerates, p_best
 from scripts.pilots.further import Further, contenders
 from scripts.pilots.measured import Measured
 from scripts.pilots.pilot_settings import steps_of, warmup_of
@@ -19,7 +19,8 @@ def about_base(
 ) -> list[str]:
     """What the pilots of a base say. drawn (draws, teachers): the scores at the target; further: by cost."""
     names = measured.teachers
-    sentences = [*about_best(names, drawn, settings), *about_race(measured), *about_simple(predicted, settings)]
+    sentences = about_best(names, drawn, settings, is_settled(measured.cells, drawn, settings))
+    sentences += [*about_form(measured.cells), *about_race(measured), *about_simple(predicted, settings)]
     sentences += [
         f"{names[cross.first]} is better with few examples and {names[cross.later]} with many: their curves cross near "
         f"{two_digits(cross.size):,} examples (probability {cross.probability:.2f})."
@@ -31,18 +32,35 @@ def about_base(
     return sentences
 
 
-def about_best(names: list[str], drawn: np.ndarray, settings: dict) -> list[str]:
+def is_settled(cells: Cells, drawn: np.ndarray, settings: dict) -> bool:
+    """Whether one teacher is the best at the target with `p_best`, and the scores do not rise faster and faster."""
+    return bool(p_best(drawn).max() >= settings["p_best"]) and not accelerates(cells)
+
+
+def about_form(cells: Cells) -> list[str]:
+    """Whether the pilots show that the curves flatten, which a prediction needs."""
+    if accelerates(cells):
+        return [
+            "The scores rise faster from size to size: the students have yet to learn most of it, and the order may "
+            "change. Add a larger size."
+        ]
+    if len(np.unique(cells.size)) < 3:
+        return ["Two sizes do not show whether the scores flatten: the prediction takes it for likely."]
+    return []
+
+
+def about_best(names: list[str], drawn: np.ndarray, settings: dict, settled: bool) -> list[str]:
     """Who is the best at the target, and how sure."""
     chances, at = p_best(drawn), f"{settings['target']:,} examples"
     first, *others = contenders(chances)
     least = settings["p_best"]
-    if chances[first] >= least:
+    if settled:
         start = f"{names[first]} is the best teacher at {at} with probability {chances[first]:.2f}"
         start += f": settled (at least {least:g})."
     else:
         rest = ", ".join(f"{names[i]} {chances[i]:.2f}" for i in others)
         start = f"Not settled: at {at} the best teacher is {names[first]} with probability {chances[first]:.2f}"
-        start += f", less than {least:g}; {rest}."
+        start += f" (needed: {least:g}); {rest}."
     if not others:
         return [start]
     gap = drawn[:, first] - drawn[:, others[0]]

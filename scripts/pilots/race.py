@@ -2,14 +2,29 @@
 
 import numpy as np
 
-RISK = 0.05  # largest probability, at each decision, that the best teacher is among those that have left the race
+from scripts.pilots.curves import DRAWS, Cells, accelerates, at_size, draw_curves, p_best
+
+RISK = 0.1  # largest probability, at each decision, that the best teacher is among those that have left the race
+SIZES = 2  # at least so many sizes before anybody leaves: one size shows no slope
+
+
+def decide(cells: Cells, teachers: int, target: float, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each teacher to be the best at the target, and the mask of those that leave now.
+
+    Only those may leave that have pilots of the largest size. Nobody leaves as long as the scores rise faster from size
+    to size: then most is still to be learned, and the order may change.
+    """
+    chances = p_best(draw_curves(cells, at_size(teachers, target), target, draws))
+    running = np.isin(np.arange(teachers), cells.teacher[cells.size == cells.size.max()])
+    if len(np.unique(cells.size)) < SIZES or accelerates(cells):
+        return chances, np.zeros(teachers, bool)
+    return chances, leaving(chances, running)
 
 
 def leaving(chances: np.ndarray, running: np.ndarray) -> np.ndarray:
-    """The mask (teachers,) of those that leave the race now.
+    """The mask (teachers,) of those whose chances (teachers,) are smallest and small enough.
 
-    chances (teachers,): the probability of each to be the best at the target. Those leave whose chances are smallest,
-    as long as theirs and those of all that are not running (a mask) are together at most RISK; never the first one.
+    Theirs and those of all that are not running (a mask) are together at most RISK; the first one never leaves.
     """
     leave = np.zeros(len(chances), bool)
     total = chances[~running].sum()

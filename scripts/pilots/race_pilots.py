@@ -14,23 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.pilots.curves import at_size, draw_curves, p_best
 from scripts.pilots.measured import read_pilots
-from scripts.pilots.race import RISK, leaving
+from scripts.pilots.race import RISK, decide
 from scripts.tables.text_files import write_json
 
 
 def main():
     args = parse_args()
     teachers, cells, lost = read_pilots(args.judgments, args.scores, args.score)
-    chances = p_best(draw_curves(cells, at_size(len(teachers), args.target), args.target))
+    chances, left = decide(cells, len(teachers), args.target)
     ran = np.isin(np.arange(len(teachers)), cells.teacher[cells.size == args.size])
-    left = leaving(chances, ran)
     decision = {
         "base": args.base,
         "size": args.size,
         "running": [name for name, here, gone in zip(teachers, ran, left, strict=True) if here and not gone],
-        "left": [name for name, gone in zip(teachers, left, strict=True) if gone],
+        "left": [name for name, here, gone in zip(teachers, ran, left, strict=True) if here and gone],
         "p_best": {name: round(float(chance), 4) for name, chance in zip(teachers, chances, strict=True)},
         "risk": RISK,
         "without_a_score": lost,

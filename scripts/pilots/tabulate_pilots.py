@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from scripts.correlations.ap_errors import margin
-from scripts.pilots.about_pilots import about_base, about_training
+from scripts.pilots.about_pilots import about_base, about_training, is_settled
 from scripts.pilots.crossings import crossings
 from scripts.pilots.curves import Cells, Points, draw_curves, p_best
 from scripts.pilots.further import further_pilots
@@ -51,7 +51,7 @@ def main():
         rows += [{"base": base, **row} for row in [*measured_rows(measured), *predicted]]
         curves += [{"base": base, **row} for row in curve_rows(measured.teachers, drawn, sizes)]
         chances = p_best(drawn[:, -1])
-        settled = chances.max() >= settings["p_best"]
+        settled = is_settled(measured.cells, drawn[:, -1], settings)
         further = [] if settled else further_pilots(measured.cells, chances, settings["target"], settings["seeds"])
         sentences = about_base(measured, drawn[:, -1], crossings(drawn, sizes), further, predicted, settings)
         findings += [(base, sentence) for sentence in sentences]
