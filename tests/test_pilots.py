@@ -147,7 +147,7 @@ def test_a_crossing_has_the_size_at_which_the_difference_turns():
     curves[:, :, 0] = [1, -1, -2]  # better at 100, worse at 400 and 1600
     (found,) = crossings(curves, np.array([100.0, 400, 1600]))
     assert (found.first, found.later, found.probability) == (0, 1, 1.0) and found.size == pytest.approx(200)
-    curves[3:] *= -1  # 7 of 10 draws cross the other way: not sure enough
+    curves[4:] *= -1  # 6 of 10 draws cross the other way: not sure enough
     assert crossings(curves, np.array([100.0, 400, 1600])) == []
 
 

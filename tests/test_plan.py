@@ -71,6 +71,7 @@ def test_the_plan_follows_options_of_the_command_line():
     assert stages["finetune"][3] == 14
 
 
+@pytest.mark.slow
 def test_the_plan_shows_pilots_beside_the_ranking_and_the_study():
     """All pilots of four teachers, two bases, two sizes and two seeds, as if nobody left the race."""
     text = planned("single-gpu", "--config", "pilots={sizes: [250, 1000], score: gsm8k.accuracy, target: 50000}")[0]

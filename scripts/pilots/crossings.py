@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SURE = 0.8  # least probability of a crossing that is reported
+SURE = 0.7  # least probability of a crossing that is reported
 
 
 class Crossing(NamedTuple):
