@@ -171,6 +171,7 @@ def test_those_leave_that_are_together_hardly_the_best():
     assert leaving(chances, without_the_last).tolist() == [False, True, False, True, False]
     assert leaving(np.array([0.5, 0.42, 0.08]), np.array([True, True, False])).sum() == 0
     assert leaving(np.array([0.0, 0.11, 0.89]), np.array([True, False, True])).sum() == 0  # the best may have left
+    assert leaving(np.array([0.0, 0.01, 0.99]), np.ones(3, bool), stay=2).tolist() == [True, False, False]
     assert leaving(np.array([0.01, 0.01]), np.ones(2, bool)).tolist() == [True, False]  # somebody is left
 
 
@@ -187,6 +188,7 @@ def test_nobody_leaves_after_one_size_nor_while_the_scores_rise_faster_from_size
         False,
     ]
     assert decide(cells(30, 60, 70), 2, 50_000)[1].tolist() == [False, True]
+    assert decide(cells(30, 60), 2, 50_000)[1].sum() == 0  # two stay until three sizes show whether the scores flatten
     assert decide(cells(30, 40, 70), 2, 50_000)[1].sum() == decide(cells(30), 2, 50_000)[1].sum() == 0
 
 

@@ -7,6 +7,7 @@ from scripts.pilots.curves import Cells, accelerates, p_best
 from scripts.pilots.further import Further, contenders
 from scripts.pilots.measured import Measured
 from scripts.pilots.pilot_settings import steps_of, warmup_of
+from scripts.pilots.race import FLATTENS
 
 
 def about_base(
@@ -33,19 +34,19 @@ def about_base(
 
 
 def is_settled(cells: Cells, drawn: np.ndarray, settings: dict) -> bool:
-    """Whether one teacher is the best at the target with `p_best`, and the scores do not rise faster and faster."""
-    return bool(p_best(drawn).max() >= settings["p_best"]) and not accelerates(cells)
+    """Whether one teacher is the best at the target with `p_best`, and the pilots show that the scores flatten."""
+    return bool(p_best(drawn).max() >= settings["p_best"]) and not about_form(cells)
 
 
 def about_form(cells: Cells) -> list[str]:
-    """Whether the pilots show that the curves flatten, which a prediction needs."""
+    """Why the pilots do not show that the scores flatten, which a prediction needs; nothing if they do."""
     if accelerates(cells):
         return [
             "The scores rise faster from size to size: the students have yet to learn most of it, and the order may "
             "change. Add a larger size."
         ]
-    if len(np.unique(cells.size)) < 3:
-        return ["Two sizes do not show whether the scores flatten: the prediction takes it for likely."]
+    if len(np.unique(cells.size)) < FLATTENS:
+        return ["Two sizes do not show whether the scores flatten, which the prediction takes for likely: add a third."]
     return []
 
 
