@@ -93,9 +93,9 @@ def test_a_study_of_pilots_and_what_a_size_a_seed_and_a_teacher_add(tiny, tiny_r
     assert jobs(root) == dict.fromkeys(of_each, 4) | tables | {"import_responses": 1}
     write(target=128)
     assert jobs(root)["race_pilots"] == 1 and "finetune_pilot" not in jobs(root)
-    for name in ("checkpoints/b/long@n16s1/manifest.json", "answers/quiz/b/long@n16s1.parquet"):
+    of_pilot = ["checkpoints/b/{}/manifest.json", "answers/quiz/b/{}.parquet", "judgments/quiz/b/{}.parquet"]
+    lost = [name.format("long@n16s1") for name in (*of_pilot, "scores/quiz/b/{}.json")]
+    for name in (*lost, "tables/pilots.csv", "pilots.html"):
         (results / name).unlink()  # as if the run had been killed before this pilot
-    for name in ("judgments/quiz/b/long@n16s1.parquet", "scores/quiz/b/long@n16s1.json"):
-        (results / name).unlink()
     write()
     assert jobs(root) == dict.fromkeys(of_each, 1) | tables
