@@ -4,6 +4,7 @@ snakemake plan    the jobs that are left and their cost: GPU-hours, dollars, dis
 snakemake speed   the speed of each stage on this machine, compared with a plain implementation of the same
 snakemake check   checks every model, key, folder and table of the config, and computes nothing
 snakemake rank    rewards and likelihoods of each teacher's responses, CAR, a ranking of teachers for each base model
+snakemake pilots  small trainings at growing sizes: which teacher will be the best at the size that you train on
 snakemake all     also fine-tunes and judges every pair, and shows how well each metric predicted the scores
 snakemake paper_table   what follows from the paper's own tables: results/paper-table/tables
 snakemake evidence      what public tables say of each metric: results/evidence/evidence.html
@@ -79,6 +80,13 @@ include: "rules/datasets.smk"
 include: "rules/paper_table.smk"
 include: "rules/report.smk"
 include: "rules/evidence.smk"
+
+
+if "pilots" in config:
+
+    include: "rules/pilots.smk"
+
+
 include: "rules/plan.smk"
 include: "rules/speed.smk"
 
@@ -130,6 +138,7 @@ RANKING = [
 localrules:
     all,
     rank,
+    pilots,
     check,
     paper_table,
     evidence,
@@ -158,6 +167,13 @@ rule rank:
         endpoint_checks("rank"),
         RANKING,
         "<results>/ranking.html",
+
+
+rule pilots:
+    input:
+        checks("all"),
+        endpoint_checks("all"),
+        lambda wildcards: pilots_page(),
 
 
 rule check:

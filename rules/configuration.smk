@@ -347,6 +347,13 @@ def task_checks():
     return ["<results>/checks/tasks.json"] if EVALUATED else []
 
 
+def pilots_page():
+    """The page of the pilots. Exits if the configuration has none."""
+    if "pilots" not in config:
+        sys.exit("pilots: the configuration has no such section: docs/pilots.md has an example")
+    return "<results>/pilots.html"
+
+
 # checks
 
 SOURCES = sources_to_check(config)

@@ -62,17 +62,20 @@ def folder_of(module: str) -> str:
 def rules() -> dict[str, str]:
     """Name and text of every rule that runs a script; the text of a `use rule` includes what it inherits."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in SNAKEFILES)
-    blocks = iter(re.split(r"^ *(?:use rule (\w+) as|rule) (\w+)(?: with)?:$", text, flags=re.M)[1:])
-    found = {}
-    for used, name, body in zip(blocks, blocks, blocks, strict=True):
-        found[name] = body + inherited(found[used], body) if used else body
-    return {name: with_script(body) for name, body in found.items() if "shell:" in body}
+    blocks = iter(re.split(r"^ *(?:use rule (\w+) as|rule|checkpoint) (\w+)(?: with)?:$", text, flags=re.M)[1:])
+    found = {name: (used, body) for used, name, body in zip(blocks, blocks, blocks, strict=True)}
+    return {name: with_script(body) for name in found if "shell:" in (body := inherited(name, found))}
 
 
-def inherited(used: str, body: str) -> str:
-    """The lines of the used rule, without the named inputs, params ... that the body of the `use rule` has itself."""
+def inherited(name: str, found: dict[str, tuple[str, str]]) -> str:
+    """The text of a rule and that of the rule that it uses, without what it has itself: named inputs, params ..."""
+    used, body = found[name]
+    if not used:
+        return body
     own = re.findall(r"^ +(\w+)=", body, flags=re.M)
-    return "\n".join(line for line in used.splitlines() if not re.match(rf" +({'|'.join(own)})=", line))
+    return body + "\n".join(
+        line for line in inherited(used, found).splitlines() if not re.match(rf" +({'|'.join(own)})=", line)
+    )
 
 
 def with_script(body: str) -> str:

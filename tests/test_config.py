@@ -10,6 +10,7 @@ import yaml
 
 from conftest import ROOT, snakemake
 from scripts.configuration.check_config import fill_and_check
+from scripts.configuration.config_pilots import wrong_pilots
 from scripts.configuration.included import include_files
 from scripts.configuration.schema import load_schema
 
@@ -17,6 +18,7 @@ IMPORT = {"path": "t.csv", "columns": {"id": "i", "response": "r"}}
 ANNOTATIONS = ["$schema", "$defs", "title", "description", "default", "then", "else"]
 SCORES = {"path": "config/paper/scores.csv", "columns": {"scores": {"wr": "alpaca_eval_wr"}}}
 
+PILOTS = {"sizes": [32, 128], "score": "held_out.accuracy", "target": 512}
 TASKS = {"protocol": "lm_eval", "tasks": ["gsm8k", "mmlu"]}
 
 
@@ -78,6 +80,29 @@ def test_a_default_is_checked_like_a_value_that_is_written_out(monkeypatch):
             "teachers: 'tttttttttttttttttttt'... has 249 characters, and 100 are",
         ),
         ("teachers/Big", {"model": "a/b"}, "teachers: 'Big' is not allowed: lower-case letters,"),
+        ("pilots", {"sizes": [1, 2], "target": 9}, "pilots: score is missing"),
+        ("pilots", PILOTS | {"sizes": [32]}, "pilots.sizes: two or more entries are needed"),
+        ("pilots", PILOTS | {"sizes": [128, 32]}, "pilots.sizes: write them from small to large: [32, 128]"),
+        (
+            "pilots",
+            PILOTS | {"sizes": [32, 513], "target": 999},
+            "pilots.sizes: 513 is more than the 512 of instructions.n",
+        ),
+        ("pilots", PILOTS | {"target": 127}, "pilots.target: 127 is less than the size 128: it is what sizes lead to"),
+        ("pilots", PILOTS | {"seeds": 1}, "pilots.seeds: 1 is less than the minimum of 2"),
+        ("pilots", PILOTS | {"teachers": 7}, "pilots.teachers: 7, but 6 are compared: write a smaller number"),
+        ("pilots", PILOTS | {"teachers": ["plain-small"]}, "pilots.teachers: two or more entries are needed"),
+        (
+            "pilots",
+            PILOTS | {"teachers": ["plain-small", "plain-larg"]},
+            "pilots.teachers: no teacher plain-larg that bases are trained on (did you mean plain-large?)",
+        ),
+        (
+            "pilots",
+            PILOTS | {"teachers": "some"},
+            "pilots.teachers: 'some' is not allowed: which teachers have pilots:",
+        ),
+        ("pilots", PILOTS | {"score": "held_out.wrong"}, "pilots.score: no benchmark gives held_out.wrong"),
         ("finetune/epochs", "two", "finetune.epochs: the text 'two' is given, and a number is needed"),
         ("finetune/learning_rate", "2e-5", "finetune.learning_rate: 2e-5 is read as text: a number with an exponent"),
         ("finetune/seed", 3, "finetune: unknown key seed (did you mean seeds?)"),
@@ -448,3 +473,16 @@ def test_a_config_file_on_the_command_line_replaces_the_default_one(checkout):
     done = snakemake("-n", "--configfile", "other.yaml", cwd=checkout)
     assert re.search(r"generate_responses +1\n", done.stdout)
     assert "teacher=terse-large" not in done.stdout
+
+
+def test_pilots_need_a_score_with_a_value_for_each_prompt_and_the_same_instructions():
+    config = put(example(), "pilots", PILOTS | {"score": "t.wr"})
+    config["benchmarks"]["t"] = {"scores": SCORES}
+    (line,) = fill_and_check(config)
+    takers = "take one of a benchmark with the protocol grade, reward, exact"
+    assert line == f"pilots.score: t.wr has no value for each prompt: {takers}"
+    good = put(example(), "pilots", PILOTS)
+    assert fill_and_check(good) == []
+    assert good["pilots"] == PILOTS | {"teachers": 4, "seeds": 2, "p_best": 0.9, "race": True}
+    (line,) = wrong_pilots(good | {"compare": "unpaired"})
+    assert line.startswith("pilots: need the same instructions for all teachers, so not `compare: unpaired`")

@@ -16,7 +16,7 @@ from scripts.models.sizes import parameters_of
 from scripts.plan.dry_run import Job, dry_runs
 from scripts.plan.gpu_memory import models_that_do_not_fit
 from scripts.plan.plan_costs import MODEL_START, Cost
-from scripts.plan.plan_study import by_rule, completion, corrected_cost, measured_ratios
+from scripts.plan.plan_study import by_rule, completion, corrected_cost, measured_ratios, with_every_pilot
 from scripts.plan.planned_jobs import COSTS, cost_of
 from scripts.plan.study_sizes import Study
 from test_configs import jobs_of
@@ -69,6 +69,47 @@ def test_the_plan_follows_options_of_the_command_line():
     _, stages = planned("single-gpu", "--config", teacher)
     assert stages["generate_responses"][0] == 7  # the file has six teachers
     assert stages["finetune"][3] == 14
+
+
+@pytest.mark.slow
+def test_the_plan_shows_pilots_beside_the_ranking_and_the_study():
+    """All pilots of four teachers, two bases, two sizes and two seeds, as if nobody left the race."""
+    text = planned("single-gpu", "--config", "pilots={sizes: [250, 1000], score: gsm8k.accuracy, target: 50000}")[0]
+    table = [line.split() for line in text.split("Pilots alone")[0].splitlines() if line.startswith("  ")]
+    rows = {name: cells for name, *cells in table}
+    assert rows["rank"] == ["pilots", "all"]
+    assert [rows["finetune_pilot"][column] for column in (0, 3, 6)] == ["0", "32", "0"]
+    assert [rows["answer_pilot"][column] for column in (0, 3, 6)] == ["0", "32", "0"]
+    assert [rows["finetune"][column] for column in (0, 3, 6)] == ["0", "0", "12"]
+    examples = 2 * 2 * 4 * (250 + 1000)  # of both bases
+    assert float(rows["finetune_pilot"][9]) == pytest.approx(examples * (50 + 500) * 2, rel=0.05)  # tokens
+    assert "teachers of the pilots = phi-3.5-mini-instruct, " in text
+    assert re.search(
+        r"^Pilots alone: [\d.]+ GPU-hours, [\d.]+% of what is left of `all`, if no teacher", text, flags=re.M
+    )
+
+
+def test_a_race_is_planned_with_all_of_its_pilots_and_with_the_chosen_teachers_once_they_are_known(tmp_path):
+    sized = study()
+    assert with_every_pilot(sized) is sized.config
+    sized.config["pilots"] = {"teachers": 2, "race": True, "sizes": [1, 2]}
+    for entry in sized.config["teachers"].values():
+        entry.setdefault("compare", True)
+    assert with_every_pilot(sized)["pilots"]["teachers"] == ["phi-3.5-mini-instruct", "qwen2.5-0.5b-instruct"]
+    sized.results = tmp_path
+    for base in sized.config["bases"]:
+        (tmp_path / "pilots" / base).mkdir(parents=True)
+        (tmp_path / "pilots" / base / "teachers.json").touch()
+    assert with_every_pilot(sized)["pilots"] == {"teachers": 2, "race": False, "sizes": [1, 2]}
+    assert sized.config["pilots"]["race"]
+
+
+def test_the_cost_of_a_pilot_by_hand():
+    piloted = study()
+    piloted.config["pilots"] = {"score": "gsm8k.accuracy"}
+    wildcards = {"base": "qwen2.5-1.5b", "teacher": "qwen2.5-7b-instruct", "run": "@n250s1"}
+    assert cost_of(piloted, Job("finetune_pilot", wildcards)).tokens == 250 * (50 + 500) * 2
+    assert cost_of(piloted, Job("answer_pilot", wildcards)).tokens == piloted.prompts("gsm8k") * (50 + 500)
 
 
 def test_a_dry_run_that_fails_ends_with_snakemakes_message(monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.configuration.command_line import merge
 from scripts.configuration.config_files import missing_files
+from scripts.configuration.config_pilots import wrong_pilots
 from scripts.configuration.config_references import default_ap, wrong_references
 from scripts.configuration.config_values import fill_candidates, fill_gpus_of_endpoints, wrong_values
 from scripts.configuration.included import include_files, read_config
@@ -39,7 +40,13 @@ def fill_and_check(config: dict) -> list[str]:
     fill_defaults(config)
     config["ap"] = config["ap"] or default_ap(config)
     fill_candidates(config)
-    return [*problems, *wrong_references(config), *missing_files(config), *wrong_values(config)]
+    return [
+        *problems,
+        *wrong_references(config),
+        *missing_files(config),
+        *wrong_values(config),
+        *wrong_pilots(config),
+    ]
 
 
 def parse_args():

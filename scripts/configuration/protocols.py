@@ -16,6 +16,7 @@ class Protocol(NamedTuple):
     scores: tuple[str, ...]  # names of the scores, as in `ap: [benchmark.score]`
     length_controlled: tuple[str, ...] = ()  # scores of a benchmark with `length_control`; empty: it is not allowed
     of_turns: tuple[str, ...] = ()  # scores of prompts of several turns (also turn_3 ...); empty: they are not allowed
+    of_prompts: bool = False  # whether each prompt has a value in the judgments, whose mean the score is
     baseline: bool = True  # whether answers are compared with those of a baseline
     n_prompts: int = 1000
     tokens_read: int = 0  # by a language model as judge, per prompt or turn, all comparisons together
@@ -65,6 +66,7 @@ PROTOCOLS = {
         scored_by="score_grade",
         scores=("grade",),
         of_turns=("grade", "turn_1", "turn_2"),
+        of_prompts=True,
         baseline=False,
         n_prompts=80,
         tokens_read=1500,
@@ -75,12 +77,14 @@ PROTOCOLS = {
         judged_by="judge_reward",
         scored_by="score_judgments",
         scores=("wr",),
+        of_prompts=True,
     ),
     "exact": Protocol(
         judge=None,
         judged_by="judge_exact",
         scored_by="score_judgments",
         scores=("wr", "accuracy"),
+        of_prompts=True,
     ),
 }
 

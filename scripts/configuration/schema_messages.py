@@ -42,7 +42,7 @@ def explain(error: ValidationError) -> list[str]:
             allowed = ", ".join("null" if value is None else str(value) for value in rule)
             return [f"{name_of(found)} is not one of {allowed}"]
         case "minProperties" | "minItems":
-            return ["at least one entry is needed"]
+            return ["at least one entry is needed" if rule == 1 else "two or more entries are needed"]
         case "uniqueItems":
             return [f"{found} has the same entry twice: delete one"]
         case "not":

@@ -25,14 +25,22 @@ def values_of_prompts(paths: Sequence[Path], ap: list[str]) -> dict[tuple, list[
         judgments = read_table(path)
         benchmark, base, run = judgments.select("benchmark", "base", "teacher").row(0)
         scores = [name.rpartition(".")[2] for name in ap if name.rpartition(".")[0] == benchmark]
-        graded = "turn" in judgments.columns
-        of_prompt = prompt_grades(judgments) if graded else judgments
-        columns = [(score, SCALE) if graded else OF_PROMPT.get(score, (None, 0)) for score in scores]
-        if columns and all(column in of_prompt.columns for column, _ in columns):
-            value = sum(pl.col(column).cast(pl.Float64) * points for column, points in columns) / len(ap)
-            of_run = of_prompt.select("id", value=value).drop_nulls()
-            found.setdefault((benchmark, base, teacher_of(run)), []).extend([of_run] if of_run.height else [])
+        of_run = values_of_run(judgments, scores)
+        if of_run is not None:
+            shares = [of_run.with_columns(pl.col("value") / len(ap))] if of_run.height else []
+            found.setdefault((benchmark, base, teacher_of(run)), []).extend(shares)
     return found
+
+
+def values_of_run(judgments: pl.DataFrame, scores: list[str]) -> pl.DataFrame | None:
+    """id and value (the sum of these scores in points) of each prompt that has one; None if a score is no such mean."""
+    graded = "turn" in judgments.columns
+    of_prompt = prompt_grades(judgments) if graded else judgments
+    columns = [(score, SCALE) if graded else OF_PROMPT.get(score, (None, 0)) for score in scores]
+    if not columns or not all(column in of_prompt.columns for column, _ in columns):
+        return None
+    value = sum(pl.col(column).cast(pl.Float64) * points for column, points in columns)
+    return of_prompt.select("id", value=value).drop_nulls()
 
 
 def covariance_of_means(tables: list[pl.DataFrame]) -> np.ndarray:

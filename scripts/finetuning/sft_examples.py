@@ -13,7 +13,7 @@ from scripts.tables.files import read_table
 
 
 def read_pairs(instructions: Path, responses: Path) -> pl.DataFrame:
-    """Instruction, response, finish_reason and reason of every response, in the order of the instructions."""
+    """Instruction, response, finish_reason and reason of each response to these instructions, in their order."""
     return read_table(responses).join(
         read_table(instructions).select("id", *PROMPT), on="id", validate="1:1", maintain_order="left"
     )

@@ -3,6 +3,8 @@
 Each function has the name of its rule; its arguments are the study and the job.
 """
 
+import re
+
 from scripts.configuration.config_engines import is_endpoint, price_share
 from scripts.configuration.protocols import PROTOCOLS
 from scripts.plan.dry_run import Job
@@ -76,11 +78,25 @@ def finetune(study: Study, job: Job) -> Cost:
     return training(study.parameters("bases", job.wildcards["base"]), tokens, study.gpu)
 
 
+def finetune_pilot(study: Study, job: Job) -> Cost:
+    """The first instructions of the study, as many as the run @n{size}s{seed} says."""
+    teacher, size = job.wildcards["teacher"], int(re.match(r"@n(\d+)", job.wildcards["run"])[1])
+    tokens = size * (study.prompt_tokens() + study.response_tokens(teacher)) * study.config["finetune"]["epochs"]
+    return training(study.parameters("bases", job.wildcards["base"]), tokens, study.gpu)
+
+
 def answer_benchmark(study: Study, job: Job) -> Cost:
     """A base that was trained on thinking writes some, too."""
     answered = [name for name, benchmark in study.config["benchmarks"].items() if "prompts" in benchmark]
     thinks = study.mode(job.wildcards["teacher"]) in TRAINED
     return answering(study, "bases", job.wildcards["base"], sorted(answered), thinks)
+
+
+def answer_pilot(study: Study, job: Job) -> Cost:
+    """Only the benchmark of the pilots' score."""
+    benchmark = study.config["pilots"]["score"].rpartition(".")[0]
+    thinks = study.mode(job.wildcards["teacher"]) in TRAINED
+    return answering(study, "bases", job.wildcards["base"], [benchmark], thinks)
 
 
 def answer_as_baseline(study: Study, job: Job) -> Cost:
@@ -154,10 +170,14 @@ COSTS = {
     "score_lalp": score_lalp,
     "score_gradients": score_gradients,
     "finetune": finetune,
+    "finetune_pilot": finetune_pilot,
     "answer_benchmark": answer_benchmark,
+    "answer_pilot": answer_pilot,
     "answer_as_baseline": answer_as_baseline,
     "evaluate_tasks": evaluate_tasks,
     "judge_pairs": judge_pairs,
     "judge_grades": judge_pairs,
+    "judge_grades_of_pilot": judge_pairs,
     "judge_reward": judge_reward,
+    "judge_reward_of_pilot": judge_reward,
 }
