@@ -215,7 +215,7 @@ def test_used_as_its_card_says_it_gives_the_ids_and_labels_of_the_pair(study, ba
     chat = Chat(load_tokenizer(f"results/world/{base}", chat_template=PLAIN))
     hyper = yaml.safe_load((results / "config.yaml").read_text(encoding="utf-8"))["finetune"]
     expected, _ = encode_examples(chat, pairs, hyper["max_length"])
-    assert len(expected) > 400
+    assert len(expected) > 200
     assert ids_and_labels(used["trainer"].train_dataset) == expected
     manifest = json.loads((results / f"checkpoints/{base}/{first}/manifest.json").read_text(encoding="utf-8"))
     assert manifest["n_examples"] == len(expected)

@@ -120,4 +120,4 @@ def test_a_mix_is_a_teacher_of_its_base_only_and_is_not_ranked(study):
     ]
     performance = pl.read_csv(tables / "performance.csv").filter(pl.col("teacher").str.starts_with("mix"))
     assert sorted(performance.select("base", "teacher").rows()) == [("alpha", "mix-alpha"), ("beta", "mix-beta")]
-    assert set(pl.read_csv(tables / "correlations.csv")["n"]) == {6}
+    assert set(pl.read_csv(tables / "correlations.csv")["n"]) == {12}
