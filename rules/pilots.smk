@@ -184,7 +184,7 @@ use rule judge_reward as judge_reward_of_pilot with:
         benchmark=of_pilots_if(judged_by("judge_reward")),
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
+        mem_mb=lambda wildcards: memory_of(judge_of(wildcards.benchmark)),
         replicas=1,
     params:
         pairs="{base}/{teacher}{run}",
@@ -208,7 +208,7 @@ use rule judge_grades as judge_grades_of_pilot with:
         benchmark=of_pilots_if(judged_by("judge_grades")),
     resources:
         gpu=lambda wildcards: judge_of(wildcards.benchmark)["gpus"],
-        mem_mb=lambda wildcards: judge_of(wildcards.benchmark)["mem_mb"],
+        mem_mb=lambda wildcards: memory_of(judge_of(wildcards.benchmark)),
         replicas=1,
     params:
         pairs="{base}/{teacher}{run}",
