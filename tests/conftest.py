@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ["Snakefile", "rules", "scripts", "config", "envs", "profiles"]
 # whole studies take longest, and one that starts last would leave the other process without work
 LONGEST = ["judged_study", "slurm", "conversation_study", "real_base", "unpaired_study", "teacher_kinds"]
-LONGEST += ["thinking_judge_study"]
+LONGEST += ["thinking_judge_study", "pilots_study"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of tests and of scripts: with small models, threads wait
 os.environ["PYTHONPATH"] = str(ROOT)  # so that scripts can be started as modules from any folder
