@@ -19,7 +19,7 @@ VERSION = 3
 BLOCK = 512  # rows stored at a time
 
 
-def load_scorer(spec: dict, known: Known):
+def load_scorer(spec: dict, known: Known | None = None):
     """Load a model; return the function from rows to results (see score_rows). spec: a model's entry and its limits."""
     if spec["prompt"] == "chat":
         text = load_chat(spec)
