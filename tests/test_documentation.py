@@ -50,6 +50,15 @@ def run_on_the_finished_study(words, request):
     run(*words, *([] if {"--cores", "-n", "--lint"} & set(words) else ["-n"]), cwd=copy)
 
 
+def plan_the_pilots(words, request):
+    """With the section of docs/pilots.md in the configuration of the miniature."""
+    copy = request.getfixturevalue("study_copy")
+    (example,) = [yaml.safe_load(text) for page, text in blocks("yaml") if page == "docs/pilots.md"]
+    path = copy / "config/config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8")) | example), encoding="utf-8")
+    assert "choose_pilots" in run("snakemake", "pilots", "-n", cwd=copy)
+
+
 def dry_run(words, request):
     """In an empty folder, with the configuration that the command names."""
     folder = request.getfixturevalue("own_files")
@@ -122,14 +131,19 @@ def check_format(words, request):
 
 CHECKS = {
     r"make [\w-]+": lambda words, request: run("make", "-n", *words[1:]),
-    r"\. \.venv/bin/activate": lambda words, request: run("grep", "-q", r"(PYTHON) -m venv \.venv$", "Makefile"),
+    r"\. \.venv/bin/activate": lambda words, request: run(
+        "grep", "-q", r"(PYTHON) -m venv --clear \.venv$", "Makefile"
+    ),
     r"python3 -m venv (\.venv-slurm)": lambda words, request: run("grep", "-q", words[3], "Makefile"),
     r"(\S+/)?pip (install|download) .*": check_pins,
     r"unzip -j .* -d .*": unpack,
     r"snakemake speed --cores \d": lambda words, request: run(*words, "-n"),  # tests/test_speed.py runs the stages
     # tests/test_evidence.py runs the scripts
     r"snakemake evidence --cores \d": lambda words, request: run("grep", "-q", "^rule evidence:", "rules/evidence.smk"),
-    r"snakemake(?! speed --| evidence)( [a-z_]+)?( -n| --lint| --cores \d)?": run_on_the_finished_study,
+    r"snakemake(?! speed --| evidence| pilots)( [a-z_]+)?( -n| --lint| --cores \d| --touch --cores \d)?": (
+        run_on_the_finished_study
+    ),
+    r"snakemake pilots( --cores \d)?": plan_the_pilots,
     r"snakemake( [a-z_]+)?( -n| --cores \d)? --configfile \S+": dry_run,
     r"snakemake plan --cores \d --configfile \S+ --config .*": plan_with_another_judge,
     r"vllm serve .*": find_the_served_judge,
@@ -142,7 +156,7 @@ CHECKS = {
     r"ruff (format|check) .*": check_format,
     r"snakefmt .*": lambda words, request: run("snakefmt", "--check", *words[1:]),
 }
-NEED_THE_STUDY = (run_on_the_finished_study, print_tables_of_the_study, add_the_study)
+NEED_THE_STUDY = (run_on_the_finished_study, plan_the_pilots, print_tables_of_the_study, add_the_study)
 SLOW = ".venv-slurm/bin/snakemake"  # `make test` does not install it
 
 

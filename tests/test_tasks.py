@@ -92,7 +92,7 @@ def test_one_study_has_benchmarks_of_every_kind_and_trains_each_pair_once(tmp_pa
     done = snakemake("-n", "--configfile", "mine.yaml", cwd=root)
     assert done.returncode == 0, done.stdout[-3000:]
     jobs = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.M)}
-    assert jobs["finetune"] == jobs["answer_benchmark"] == jobs["evaluate_tasks"] == 2 * 7  # six teachers and a mix
+    assert jobs["finetune"] == jobs["answer_benchmark"] == jobs["evaluate_tasks"] == 2 * 13  # twelve teachers and a mix
     once = ["check_tasks", "import_scores", "score_tasks", "score_judgments", "average_performance", "prepare_prompts"]
     assert {name: jobs[name] for name in once} == dict.fromkeys(once, 1)
 

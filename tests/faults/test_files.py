@@ -166,7 +166,7 @@ def test_a_damaged_response_file_stops_its_readers_and_only_it_is_rebuilt(study_
     assert done.returncode == 0 and path.read_bytes() == before
     assert "2 of 2 steps" in done.stdout  # the responses, from the row store, and the job that reads them
     assert (
-        "512 of 512 rows found"
+        "320 of 320 rows found"
         in (study_copy / "results/miniature/logs/generate_responses/terse-small.log").read_text()
     )
 
