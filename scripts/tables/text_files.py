@@ -50,10 +50,11 @@ def full_quota(path: Path, needed: int) -> str:
 
 
 def no_right(path: Path, needed: int) -> str:
+    advice = "get it, or run in a folder of your own"
     for folder in path.absolute().parents:
         with suppress(OSError):  # it does not exist, or cannot be seen
-            return f"no right to write into {folder} of user {folder.stat().st_uid}: get it, or run in a folder of your own"
-    return "no right to write: run in a folder of your own"
+            return f"no right to write into {folder} of user {folder.stat().st_uid}: {advice}"
+    return f"no right to write: {advice}"
 
 
 def read_only(path: Path, needed: int) -> str:
