@@ -79,7 +79,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(wide):
     small = score(wide, wide / "model", "small.parquet", batch_tokens=300)
     assert small.returncode == 0 and "out of memory" not in small.stdout, small.stderr
     # one batch of all rows: 24 x 90 x 60,000 activations in float32 take half a gigabyte, several times over
-    large = score(wide, wide / "model", "large.parquet", batch_tokens=10**6, memory=13 * 10**8)
+    large = score(wide, wide / "model", "large.parquet", batch_tokens=10**6, memory=12 * 10**8)
     assert large.returncode == 0, large.stderr[-2000:]
     assert "out of memory in a batch of 24: retrying with batches of 12" in large.stdout
     first, second = (read_table(wide / f"{name}.parquet") for name in ("small", "large"))
