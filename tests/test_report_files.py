@@ -91,5 +91,5 @@ def test_snakemakes_own_report_has_a_caption_for_every_table(study, tmp_path):
     assert done.returncode == 0, done.stdout
     text = (tmp_path / "own.html").read_text()
     for caption in (ROOT / "rules/captions").glob("*.rst"):
-        if caption.stem != "ranking":
+        if caption.stem not in ("ranking", "pilots"):  # pages that this study does not have
             assert caption.read_text().split(",")[0].split("'")[0].strip() in text, caption
