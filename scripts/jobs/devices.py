@@ -32,14 +32,13 @@ def lock_devices(n: int, names: list[str], folder: Path, pause: float = 0.2) -> 
         if not locked(queue):
             print(f"waiting for GPUs: {n} needed, behind another job that waits", file=sys.stderr, flush=True)
             fcntl.flock(queue, fcntl.LOCK_EX)  # only the first job of the queue tries to lock devices
-        told = False
-        while len(locks := lock_free_devices(names, folder)) < n:
+        if len(locks := lock_free_devices(names, folder)) < n:
+            print(f"waiting for GPUs: {n} needed. {holders(names, folder, locks)}", file=sys.stderr, flush=True)
+        while len(locks) < n:
             for _, lock in locks:
                 os.close(lock)
-            if not told:
-                print(f"waiting for GPUs: {n} needed. {holders(names, folder)}", file=sys.stderr, flush=True)
-            told = True
             time.sleep(pause)
+            locks = lock_free_devices(names, folder)
         for _, lock in locks[n:]:
             os.close(lock)
         os.close(queue)
@@ -80,13 +79,13 @@ def lock_free_devices(names: list[str], folder: Path) -> list[tuple[str, int]]:
     return locks
 
 
-def holders(names: list[str], folder: Path) -> str:
-    """Which processes have the lock file of which device, for people; of this user's processes, on Linux."""
+def holders(names: list[str], folder: Path, free: list[tuple[str, int]]) -> str:
+    """Which processes have the lock file of which device that is not free; of this user's processes, on Linux."""
     held: dict[str, list[str]] = {}
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):  # ended meanwhile, or of another user
             held.setdefault(os.readlink(descriptor), []).append(descriptor.parts[2])
-    found = {name: held.get(str(lock_file(folder, name)), []) for name in names}
+    found = {name: held.get(str(lock_file(folder, name)), []) for name in names if name not in dict(free)}
     return "; ".join(f"{name} is held by process {', '.join(pids)}" for name, pids in found.items() if pids)
 
 
